@@ -1,0 +1,52 @@
+"""What do all wire types have in common? Frozen, camelCase on the wire, unknown keys kept, secrets out of sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class WireModel(BaseModel):
+    """A JSON object of the protocol.
+
+    Keys that this library does not know are kept and written back. ``repr`` and ``str`` show neither those nor any field
+    declared with ``Secret``.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+        ser_json_inf_nan="null",
+    )
+
+    def to_json(self) -> str:
+        """Write the object as it goes over the wire.
+
+        Returns:
+            JSON text; a field that was never set and has no default of the wire's own is left out.
+        """
+        return self.model_dump_json(by_alias=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, field in type(self).model_fields.items():
+            if field.repr:
+                yield name, getattr(self, name)
+
+
+def Secret(default: Any = ..., **options: Any) -> Any:  # noqa: N802 - reads as a field declaration
+    """Declare a field that never shows in ``repr``: a token, a cookie, a password.
+
+    Args:
+        default: as for ``pydantic.Field``.
+        options: as for ``pydantic.Field``.
+
+    Returns:
+        The field declaration.
+    """
+    return Field(default, repr=False, **options)

@@ -1,0 +1,149 @@
+"""What does a broker answer? The reply of each method, with what differs between brokers evened out in the validators.
+
+Nothing above this file asks which broker answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator, model_validator
+
+from linuxbroker.models.account import Account
+from linuxbroker.models.base import Secret, WireModel
+from linuxbroker.models.failure import BrokerErrorBody
+
+# An old Himmelblau wrote the names in place of the numbers (PROTOCOL.md, "Tokens").
+_TOKEN_TYPE_NAMES = {"bearer": 0, "pop": 1}
+
+
+class Reply(WireModel):
+    """What every reply can hold: an error at the top level, and telemetry."""
+
+    content_matters: ClassVar[bool] = True
+    """Whether a reply that is not a JSON object at all is a fault; false where nobody relies on the content."""
+
+    error: BrokerErrorBody | None = None
+    telemetry: Mapping[str, Any] = Field(default_factory=dict, repr=False)
+
+    @field_validator("telemetry", mode="before")
+    @classmethod
+    def _object_or_nothing(cls, value: Any) -> Any:
+        return value if isinstance(value, Mapping) else {}
+
+    @property
+    def failure(self) -> BrokerErrorBody | None:
+        """The error of the reply, wherever it stands in it, or None."""
+        return self.error
+
+    @property
+    def sub_error(self) -> str:
+        """The sub-error that goes with ``failure``, or the empty string."""
+        return ""
+
+
+class BrokerTokenResponse(WireModel):
+    """The token part of a token reply. Source: PROTOCOL.md, "Tokens"."""
+
+    access_token: str = Secret("")
+    access_token_type: int = 0
+    account: Account | None = None
+    client_info: str = Secret("")
+    error: BrokerErrorBody | None = None
+    expires_on: int | None = None
+    extended_expires_on: int | None = None
+    granted_scopes: Sequence[str] | None = None
+    id_token: str = Secret("")
+    sub_error: str = ""
+
+    @field_validator("access_token", "client_info", "id_token", "sub_error", mode="before")
+    @classmethod
+    def _null_is_empty(cls, value: Any) -> Any:
+        return "" if value is None else value
+
+    @field_validator("access_token_type", mode="before")
+    @classmethod
+    def _number_for_name(cls, value: Any) -> Any:
+        if value is None:
+            return 0
+        return _TOKEN_TYPE_NAMES.get(value.casefold(), value) if isinstance(value, str) else value
+
+    @field_validator("expires_on", "extended_expires_on", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("granted_scopes", mode="before")
+    @classmethod
+    def _list_for_text(cls, value: Any) -> Any:
+        return value.split() if isinstance(value, str) else value
+
+
+class AcquireTokenReply(Reply):
+    """The reply of ``acquireTokenSilently`` and ``acquireTokenInteractively``."""
+
+    broker_token_response: BrokerTokenResponse | None = None
+
+    @property
+    def failure(self) -> BrokerErrorBody | None:
+        """The error at either level; it wins over a token that is there as well (PROTOCOL.md, "Tokens")."""
+        nested = self.broker_token_response.error if self.broker_token_response else None
+        return self.error or nested
+
+    @property
+    def sub_error(self) -> str:
+        """The ``subError`` beside the error."""
+        return self.broker_token_response.sub_error if self.broker_token_response else ""
+
+
+class GetAccountsReply(Reply):
+    """The reply of ``getAccounts``."""
+
+    accounts: Sequence[Account] | None = None
+
+
+class RemoveAccountReply(Reply):
+    """The reply of ``removeAccount``: whatever is not an error is success."""
+
+    content_matters = False
+
+
+class CancelInteractiveFlowReply(Reply):
+    """The reply of ``cancelInteractiveFlow``: whatever is not an error is success."""
+
+    content_matters = False
+
+
+class CookieItem(WireModel):
+    """One cookie: the name of the HTTP header that it goes into, and what the header holds."""
+
+    cookie_name: str
+    cookie_content: str = Secret()
+
+
+class AcquirePrtSsoCookieReply(Reply):
+    """The reply of ``acquirePrtSsoCookie``; the flat shape of older brokers is read as a list of one."""
+
+    account: Account | None = None
+    cookie_items: Sequence[CookieItem] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list_for_flat(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or "cookieItems" in value or "cookieName" not in value:
+            return value
+        flat = {key: value[key] for key in ("cookieName", "cookieContent") if key in value}
+        return {**{key: item for key, item in value.items() if key not in flat}, "cookieItems": [flat]}
+
+
+class GenerateSignedHttpRequestReply(Reply):
+    """The reply of ``generateSignedHttpRequest``."""
+
+    signed_http_request: str | None = Secret(None)
+
+
+class GetLinuxBrokerVersionReply(Reply):
+    """The reply of ``getLinuxBrokerVersion``."""
+
+    linux_broker_version: str | None = None
