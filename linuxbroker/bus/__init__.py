@@ -1,0 +1,29 @@
+"""What does the rest of the library need from the session bus? One connection a loop, calls, and name watching."""
+
+from linuxbroker.bus.connection import Connection
+from linuxbroker.bus.errors import (
+    AddressError,
+    BadMessageError,
+    BusError,
+    CallTimeoutError,
+    ConnectError,
+    DisconnectedError,
+    RemoteError,
+)
+from linuxbroker.bus.messages import Message, MessageKind
+from linuxbroker.bus.shared import SharedBus, shared_bus
+
+__all__ = [
+    "AddressError",
+    "BadMessageError",
+    "BusError",
+    "CallTimeoutError",
+    "ConnectError",
+    "Connection",
+    "DisconnectedError",
+    "Message",
+    "MessageKind",
+    "RemoteError",
+    "SharedBus",
+    "shared_bus",
+]

@@ -1,0 +1,52 @@
+"""What can go wrong between this process and the bus?
+
+    BusError
+    ├── AddressError        the address is missing or can't be used
+    ├── ConnectError        no address led to a working bus (no socket, refused, no answer in time, no handshake)
+    ├── DisconnectedError   the connection ended while a call was in flight
+    ├── BadMessageError     the peer sent bytes that are not a D-Bus message, or more of them than is allowed
+    ├── CallTimeoutError    a call had no reply within its time limit
+    └── RemoteError         the peer, or the bus for it, replied with a D-Bus error
+
+These stay below the client: ``linuxbroker.failures`` turns each into the exception that an application sees.
+"""
+
+from __future__ import annotations
+
+
+class BusError(Exception):
+    """Something went wrong between this process and the bus."""
+
+
+class AddressError(BusError):
+    """No bus address is known, or none of the known ones can be used."""
+
+
+class ConnectError(BusError):
+    """No alternative of the address led to a working bus connection."""
+
+
+class DisconnectedError(BusError):
+    """The connection to the bus ended."""
+
+
+class BadMessageError(BusError):
+    """The peer sent something that is not a D-Bus message, or one that is too large."""
+
+
+class CallTimeoutError(BusError):
+    """A call had no reply within its time limit."""
+
+
+class RemoteError(BusError):
+    """A D-Bus error came back in place of a reply.
+
+    Args:
+        name: the D-Bus error name, such as ``org.freedesktop.DBus.Error.Failed``.
+        text: the human-readable text that came with it; may hold anything, so it is kept out of ``str()``.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name)
+        self.name = name
+        self.text = text

@@ -1,0 +1,127 @@
+"""How is a D-Bus message written and read? The only module that imports the D-Bus library.
+
+Everything else sees ``Message`` and bytes, so that another library can be put in here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dbus_next._private.unmarshaller import Unmarshaller
+from dbus_next.constants import MessageFlag, MessageType
+from dbus_next.message import Message as DBusMessage
+
+from linuxbroker.bus.errors import BadMessageError
+
+# The library's annotations do not hold (None where it says str, untyped methods), so its two classes are taken as they come.
+_Unmarshaller: Any = Unmarshaller
+_DBusMessage: Any = DBusMessage
+
+
+class MessageKind(enum.Enum):
+    """The four kinds of D-Bus message."""
+
+    CALL = 1
+    RETURN = 2
+    ERROR = 3
+    SIGNAL = 4
+
+
+@dataclass(frozen=True)
+class Message:
+    """A D-Bus message, as received or to be sent."""
+
+    kind: MessageKind
+    serial: int = 0
+    reply_serial: int = 0
+    sender: str = ""
+    destination: str = ""
+    path: str = ""
+    interface: str = ""
+    member: str = ""
+    error_name: str = ""
+    signature: str = ""
+    body: Sequence[Any] = ()
+    reply_expected: bool = True
+    autostart: bool = True
+
+    def __repr__(self) -> str:
+        return f"Message({self.kind.name}, {self.interface}.{self.member}, serial={self.serial})"
+
+
+def encode(message: Message, serial: int) -> bytes:
+    """Write a message as the bytes that go over the wire.
+
+    Args:
+        message: what to send; its own ``serial`` and ``sender`` are not used.
+        serial: the serial number to send it under, from 1.
+
+    Returns:
+        The marshalled message.
+
+    Raises:
+        BadMessageError: a name, path, signature or argument can't be written.
+    """
+    flags = MessageFlag.NONE
+    if not message.reply_expected:
+        flags |= MessageFlag.NO_REPLY_EXPECTED
+    if not message.autostart:
+        flags |= MessageFlag.NO_AUTOSTART
+    reason = ""
+    try:
+        written: bytearray = _DBusMessage(
+            message_type=MessageType(message.kind.value),
+            destination=message.destination or None,
+            path=message.path or None,
+            interface=message.interface or None,
+            member=message.member or None,
+            error_name=message.error_name or None,
+            reply_serial=message.reply_serial or None,
+            flags=flags,
+            signature=message.signature,
+            body=list(message.body),
+            serial=serial,
+        )._marshall()
+        return bytes(written)
+    except Exception as error:  # the library raises bare Exception in places
+        reason = type(error).__name__
+    raise BadMessageError(f"can't write a call of {message.interface}.{message.member}: {reason}")
+
+
+def decode(frame: bytes) -> Message:
+    """Read the bytes of one whole message.
+
+    Args:
+        frame: exactly one message, as ``FrameReader`` cuts it.
+
+    Returns:
+        The message.
+
+    Raises:
+        BadMessageError: the bytes are not a valid message. The text quotes nothing of them.
+    """
+    reason = "cut short"
+    try:
+        read = _Unmarshaller(io.BytesIO(frame)).unmarshall()
+        if read is not None:
+            return Message(
+                kind=MessageKind(read.message_type.value),
+                serial=read.serial,
+                reply_serial=read.reply_serial or 0,
+                sender=read.sender or "",
+                destination=read.destination or "",
+                path=read.path or "",
+                interface=read.interface or "",
+                member=read.member or "",
+                error_name=read.error_name or "",
+                signature=read.signature,
+                body=tuple(read.body),
+                reply_expected=not read.flags & MessageFlag.NO_REPLY_EXPECTED,
+            )
+    except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
+        reason = type(error).__name__
+    raise BadMessageError(f"the peer sent a message that can't be read ({reason})")
