@@ -1,0 +1,102 @@
+"""What is in the public namespace? Everything here, imported when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from linuxbroker._version import __version__
+
+if TYPE_CHECKING:
+    from linuxbroker.client import BrokerClient
+    from linuxbroker.errors import (
+        NATIVE_CLIENT_REDIRECT_URI,
+        AccountNotFoundError,
+        AccountUnusableError,
+        ApiContractError,
+        BrokerDisconnectedError,
+        BrokerError,
+        BrokerNotInstalledError,
+        BrokerProtocolError,
+        BrokerResponseError,
+        BrokerStartError,
+        BrokerTimeoutError,
+        BrokerUnreachableError,
+        CanceledError,
+        ConfigurationError,
+        DeclinedScopesError,
+        DeviceNotRegisteredError,
+        InteractionRequiredError,
+        InvalidArgumentError,
+        NoNetworkError,
+        NoSessionBusError,
+        RedirectUriError,
+        ServerUnavailableError,
+        UnsupportedOperationError,
+        UserCanceledError,
+    )
+    from linuxbroker.models.account import Account
+    from linuxbroker.models.failure import Status
+    from linuxbroker.pop import PopAuthScheme
+    from linuxbroker.presence import Presence
+    from linuxbroker.results import PrtSsoCookie, TokenResult
+    from linuxbroker.transport import Timeouts
+
+_HOMES = {
+    "linuxbroker.client": ("BrokerClient",),
+    "linuxbroker.models.account": ("Account",),
+    "linuxbroker.models.failure": ("Status",),
+    "linuxbroker.pop": ("PopAuthScheme",),
+    "linuxbroker.presence": ("Presence",),
+    "linuxbroker.results": ("PrtSsoCookie", "TokenResult"),
+    "linuxbroker.transport": ("Timeouts",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "NATIVE_CLIENT_REDIRECT_URI",
+    "Account",
+    "AccountNotFoundError",
+    "AccountUnusableError",
+    "ApiContractError",
+    "BrokerClient",
+    "BrokerDisconnectedError",
+    "BrokerError",
+    "BrokerNotInstalledError",
+    "BrokerProtocolError",
+    "BrokerResponseError",
+    "BrokerStartError",
+    "BrokerTimeoutError",
+    "BrokerUnreachableError",
+    "CanceledError",
+    "ConfigurationError",
+    "DeclinedScopesError",
+    "DeviceNotRegisteredError",
+    "InteractionRequiredError",
+    "InvalidArgumentError",
+    "NoNetworkError",
+    "NoSessionBusError",
+    "PopAuthScheme",
+    "Presence",
+    "PrtSsoCookie",
+    "RedirectUriError",
+    "ServerUnavailableError",
+    "Status",
+    "Timeouts",
+    "TokenResult",
+    "UnsupportedOperationError",
+    "UserCanceledError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'linuxbroker' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOME_OF.get(name, "linuxbroker.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

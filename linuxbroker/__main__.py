@@ -1,0 +1,10 @@
+"""What does ``python -m linuxbroker`` do? The same as the command ``linuxbroker``."""
+
+from __future__ import annotations
+
+import sys
+
+from linuxbroker.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,630 @@
+"""What can an application ask of the broker? A coroutine for each operation, typed values in and out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+from uuid import UUID
+
+from linuxbroker import failures, validation
+from linuxbroker._version import __version__
+from linuxbroker.authority import authority_for_realm, host_of, preferred_host
+from linuxbroker.bus import BusError
+from linuxbroker.codec import MalformedReplyError
+from linuxbroker.errors import (
+    NATIVE_CLIENT_REDIRECT_URI,
+    BrokerError,
+    BrokerProtocolError,
+    BrokerUnreachableError,
+    DeclinedScopesError,
+    InvalidArgumentError,
+)
+from linuxbroker.failures import CallContext
+from linuxbroker.models import (
+    Account,
+    AcquirePrtSsoCookieRequest,
+    AcquireTokenInteractivelyRequest,
+    AcquireTokenReply,
+    AcquireTokenSilentlyRequest,
+    AuthorizationType,
+    AuthParameters,
+    BrokerErrorBody,
+    CancelInteractiveFlowRequest,
+    GenerateSignedHttpRequestRequest,
+    GetAccountsRequest,
+    GetLinuxBrokerVersionRequest,
+    ParentWindow,
+    PopParams,
+    RemoveAccountRequest,
+    Reply,
+    Status,
+)
+from linuxbroker.models.account import pick_account
+from linuxbroker.pop import PopAuthScheme
+from linuxbroker.presence import Presence, watch_presence
+from linuxbroker.proxy import Broker1Proxy
+from linuxbroker.results import NoUsableTokenError, PrtSsoCookie, TokenResult, declined_scopes, token_result
+from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
+
+DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
+DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+# SKU|version,|runtime version,|,|,|MSAL C++ version (PROTOCOL.md, "authParameters")
+_SKU = f"linuxbroker|{__version__},|,|,|,|"
+# What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
+_CANCELLATION = BrokerErrorBody(
+    context="The InteractiveRequest was canceled on behalf of the user",
+    diagnostics=None,
+    error_code=0,
+    status=Status.USER_CANCELED,
+    sub_status=0,
+    tag=579379414,
+)
+
+RequestT = TypeVar("RequestT")
+ReplyT = TypeVar("ReplyT", bound=Reply)
+
+
+class BrokerClient:
+    """Signs the user in, and gets tokens, through the identity broker on the session bus.
+
+    Creating one sends nothing; the first call connects, and starts the broker if it is not running. Use it as an async context
+    manager, or call ``aclose``. Clients on one event loop share a connection. Every method may raise ``InvalidArgumentError``
+    (nothing was sent), a ``BrokerResponseError`` (the broker said no) or a ``BrokerUnreachableError`` (it said nothing usable).
+
+    Args:
+        client_id: the app registration's "Application (client) ID", a UUID.
+        authority: ``https://HOST/TENANT``, where TENANT is a tenant id, ``common``, ``organizations`` or ``consumers``.
+        redirect_uri: the app's redirect URI; the broker's own unless the app has registered another.
+        bus_address: a D-Bus address; else DBUS_SESSION_BUS_ADDRESS, else ``unix:path=$XDG_RUNTIME_DIR/bus``.
+        timeouts: the time limits.
+        max_reply_bytes: a reply larger than this many bytes is refused.
+
+    Raises:
+        InvalidArgumentError: an argument can't be right.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        *,
+        authority: str = DEFAULT_AUTHORITY,
+        redirect_uri: str = NATIVE_CLIENT_REDIRECT_URI,
+        bus_address: str | None = None,
+        timeouts: Timeouts | None = None,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
+        self.client_id = validation.client_id(client_id)
+        self.authority = validation.authority(authority)
+        self.redirect_uri = validation.text("redirect_uri", redirect_uri)
+        self.timeouts = Timeouts() if timeouts is None else validation.instance("timeouts", timeouts, Timeouts)
+        if bus_address is not None:
+            validation.text("bus_address", bus_address, empty=True)
+        self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes))
+        self._proxy = Broker1Proxy(self._transport)
+        self._cancellations: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> BrokerClient:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give the connection back once cancelled sign-ins have ended; a later call opens one again."""
+        running = [task for task in self._cancellations if task.get_loop() is asyncio.get_running_loop()]
+        if running:
+            await asyncio.wait(running)
+        self._transport.close()
+
+    async def get_accounts(self, *, correlation_id: str | UUID | None = None) -> list[Account]:
+        """List the accounts that are signed in to the broker.
+
+        Args:
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The accounts, in the broker's order; ``environment`` shows the cloud's preferred login host.
+
+        Raises:
+            BrokerError: as the class says.
+        """
+        accounts = await self._list_accounts(validation.correlation_id(correlation_id))
+        return [account.in_environment(preferred_host(account.environment)) for account in accounts]
+
+    async def get_account(
+        self, username: str, tenant: str | None = None, *, correlation_id: str | UUID | None = None
+    ) -> Account | None:
+        """Find one account.
+
+        Args:
+            username: its UPN, in any case.
+            tenant: the tenant id that the record must be in; the home tenant's record is preferred without.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The account, or None where the broker has none such.
+
+        Raises:
+            BrokerError: as the class says.
+        """
+        validation.text("username", username)
+        if tenant is not None:
+            validation.text("tenant", tenant)
+        return pick_account(await self.get_accounts(correlation_id=correlation_id), username, tenant)
+
+    async def acquire_token_silent(
+        self,
+        scopes: Sequence[str],
+        account: Account | None = None,
+        *,
+        authority: str | None = None,
+        claims_challenge: str | None = None,
+        auth_scheme: PopAuthScheme | None = None,
+        access_token_to_renew: str | None = None,
+        extra_query_parameters: Mapping[str, str] | None = None,
+        correlation_id: str | UUID | None = None,
+    ) -> TokenResult:
+        """Get a token without the user.
+
+        Args:
+            scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
+            account: whose token, from ``get_accounts``; without one, the first account that the broker lists.
+            authority: in place of the client's.
+            claims_challenge: the text of the JSON object that a resource challenged with.
+            auth_scheme: for a proof-of-possession token.
+            access_token_to_renew: the token that the resource refused: asks for a fresh one.
+            extra_query_parameters: for the request to Entra; ``token_type`` and ``key_id`` for an SSH certificate.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The token.
+
+        Raises:
+            InteractionRequiredError: the user has to sign in, or there is no account.
+            DeclinedScopesError: not all of the scopes were granted.
+            BrokerError: as the class says.
+        """
+        base = self._authority(authority)
+        if account is not None:
+            validation.account(account)
+        parameters = self._parameters(
+            AuthorizationType.CACHED_REFRESH_TOKEN,
+            scopes,
+            claims_challenge=claims_challenge,
+            auth_scheme=auth_scheme,
+            access_token_to_renew=access_token_to_renew,
+            extra_query_parameters=extra_query_parameters,
+        )
+        correlation = validation.correlation_id(correlation_id)
+        if account is None:
+            account, chosen = await self._default_account(correlation), base
+        else:
+            chosen = authority_for_realm(base, account.realm)
+        request = AcquireTokenSilentlyRequest(
+            auth_parameters=AuthParameters(
+                **parameters, account=account, username=account.username, authority=chosen
+            )
+        )
+        call = CallContext(
+            "acquireTokenSilently", correlation, account.username, (access_token_to_renew or "",)
+        )
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
+        return self._token(reply, request.auth_parameters, call)
+
+    async def acquire_token_interactive(
+        self,
+        scopes: Sequence[str],
+        *,
+        account: Account | None = None,
+        prompt: str | None = None,
+        login_hint: str | None = None,
+        parent_window_handle: int | None = None,
+        authority: str | None = None,
+        claims_challenge: str | None = None,
+        auth_scheme: PopAuthScheme | None = None,
+        access_token_to_renew: str | None = None,
+        extra_query_parameters: Mapping[str, str] | None = None,
+        correlation_id: str | UUID | None = None,
+    ) -> TokenResult:
+        """Have the broker ask the user, and get a token.
+
+        Waits for the user for as long as it takes. Cancelling the task tells the broker to close its window.
+
+        Args:
+            scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
+            account: who signs in, from ``get_accounts``; without one, the user chooses.
+            prompt: ``select_account``, ``login``, ``consent``, ``none``, or None to leave it to Entra. With
+                ``select_account`` neither account nor login hint is passed on.
+            login_hint: a UPN to fill in.
+            parent_window_handle: the X11 window id that the dialog belongs to; None for none.
+            authority: in place of the client's.
+            claims_challenge: the text of the JSON object that a resource challenged with.
+            auth_scheme: for a proof-of-possession token.
+            access_token_to_renew: the token that the resource refused.
+            extra_query_parameters: for the request to Entra.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The token.
+
+        Raises:
+            UserCanceledError: the user closed the window.
+            DeclinedScopesError: not all of the scopes were granted.
+            BrokerError: as the class says.
+        """
+        base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
+        prompt = validation.prompt(prompt)
+        if account is not None:
+            validation.account(account)
+        if login_hint is not None:
+            validation.text("login_hint", login_hint)
+        parameters = self._parameters(
+            AuthorizationType.INTERACTIVE,
+            scopes,
+            claims_challenge=claims_challenge,
+            auth_scheme=auth_scheme,
+            access_token_to_renew=access_token_to_renew,
+            extra_query_parameters=extra_query_parameters,
+        )
+        parameters["parent_window"] = ParentWindow(handle=handle)
+        if prompt is not None:
+            parameters["prompt"] = prompt
+        if prompt == "select_account":
+            account = None
+            parameters |= {"is_sign_in": True, "authority": base}
+        elif account is None:
+            parameters |= {"is_sign_in": True, "authority": base, "account": None, "username": login_hint or ""}
+        else:
+            chosen = authority_for_realm(base, account.realm)
+            parameters |= {"authority": chosen, "account": account, "username": account.username}
+            query = parameters["additional_query_parameters_for_authorization"]
+            parameters["additional_query_parameters_for_authorization"] = {"hsu": "1", **query}
+        request = AcquireTokenInteractivelyRequest(
+            auth_parameters=AuthParameters(**parameters), parent_window_handle=handle
+        )
+        call = CallContext(
+            "acquireTokenInteractively",
+            validation.correlation_id(correlation_id),
+            account.username if account else login_hint or "",
+            (access_token_to_renew or "",),
+        )
+        reply = await self._send_interactive(request, call)
+        return self._token(reply, request.auth_parameters, call)
+
+    async def acquire_token_by_username_password(
+        self,
+        username: str,
+        password: str,
+        scopes: Sequence[str],
+        *,
+        authority: str | None = None,
+        claims_challenge: str | None = None,
+        auth_scheme: PopAuthScheme | None = None,
+        extra_query_parameters: Mapping[str, str] | None = None,
+        correlation_id: str | UUID | None = None,
+    ) -> TokenResult:
+        """Get a token for a user name and password. Never sent twice.
+
+        Args:
+            username: the UPN.
+            password: the password; it goes to the broker and nowhere else.
+            scopes: what the token is for.
+            authority: in place of the client's.
+            claims_challenge: the text of the JSON object that a resource challenged with.
+            auth_scheme: for a proof-of-possession token.
+            extra_query_parameters: for the request to Entra.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The token.
+
+        Raises:
+            InteractionRequiredError: the password is wrong, or is not enough.
+            BrokerError: as the class says.
+        """
+        validation.text("username", username)
+        validation.text("password", password)
+        parameters = self._parameters(
+            AuthorizationType.USERNAME_PASSWORD,
+            scopes,
+            claims_challenge=claims_challenge,
+            auth_scheme=auth_scheme,
+            extra_query_parameters=extra_query_parameters,
+        )
+        request = AcquireTokenSilentlyRequest(
+            auth_parameters=AuthParameters(
+                **parameters,
+                account=None,
+                username=username,
+                password=password,
+                is_sign_in=True,
+                authority=self._authority(authority),
+            )
+        )
+        call = CallContext(
+            "acquireTokenSilently", validation.correlation_id(correlation_id), username, (password,)
+        )
+        reply = await self._send(self._proxy.acquire_token_silently, request, call, CallOptions(self.timeouts.call))
+        return self._token(reply, request.auth_parameters, call)
+
+    async def acquire_prt_sso_cookie(
+        self,
+        account: Account,
+        sso_url: str = DEFAULT_SSO_URL,
+        *,
+        scopes: Sequence[str] = ("https://graph.microsoft.com/.default",),
+        authority: str | None = None,
+        correlation_id: str | UUID | None = None,
+    ) -> list[PrtSsoCookie]:
+        """Get the cookies that sign the user in to Entra's login page in a browser.
+
+        Args:
+            account: whose, from ``get_accounts``.
+            sso_url: the https URL of the login host that they will be sent to; its ``sso_nonce`` is bound in.
+            scopes: as the protocol wants some.
+            authority: in place of the client's.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            Every cookie, with the name of the HTTP request header that it goes into.
+
+        Raises:
+            BrokerError: as the class says.
+        """
+        validation.account(account)
+        parameters = self._parameters(AuthorizationType.PRT_SSO_COOKIE, scopes)
+        request = AcquirePrtSsoCookieRequest(
+            account=account,
+            auth_parameters=AuthParameters(
+                **parameters,
+                account=account,
+                username=account.username,
+                authority=self._authority(authority),
+                sso_url=validation.https_url("sso_url", sso_url),
+            ),
+            sso_url=sso_url,
+        )
+        call = CallContext(
+            "acquirePrtSsoCookie", validation.correlation_id(correlation_id), account.username, (sso_url,)
+        )
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.acquire_prt_sso_cookie, request, call, options)
+        cookies = [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in reply.cookie_items or ()]
+        if not all(cookie.name and cookie.content for cookie in cookies) or not cookies:
+            raise _nonsense(call, "it reports success, but holds no cookie")
+        return cookies
+
+    async def generate_signed_http_request(
+        self, account: Account, auth_scheme: PopAuthScheme, *, correlation_id: str | UUID | None = None
+    ) -> str:
+        """Sign one HTTP request with the device's proof-of-possession key.
+
+        Args:
+            account: on whose behalf, from ``get_accounts``.
+            auth_scheme: the request to sign.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The signed HTTP request, a JWT for ``Authorization: pop …``.
+
+        Raises:
+            UnsupportedOperationError: this broker can't.
+            BrokerError: as the class says.
+        """
+        validation.account(account)
+        if validation.instance("auth_scheme", auth_scheme, PopAuthScheme).url is None:
+            raise InvalidArgumentError("auth_scheme names no request to sign; give it http_method and url")
+        signed = auth_scheme.to_wire(account.home_account_id).model_copy(update={"authentication_scheme": "pop"})
+        request = GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
+        call = CallContext(
+            "generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username
+        )
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.generate_signed_http_request, request, call, options)
+        if not reply.signed_http_request:
+            raise _nonsense(call, "it reports success, but holds no signed request")
+        return reply.signed_http_request
+
+    async def remove_account(self, account: Account, *, correlation_id: str | UUID | None = None) -> None:
+        """Sign an account out of this application.
+
+        Args:
+            account: which, from ``get_accounts``.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Raises:
+            UnsupportedOperationError: this broker can't.
+            BrokerError: as the class says.
+        """
+        request = RemoveAccountRequest(client_id=self.client_id, account=validation.account(account))
+        call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username)
+        await self._send(self._proxy.remove_account, request, call, CallOptions(self.timeouts.call))
+
+    async def get_linux_broker_version(self, *, correlation_id: str | UUID | None = None) -> str:
+        """Ask the broker for its version.
+
+        Args:
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            Such as ``2.5.2``.
+
+        Raises:
+            BrokerError: as the class says.
+        """
+        call = CallContext("getLinuxBrokerVersion", validation.correlation_id(correlation_id))
+        request = GetLinuxBrokerVersionRequest(msal_cpp_version=__version__)
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.get_linux_broker_version, request, call, options)
+        if not reply.linux_broker_version:
+            raise _nonsense(call, "it holds no version")
+        return reply.linux_broker_version
+
+    async def is_available(self) -> bool:
+        """Find out whether there is a broker that answers; starts it if it is not running.
+
+        Returns:
+            Whether it answered ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds.
+            Source: PROTOCOL.md, "Transport".
+        """
+        try:
+            await self._transport.ping()
+        except BusError:
+            return False
+        return True
+
+    async def watch(self) -> AsyncIterator[Presence]:
+        """Follow the broker's coming and going, without starting it.
+
+        Yields:
+            ``Presence.ONLINE`` or ``Presence.OFFLINE``: the state now, then each change.
+
+        Raises:
+            BrokerUnreachableError: the bus can't be reached, or ended.
+        """
+        failure: Exception
+        try:
+            async for presence in watch_presence(self._transport, self.timeouts):
+                yield presence
+            return
+        except BusError as error:
+            failure = failures.from_bus(error, CallContext("watch"))
+        raise failure
+
+    def _authority(self, override: str | None) -> str:
+        return self.authority if override is None else validation.authority(override)
+
+    def _parameters(
+        self,
+        kind: AuthorizationType,
+        scopes: Sequence[str],
+        *,
+        claims_challenge: str | None = None,
+        auth_scheme: PopAuthScheme | None = None,
+        access_token_to_renew: str | None = None,
+        extra_query_parameters: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        query = validation.query_parameters(extra_query_parameters)
+        renew = "" if access_token_to_renew is None else access_token_to_renew
+        scheme = None if auth_scheme is None else validation.instance("auth_scheme", auth_scheme, PopAuthScheme)
+        pop_params = scheme.to_wire() if scheme else None
+        if query.get("token_type") == "ssh-cert":
+            # The runtime names the key here and keeps the public key to itself (PROTOCOL.md, "authParameters").
+            if not query.get("key_id"):
+                raise InvalidArgumentError("an SSH certificate needs extra_query_parameters['key_id']")
+            query.pop("req_cnf", None)
+            pop_params = PopParams(kid=query["key_id"])
+        return {
+            "authorization_type": kind,
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uri,
+            "requested_scopes": validation.scopes(scopes),
+            "decoded_claims": validation.claims_challenge(claims_challenge),
+            "access_token_to_renew": validation.text("access_token_to_renew", renew, empty=True),
+            "pop_params": pop_params,
+            "additional_query_parameters_for_authorization": {"x-client-xtra-sku": _SKU, **query},
+        }
+
+    async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:
+        call = CallContext("getAccounts", correlation_id)
+        # The runtime puts the client id here; it must not be empty (PROTOCOL.md, "getAccounts").
+        request = GetAccountsRequest(client_id=self.client_id, redirect_uri=self.client_id)
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.get_accounts, request, call, options)
+        if reply.accounts is None:
+            raise _nonsense(call, "it holds no list of accounts")
+        return reply.accounts
+
+    async def _default_account(self, correlation_id: str) -> Account:
+        accounts = await self._list_accounts(correlation_id)
+        if not accounts:
+            raise failures.no_account(CallContext("acquireTokenSilently", correlation_id))
+        return accounts[0]
+
+    async def _send(
+        self,
+        method: Callable[..., Awaitable[ReplyT]],
+        request: RequestT,
+        call: CallContext,
+        options: CallOptions,
+    ) -> ReplyT:
+        failure: Exception | None
+        try:
+            reply = await method(request, correlation_id=call.correlation_id, options=options)
+            failure = failures.from_reply(reply, call)
+        except BusError as error:
+            failure = failures.from_bus(error, call)
+        except MalformedReplyError as error:
+            failure = _nonsense(call, str(error))
+        if failure is not None:
+            raise failure
+        return reply
+
+    async def _send_interactive(self, request: AcquireTokenInteractivelyRequest, call: CallContext) -> AcquireTokenReply:
+        options = CallOptions(self.timeouts.interactive)
+        sign_in = asyncio.ensure_future(
+            self._send(self._proxy.acquire_token_interactively, request, call, options)
+        )
+        try:
+            return await asyncio.shield(sign_in)
+        except asyncio.CancelledError:
+            if not sign_in.done():
+                cancellation = asyncio.ensure_future(self._cancel_interactive(sign_in))
+                self._cancellations.add(cancellation)
+                cancellation.add_done_callback(self._cancellations.discard)
+                await asyncio.shield(cancellation)
+            raise
+
+    async def _cancel_interactive(self, sign_in: asyncio.Future[AcquireTokenReply]) -> None:
+        """Tell the broker, then wait for the sign-in's own reply, as the runtime does; give up after ``timeouts.cancel``."""
+        call = CallContext("cancelInteractiveFlow", validation.correlation_id(None))
+        request = CancelInteractiveFlowRequest(error=_CANCELLATION)
+        try:
+            await self._send(self._proxy.cancel_interactive_flow, request, call, CallOptions(self.timeouts.cancel))
+            await asyncio.wait({sign_in}, timeout=self.timeouts.cancel)
+        except BrokerError:
+            pass  # the caller has gone: there is nobody to tell
+        finally:
+            sign_in.cancel()
+            await asyncio.gather(sign_in, return_exceptions=True)
+
+    def _token(self, reply: AcquireTokenReply, asked: AuthParameters, call: CallContext) -> TokenResult:
+        reason = ""
+        try:
+            result = token_result(
+                reply.broker_token_response,
+                requested_scopes=asked.requested_scopes,
+                account=asked.account,
+                login_host=host_of(asked.authority),
+                telemetry=failures.redacted_telemetry(reply, call),
+                correlation_id=call.correlation_id,
+            )
+        except NoUsableTokenError as error:
+            reason = str(error)
+        if reason:
+            raise _nonsense(call, reason)
+        if declined := declined_scopes(asked.requested_scopes, result.scopes):
+            raise DeclinedScopesError(
+                declined_scopes=declined,
+                granted_scopes=result.scopes,
+                method=call.method,
+                status=Status.API_CONTRACT_VIOLATION,
+                context=f"the token lacks scopes that were asked for: {' '.join(declined)}",
+                telemetry=result.telemetry,
+                correlation_id=call.correlation_id,
+                username=call.username,
+            )
+        return result
+
+
+def _nonsense(call: CallContext, reason: str) -> BrokerUnreachableError:
+    return BrokerProtocolError(
+        f"{call.method}: the broker's reply can't be used: {reason} (correlation id {call.correlation_id}). "
+        "Check that the broker is up to date ('linuxbroker version')."
+    )

@@ -1,0 +1,249 @@
+"""What can an application catch?
+
+    BrokerError
+    ├── InvalidArgumentError (also a ValueError)   nothing was sent: an argument can't be right
+    ├── BrokerResponseError                        the broker answered with a failure
+    │   ├── InteractionRequiredError               ask the user: acquire_token_interactive
+    │   ├── NoNetworkError                         no network, or not at the moment
+    │   ├── ServerUnavailableError                 Entra, or the broker, asks to try again later
+    │   ├── ApiContractError                       the request was not one the broker accepts
+    │   │   └── DeclinedScopesError                a token came without some of the scopes that were asked for
+    │   ├── CanceledError                          the sign-in was cancelled
+    │   │   └── UserCanceledError                  ... by the user
+    │   ├── ConfigurationError                     the app's registration, the authority or the device is set up wrongly
+    │   │   └── RedirectUriError                   the app lacks the redirect URI of the broker
+    │   ├── AccountUnusableError                   the account can't be used (any more): sign in again, or pick another
+    │   │   └── AccountNotFoundError               the broker does not know the account
+    │   ├── DeviceNotRegisteredError               the device is not enrolled
+    │   └── UnsupportedOperationError              this broker lacks the method
+    └── BrokerUnreachableError                     no answer of the broker's was to be had
+        ├── NoSessionBusError                      there is no session bus, or it can't be connected to
+        ├── BrokerNotInstalledError                nothing on the machine provides the broker
+        ├── BrokerStartError                       the broker is installed, but did not start
+        ├── BrokerTimeoutError                     no reply within the time limit
+        ├── BrokerDisconnectedError                the broker, or the bus, went away during the call
+        └── BrokerProtocolError                    the reply made no sense
+
+Texts never hold a token, a cookie or a password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from linuxbroker.models.failure import Status, aadsts_codes, tag_name
+
+NATIVE_CLIENT_REDIRECT_URI = "https://login.microsoftonline.com/common/oauth2/nativeclient"
+
+
+class BrokerError(Exception):
+    """Anything that this library raises on purpose."""
+
+
+class InvalidArgumentError(BrokerError, ValueError):
+    """An argument can't be right; nothing was sent."""
+
+
+class BrokerResponseError(BrokerError):
+    """The broker answered with a failure. Source: PROTOCOL.md, "Errors".
+
+    Attributes:
+        method: the method that was called, as the interface names it.
+        status: the status; one that is not known reads as ``Status.UNEXPECTED``.
+        sub_status: the sub-status number.
+        error_code: the error code number.
+        tag: the number that says where in the broker it happened.
+        tag_name: the same as Microsoft's logs spell it (``965ya``), or the empty string.
+        context: what the broker said, without anything that could be a secret.
+        sub_error: Entra's sub-error (``token_expired``), or the empty string.
+        diagnostics: the broker's own details, without anything that could be a secret.
+        aadsts_codes: Entra's error codes in the context, such as ``("AADSTS50078",)``.
+        telemetry: the broker's telemetry for the call.
+        correlation_id: the id that the broker's and Entra's logs have for the call.
+        dbus_error: the D-Bus error's name where the failure came as one, else the empty string.
+    """
+
+    advice = ""
+
+    def __init__(
+        self,
+        *,
+        method: str,
+        status: Status = Status.UNEXPECTED,
+        context: str = "",
+        sub_status: int = 0,
+        error_code: int = 0,
+        tag: int = 0,
+        sub_error: str = "",
+        diagnostics: Mapping[str, Any] | None = None,
+        telemetry: Mapping[str, Any] | None = None,
+        correlation_id: str = "",
+        username: str = "",
+        dbus_error: str = "",
+    ) -> None:
+        self.method = method
+        self.status = status
+        self.sub_status = sub_status
+        self.error_code = error_code
+        self.tag = tag
+        self.tag_name = tag_name(tag)
+        self.context = context
+        self.sub_error = sub_error
+        self.diagnostics = dict(diagnostics or {})
+        self.aadsts_codes = aadsts_codes(context)
+        self.telemetry = dict(telemetry or {})
+        self.correlation_id = correlation_id
+        self.username = username
+        self.dbus_error = dbus_error
+        super().__init__(self._describe())
+
+    def _describe(self) -> str:
+        who = f" for {self.username}" if self.username else ""
+        details = [f"status {self.status.wire_name}"]
+        if self.error_code:
+            details.append(f"error code {self.error_code}")
+        if self.tag_name:
+            details.append(f"tag {self.tag_name}")
+        if self.correlation_id:
+            details.append(f"correlation id {self.correlation_id}")
+        said = (self.context or "the broker gave no reason").rstrip(".")
+        advice = f" {self.advice}" if self.advice else ""
+        return f"{self.method} failed{who}: {said}. ({', '.join(details)}){advice}"
+
+
+class InteractionRequiredError(BrokerResponseError):
+    """The user has to do something: sign in, consent, pass a multi-factor prompt."""
+
+    advice = "Sign the user in with acquire_token_interactive (linuxbroker token --interactive)."
+
+
+class NoNetworkError(BrokerResponseError):
+    """The broker can't reach the network."""
+
+    advice = "Check the network connection and try again."
+
+
+class ServerUnavailableError(BrokerResponseError):
+    """The service, or the broker, is not available at the moment."""
+
+    advice = "Try again in a moment."
+
+
+class ApiContractError(BrokerResponseError):
+    """The broker does not accept the request as it was."""
+
+
+class DeclinedScopesError(ApiContractError):
+    """A token came, but without some of the scopes that were asked for; the token was thrown away.
+
+    Attributes:
+        declined_scopes: the scopes asked for and not granted.
+        granted_scopes: the scopes that were granted.
+    """
+
+    advice = "Ask for the granted scopes only, or have the user or an administrator consent to the others."
+
+    def __init__(self, *, declined_scopes: Sequence[str], granted_scopes: Sequence[str], **details: Any) -> None:
+        self.declined_scopes = tuple(declined_scopes)
+        self.granted_scopes = tuple(granted_scopes)
+        super().__init__(**details)
+
+
+class CanceledError(BrokerResponseError):
+    """The sign-in was cancelled."""
+
+
+class UserCanceledError(CanceledError):
+    """The user cancelled the sign-in."""
+
+
+class ConfigurationError(BrokerResponseError):
+    """The app's registration, the authority or the device is set up in a way that can't work."""
+
+    advice = "Check the app registration (client id, redirect URI, permissions) and the authority."
+
+
+class RedirectUriError(ConfigurationError):
+    """The app registration lacks the redirect URI that the broker uses (AADSTS50011, AADSTS7000218)."""
+
+    advice = (
+        f"Register the redirect URI {NATIVE_CLIENT_REDIRECT_URI} for the app (Entra admin center, App registrations, "
+        "Authentication, Mobile and desktop applications) and allow public client flows."
+    )
+
+
+class AccountUnusableError(BrokerResponseError):
+    """The account can't be used: signed out, disabled, or its data are gone."""
+
+    advice = "List the accounts again (get_accounts), or sign in anew with acquire_token_interactive."
+
+
+class AccountNotFoundError(AccountUnusableError):
+    """The broker does not know the account."""
+
+
+class DeviceNotRegisteredError(BrokerResponseError):
+    """The device is not registered with the tenant."""
+
+    advice = "Enrol the device: open Company Portal (the package intune-portal), or run aad-tool enroll with Himmelblau."
+
+
+class UnsupportedOperationError(BrokerResponseError):
+    """The broker on this machine does not have this method."""
+
+    advice = "Himmelblau and old brokers lack some methods; see 'linuxbroker version' for the broker's version."
+
+
+class BrokerUnreachableError(BrokerError):
+    """No answer of the broker's was to be had."""
+
+
+class NoSessionBusError(BrokerUnreachableError):
+    """There is no session bus, or it can't be connected to."""
+
+
+class BrokerNotInstalledError(BrokerUnreachableError):
+    """Nothing on the machine provides the broker."""
+
+
+class BrokerStartError(BrokerUnreachableError):
+    """The broker is installed, but did not start."""
+
+
+class BrokerTimeoutError(BrokerUnreachableError, TimeoutError):
+    """No reply within the time limit."""
+
+
+class BrokerDisconnectedError(BrokerUnreachableError):
+    """The broker, or the bus, went away during the call."""
+
+
+class BrokerProtocolError(BrokerUnreachableError):
+    """The broker's reply made no sense."""
+
+
+ERROR_CLASSES: Mapping[Status, type[BrokerResponseError]] = {
+    Status.UNEXPECTED: BrokerResponseError,
+    Status.RESERVED: BrokerResponseError,
+    Status.INTERACTION_REQUIRED: InteractionRequiredError,
+    Status.NO_NETWORK: NoNetworkError,
+    Status.NETWORK_TEMPORARILY_UNAVAILABLE: NoNetworkError,
+    Status.SERVER_TEMPORARILY_UNAVAILABLE: ServerUnavailableError,
+    Status.API_CONTRACT_VIOLATION: ApiContractError,
+    Status.USER_CANCELED: UserCanceledError,
+    Status.APPLICATION_CANCELED: CanceledError,
+    Status.INCORRECT_CONFIGURATION: ConfigurationError,
+    Status.INSUFFICIENT_BUFFER: BrokerResponseError,
+    Status.AUTHORITY_UNTRUSTED: ConfigurationError,
+    Status.USER_SWITCH: AccountUnusableError,
+    Status.ACCOUNT_UNUSABLE: AccountUnusableError,
+    Status.USER_DATA_REMOVAL_REQUIRED: AccountUnusableError,
+    Status.TRANSIENT_ERROR: ServerUnavailableError,
+    Status.ACCOUNT_SWITCH: AccountUnusableError,
+    Status.DEVICE_NOT_REGISTERED: DeviceNotRegisteredError,
+    Status.KEY_NOT_FOUND: AccountUnusableError,
+    Status.ACCOUNT_NOT_FOUND: AccountNotFoundError,
+    Status.REQUIRED_BROKER_MISSING: ConfigurationError,
+    Status.FALLBACK_TO_NATIVE_MSAL: BrokerResponseError,
+}

@@ -1,0 +1,67 @@
+"""Is the broker there? Its bus name's coming and going, told by the bus without starting the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import AsyncIterator
+
+from linuxbroker.bus import BusError, Message
+from linuxbroker.transport import BROKER_BUS_NAME, BrokerTransport, Timeouts
+
+_MATCH_RULE = (
+    "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"
+    f"member='NameOwnerChanged',arg0='{BROKER_BUS_NAME}'"
+)
+
+
+class Presence(enum.Enum):
+    """Whether the broker owns its bus name."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> AsyncIterator[Presence]:
+    """Follow the broker's bus name.
+
+    Args:
+        transport: whose bus to watch on.
+        timeouts: the time limits for connecting and for the calls to the bus.
+
+    Yields:
+        The state now, then each change; the end of the bus yields ``OFFLINE`` before it raises.
+
+    Raises:
+        BusError: the bus can't be reached, or ended. Source: PROTOCOL.md, "Transport".
+    """
+    connection = await transport.bus().connection(transport, limit=timeouts.connect)
+    events: asyncio.Queue[Presence | BusError] = asyncio.Queue()
+
+    def on_signal(message: Message) -> None:
+        if message.member == "NameOwnerChanged" and message.signature == "sss" and message.body[0] == BROKER_BUS_NAME:
+            events.put_nowait(Presence.ONLINE if message.body[2] else Presence.OFFLINE)
+
+    ignore_signals = connection.on_signal(on_signal)
+    ignore_close = connection.on_close(events.put_nowait)
+    try:
+        await connection.call_bus("AddMatch", "s", _MATCH_RULE, limit=timeouts.call)
+        (owned,) = await connection.call_bus("NameHasOwner", "s", BROKER_BUS_NAME, limit=timeouts.call)
+        last = Presence.ONLINE if owned else Presence.OFFLINE
+        while not events.empty():
+            events.get_nowait()
+        yield last
+        while True:
+            event = await events.get()
+            if isinstance(event, BusError):
+                if last is not Presence.OFFLINE:
+                    yield Presence.OFFLINE
+                raise event
+            if event is not last:
+                last = event
+                yield event
+    finally:
+        ignore_signals()
+        ignore_close()
+        if connection.is_open:
+            await connection.call_bus("RemoveMatch", "s", _MATCH_RULE, limit=timeouts.call)

@@ -1,0 +1,30 @@
+"""How is a text from outside made safe to show? Whatever could be a token, cookie, password or nonce is cut out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Base64url and hex runs that are longer than any name, code or UUID that the protocol has; JWTs and PRTs are made of these.
+_OPAQUE = re.compile(r"[A-Za-z0-9_\-+=]{40,}|eyJ[A-Za-z0-9_\-.+/=]*")
+_HIDDEN = "(hidden)"
+_LONGEST_TEXT = 2000
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Make a text from the broker or the bus fit for a log or an error message.
+
+    Args:
+        text: anything.
+        secrets: texts that must not be shown whatever they look like, such as the password that was sent.
+
+    Returns:
+        The text, at most 2,000 characters of it, with what could be a secret replaced by ``(hidden)`` and control
+        characters by spaces.
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, _HIDDEN)
+    text = _OPAQUE.sub(_HIDDEN, text)
+    text = "".join(character if character.isprintable() else " " for character in text)
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"

@@ -1,0 +1,229 @@
+"""Does a client find, share, lose and regain the bus as it should?"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from linuxbroker import (
+    BrokerClient,
+    BrokerDisconnectedError,
+    BrokerNotInstalledError,
+    BrokerStartError,
+    NoSessionBusError,
+    Presence,
+)
+from linuxbroker.bus import Connection
+from linuxbroker_fake import RunningFake
+from linuxbroker_fake.cli import main as fake_command
+
+CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+GRAPH = ["https://graph.microsoft.com/.default"]
+
+
+async def _connections(fake: RunningFake) -> int:
+    """How many connections the bus has, this question's own aside."""
+    connection = await Connection.open(fake.address)
+    (names,) = await connection.call_bus("ListNames")
+    connection.close()
+    return sum(name.startswith(":") for name in names) - 1
+
+
+async def test_making_a_client_sends_nothing(fake_broker: RunningFake) -> None:
+    before = await _connections(fake_broker)
+    client = BrokerClient(CLIENT_ID)
+    assert await _connections(fake_broker) == before
+    await client.aclose()
+    assert fake_broker.calls == ()
+
+
+async def test_making_a_client_needs_no_bus_and_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    assert BrokerClient(CLIENT_ID).client_id == CLIENT_ID
+
+
+async def test_clients_on_one_loop_share_a_connection_until_the_last_is_closed(fake_broker: RunningFake) -> None:
+    before = await _connections(fake_broker)
+    first, second = BrokerClient(CLIENT_ID), BrokerClient(CLIENT_ID)
+    await asyncio.gather(first.get_accounts(), second.get_accounts(), first.is_available())
+    assert await _connections(fake_broker) == before + 1
+    await first.aclose()
+    assert await second.get_accounts()
+    assert await _connections(fake_broker) == before + 1
+    await second.aclose()
+    assert await _connections(fake_broker) == before
+
+
+async def test_a_closed_client_works_again(fake_broker: RunningFake) -> None:
+    client = BrokerClient(CLIENT_ID)
+    await client.get_accounts()
+    await client.aclose()
+    assert await client.get_accounts()
+    await client.aclose()
+
+
+def test_a_client_works_again_after_its_loop_was_replaced(fake_broker: RunningFake) -> None:
+    client = BrokerClient(CLIENT_ID)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            assert asyncio.run(client.get_accounts())
+        gc.collect()
+
+
+def test_a_loop_that_ends_with_its_client_open_leaves_no_descriptor(fake_broker: RunningFake) -> None:
+    client = BrokerClient(CLIENT_ID)
+    asyncio.run(client.get_accounts())
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        asyncio.run(client.get_accounts())
+        gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_restart_of_the_broker_is_survived_by_the_next_call(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        assert await client.get_accounts()
+        fake_broker.restart_broker()
+        assert await client.get_accounts()
+
+
+async def test_a_restart_of_the_bus_is_survived_by_the_next_call(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        assert await client.get_accounts()
+        fake_broker.stop_bus()
+        fake_broker.start_bus()
+        assert await client.get_accounts()
+
+
+async def test_with_the_bus_gone_the_error_says_what_sets_one_up(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        assert await client.get_accounts()
+        fake_broker.stop_bus()
+        with pytest.raises(NoSessionBusError, match=r"XDG_RUNTIME_DIR.*dbus-run-session"):
+            await client.get_accounts()
+        fake_broker.start_bus()
+        assert await client.get_accounts()
+
+
+async def test_with_no_broker_the_error_says_how_one_is_installed(fake_broker: RunningFake) -> None:
+    fake_broker.stop_broker()
+    async with BrokerClient(CLIENT_ID) as client:
+        assert not await client.is_available()
+        with pytest.raises(BrokerNotInstalledError) as caught:
+            await client.get_accounts()
+        for advice in (
+            "sudo apt install microsoft-identity-broker",
+            "sudo dnf install microsoft-identity-broker",
+            "Himmelblau",
+            "Company Portal",
+        ):
+            assert advice in str(caught.value)
+        fake_broker.start_broker()
+        assert await client.get_accounts()
+
+
+async def test_a_broker_that_dies_during_a_silent_call_is_asked_once_more(fake_broker: RunningFake) -> None:
+    fake_broker.plant("crash", method="getAccounts")
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises((BrokerDisconnectedError, BrokerNotInstalledError)):
+            await client.get_accounts()
+        fake_broker.clear_faults()
+        fake_broker.restart_broker()
+        assert await client.get_accounts()
+
+
+async def test_a_broker_that_dies_during_a_sign_in_is_not_asked_again(fake_broker: RunningFake) -> None:
+    fake_broker.plant("crash", method="acquireTokenInteractively")
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(BrokerDisconnectedError, match="went away"):
+            await client.acquire_token_interactive(GRAPH)
+    assert len(fake_broker.calls_of("acquireTokenInteractively")) == 1
+
+
+async def test_a_password_is_not_sent_again_when_the_broker_dies(fake_broker: RunningFake) -> None:
+    fake_broker.plant("crash", method="acquireTokenSilently")
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(BrokerDisconnectedError):
+            await client.acquire_token_by_username_password("ada@contoso.example", "not-a-real-password", GRAPH)
+    assert len(fake_broker.calls_of("acquireTokenSilently")) == 1
+
+
+@pytest.fixture
+def activated(monkeypatch: pytest.MonkeyPatch) -> RunningFake:
+    """A bus without a broker on it; the tests put an activation file there."""
+    running = RunningFake(start=False)
+    return running
+
+
+def test_the_first_call_has_the_bus_start_the_broker(activated: RunningFake) -> None:
+    async def first_call(address: str) -> str:
+        async with BrokerClient(CLIENT_ID, bus_address=address) as client:
+            return await client.get_linux_broker_version()
+
+    with activated as running:
+        assert fake_command(["write-service", running.services, "--persona", "microsoft-2.0.1"]) == 0
+        assert asyncio.run(first_call(running.address)) == "2.0.1"
+
+
+@pytest.mark.parametrize("program", ["/nowhere/broker", "/bin/false"])
+def test_a_broker_that_does_not_start_is_an_error_that_says_so(activated: RunningFake, program: str) -> None:
+    async def first_call(address: str) -> None:
+        async with BrokerClient(CLIENT_ID, bus_address=address) as client:
+            with pytest.raises(BrokerStartError, match="did not start"):
+                await client.get_accounts()
+            assert not await client.is_available()
+
+    with activated as running:
+        service = Path(running.services) / "com.microsoft.identity.broker1.service"
+        service.write_text(f"[D-BUS Service]\nName=com.microsoft.identity.broker1\nExec={program}\n")
+        asyncio.run(first_call(running.address))
+
+
+async def test_the_brokers_coming_and_going_can_be_watched_without_starting_it(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        watch = client.watch()
+        assert await anext(watch) is Presence.ONLINE
+        fake_broker.stop_broker()
+        assert await anext(watch) is Presence.OFFLINE
+        fake_broker.start_broker()
+        assert await anext(watch) is Presence.ONLINE
+        fake_broker.stop_bus()
+        assert await anext(watch) is Presence.OFFLINE
+        with pytest.raises(BrokerDisconnectedError):
+            await anext(watch)
+    assert fake_broker.calls == ()
+
+
+async def test_the_reply_size_can_be_limited(fake_broker: RunningFake) -> None:
+    from linuxbroker import BrokerProtocolError
+
+    async with BrokerClient(CLIENT_ID, max_reply_bytes=2000) as client:
+        assert await client.get_linux_broker_version()
+        with pytest.raises(BrokerProtocolError, match="2,000 allowed"):
+            await client.acquire_token_silent(GRAPH)
+        assert await client.get_linux_broker_version()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_client_works_in_a_forked_child(fake_broker: RunningFake) -> None:
+    program = (
+        "import asyncio, os\nfrom linuxbroker import BrokerClient\n"
+        f"client = BrokerClient({CLIENT_ID!r})\n"
+        "assert asyncio.run(client.get_accounts())\n"
+        "child = os.fork()\n"
+        "if child == 0:\n    os._exit(0 if asyncio.run(client.get_accounts()) else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\nassert asyncio.run(client.get_accounts())\n"
+    )
+    import subprocess
+
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,311 @@
+"""Does each operation of the client do its job, with each broker in the field?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from linuxbroker import (
+    Account,
+    AccountUnusableError,
+    BrokerClient,
+    DeclinedScopesError,
+    InteractionRequiredError,
+    PopAuthScheme,
+    UnsupportedOperationError,
+    UserCanceledError,
+)
+from linuxbroker_fake import RunningFake
+
+CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+GRAPH = ["https://graph.microsoft.com/.default"]
+ME = PopAuthScheme("GET", "https://graph.microsoft.com/v1.0/me", nonce="nonce-from-server", client_claims='{"at_use":"x"}')
+CONTOSO = "00000000-0000-0000-0000-0000000000f1"
+FABRIKAM = "00000000-0000-0000-0000-0000000000f2"
+PERSONAS = ["microsoft-2.0.1", "microsoft-2.5.2", "himmelblau"]
+MICROSOFT = PERSONAS[:2]
+
+
+
+def _with(*personas: str) -> Any:
+    """Run a test once for each of some brokers."""
+    return pytest.mark.parametrize("persona", personas)
+
+
+@pytest.fixture
+def persona() -> str:
+    return "microsoft-2.5.2"
+
+
+@pytest.fixture
+def fake_broker_config(persona: str) -> Any:
+    from linuxbroker_fake import FakeConfig
+
+    return FakeConfig.model_validate({"persona": persona})
+
+
+async def _ada(client: BrokerClient) -> Account:
+    account = await client.get_account("ada@contoso.example")
+    assert account is not None
+    return account
+
+
+@_with(*PERSONAS)
+async def test_accounts_are_listed(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        accounts = await client.get_accounts()
+    assert [(account.username, account.realm) for account in accounts] == [
+        ("ada@contoso.example", CONTOSO),
+        ("ada@contoso.example", FABRIKAM),
+        ("grace@fabrikam.example", FABRIKAM),
+    ]
+    assert {account.environment for account in accounts} == {"login.microsoftonline.com"}
+
+
+async def test_an_account_is_found_by_upn_in_any_case_and_by_tenant(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        home = await client.get_account("ADA@contoso.example")
+        guest = await client.get_account("ada@contoso.example", FABRIKAM)
+        nobody = await client.get_account("ada@contoso.example", "00000000-0000-0000-0000-00000000dead")
+    assert home is not None and home.realm == CONTOSO
+    assert guest is not None and guest.realm == FABRIKAM
+    assert nobody is None
+
+
+@_with(*PERSONAS)
+async def test_a_silent_token_has_all_that_came_with_it(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        account = await _ada(client)
+        token = await client.acquire_token_silent(
+            GRAPH, account, correlation_id="aaaaaaaa-0000-4000-8000-000000000001"
+        )
+    claims = fake_broker.broker.verify_access_token(token.access_token)
+    assert claims["aud"] == "https://graph.microsoft.com"
+    assert claims["tid"] == CONTOSO
+    assert token.token_type == "Bearer"
+    assert token.authorization_header == f"Bearer {token.access_token}"
+    assert token.expires_on == datetime.fromtimestamp(claims["exp"], tz=timezone.utc)
+    assert token.expires_on.utcoffset() == timedelta(0)
+    assert "https://graph.microsoft.com/.default" in token.scopes
+    assert token.id_token_claims["preferred_username"] == "ada@contoso.example"
+    assert token.account is not None
+    assert (token.account.home_account_id, token.account.realm) == (account.home_account_id, CONTOSO)
+    assert token.account.environment == "login.microsoftonline.com"
+    assert token.client_info == account.client_info or not account.client_info
+    assert token.correlation_id == "aaaaaaaa-0000-4000-8000-000000000001"
+
+
+@_with(*MICROSOFT)
+async def test_a_token_result_has_the_brokers_telemetry(fake_broker: RunningFake, persona: str) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        token = await client.acquire_token_silent(GRAPH)
+    assert token.telemetry["broker_version"] == persona.removeprefix("microsoft-")
+
+
+async def test_a_guest_gets_a_token_of_the_guest_tenant(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        guest = await client.get_account("ada@contoso.example", FABRIKAM)
+        token = await client.acquire_token_silent(GRAPH, guest)
+    assert fake_broker.broker.verify_access_token(token.access_token)["tid"] == FABRIKAM
+    (call,) = fake_broker.calls_of("acquireTokenSilently")
+    assert call.request["authParameters"]["authority"] == f"https://login.microsoftonline.com/{FABRIKAM}"
+
+
+async def test_a_silent_request_with_nobody_signed_in_needs_the_user(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        for account in await client.get_accounts():
+            await client.remove_account(account)
+        with pytest.raises(InteractionRequiredError, match="no account is signed in"):
+            await client.acquire_token_silent(GRAPH)
+
+
+@_with(*PERSONAS)
+async def test_the_user_signs_in_interactively(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        token = await client.acquire_token_interactive(GRAPH, login_hint="grace@fabrikam.example")
+    assert token.account is not None
+    assert token.account.username == "grace@fabrikam.example"
+    assert token.account.environment == "login.microsoftonline.com"
+
+
+async def test_a_sign_in_waits_for_the_user_past_the_limit_of_other_calls(fake_broker: RunningFake) -> None:
+    from linuxbroker import Timeouts
+
+    fake_broker.set_user("never")
+    async with BrokerClient(CLIENT_ID, timeouts=Timeouts(call=0.05)) as client:
+        sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
+        await fake_broker.called("acquireTokenInteractively")
+        fake_broker.plant("hang", method="getAccounts")
+        with pytest.raises(TimeoutError):
+            await client.get_accounts()
+        assert not sign_in.done()
+        assert fake_broker.answer("approve") == 1
+        assert (await sign_in).access_token
+
+
+async def test_the_user_can_cancel(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("cancel")
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(UserCanceledError):
+            await client.acquire_token_interactive(GRAPH)
+
+
+async def test_cancelling_the_task_closes_the_brokers_window(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    async with BrokerClient(CLIENT_ID) as client:
+        sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
+        await fake_broker.called("acquireTokenInteractively")
+        sign_in.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sign_in
+        assert len(fake_broker.calls_of("cancelInteractiveFlow")) == 1
+        assert fake_broker.broker.screen.open_windows == 0
+
+
+@_with("himmelblau")
+async def test_cancelling_works_with_a_broker_that_cannot_cancel(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    async with BrokerClient(CLIENT_ID) as client:
+        sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
+        await fake_broker.called("acquireTokenInteractively")
+        sign_in.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sign_in
+        assert await client.get_accounts()
+
+
+@pytest.mark.parametrize("prompt", ["select_account", "login", "consent", "none"])
+async def test_a_prompt_is_passed_on(fake_broker: RunningFake, prompt: str) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        await client.acquire_token_interactive(GRAPH, account=await _ada(client), prompt=prompt, parent_window_handle=77)
+    (call,) = fake_broker.calls_of("acquireTokenInteractively")
+    parameters = call.request["authParameters"]
+    assert parameters["prompt"] == prompt
+    assert parameters["parentWindow"] == {"handle": 77}
+    assert call.request["parentWindowHandle"] == 77
+    assert ("account" in parameters, "username" in parameters) == ((prompt != "select_account"),) * 2
+
+
+@_with(*PERSONAS)
+async def test_a_user_name_and_password_get_a_token(fake_broker: RunningFake) -> None:
+    user = fake_broker.directory.users[1]
+    async with BrokerClient(CLIENT_ID) as client:
+        token = await client.acquire_token_by_username_password(user.upn, user.password, GRAPH)
+    assert token.account is not None and token.account.username == user.upn
+
+
+async def test_a_wrong_password_is_an_error_that_does_not_show_it(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(InteractionRequiredError, match="AADSTS50126") as caught:
+            await client.acquire_token_by_username_password("ada@contoso.example", "wrong-Secret-42", GRAPH)
+    assert "wrong-Secret-42" not in f"{caught.value!r} {caught.value}"
+
+
+async def test_a_claims_challenge_renews_a_revoked_token(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        account = await _ada(client)
+        refused = await client.acquire_token_silent(GRAPH, account)
+        challenge = fake_broker.revoke(account.username)
+        with pytest.raises(ValueError, match="revoked"):
+            fake_broker.broker.verify_access_token(refused.access_token)
+        again = await client.acquire_token_silent(GRAPH, account)
+        renewed = await client.acquire_token_silent(
+            GRAPH, account, claims_challenge=challenge, access_token_to_renew=refused.access_token
+        )
+    assert again.access_token == refused.access_token
+    assert fake_broker.broker.verify_access_token(renewed.access_token)
+    request = fake_broker.calls_of("acquireTokenSilently")[-1].request
+    assert request["authParameters"]["accessTokenToRenew"] == refused.access_token
+    assert json.loads(request["authParameters"]["decodedClaims"]) == json.loads(challenge)
+
+
+@_with(*PERSONAS)
+async def test_a_proof_of_possession_token_is_bound_to_the_request(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        token = await client.acquire_token_silent(GRAPH, await _ada(client), auth_scheme=ME)
+    assert token.token_type == "pop"
+    signed = fake_broker.broker.entra.verify_signed_http_request(token.access_token)
+    assert (signed["m"], signed["u"], signed["p"]) == ("GET", "graph.microsoft.com", "/v1.0/me")
+    assert signed["nonce"] == "nonce-from-server"
+    inner = fake_broker.broker.verify_access_token(signed["at"])
+    assert token.expires_on == datetime.fromtimestamp(inner["exp"], tz=timezone.utc)
+
+
+async def test_a_token_can_be_bound_to_a_key_of_the_callers(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        token = await client.acquire_token_silent(GRAPH, await _ada(client), auth_scheme=PopAuthScheme(kid="my-key"))
+    assert fake_broker.broker.verify_access_token(token.access_token)["cnf"] == {"kid": "my-key"}
+    (call,) = fake_broker.calls_of("acquireTokenSilently")
+    assert call.request["authParameters"]["popParams"]["authenticationScheme"] == "pop"
+
+
+@_with(*PERSONAS)
+async def test_all_sso_cookies_come_with_their_header_names(fake_broker: RunningFake, persona: str) -> None:
+    url = "https://login.microsoftonline.com/common/oauth2/authorize?sso_nonce=AwABAAEAAAAC"
+    async with BrokerClient(CLIENT_ID) as client:
+        cookies = await client.acquire_prt_sso_cookie(await _ada(client), url)
+    names = [cookie.name for cookie in cookies]
+    assert names[0] == "x-ms-RefreshTokenCredential"
+    assert names[1:] == (["x-ms-DeviceCredential"] if persona == "microsoft-2.5.2" else [])
+    assert fake_broker.broker.entra.verify_prt_cookie(cookies[0].content)["request_nonce"] == "AwABAAEAAAAC"
+
+
+@_with(*MICROSOFT)
+async def test_an_http_request_is_signed(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        signed = await client.generate_signed_http_request(await _ada(client), ME)
+    payload = fake_broker.broker.entra.verify_signed_http_request(signed)
+    assert (payload["m"], payload["u"], payload["p"]) == ("GET", "graph.microsoft.com", "/v1.0/me")
+
+
+@_with(*MICROSOFT)
+async def test_signing_out_takes_the_account_away_from_this_app_only(fake_broker: RunningFake) -> None:
+    other_app = "22222222-2222-4333-8444-555555555555"
+    async with BrokerClient(CLIENT_ID) as client, BrokerClient(other_app) as other:
+        account = await _ada(client)
+        await client.remove_account(account)
+        assert account.realm not in [known.realm for known in await client.get_accounts() if known.username == account.username]
+        with pytest.raises(AccountUnusableError):
+            await client.acquire_token_silent(GRAPH, account)
+        assert await other.acquire_token_silent(GRAPH, await _ada(other))
+        assert await client.acquire_token_interactive(GRAPH, login_hint=account.username)
+        assert await client.acquire_token_silent(GRAPH, account)
+
+
+@_with("himmelblau")
+async def test_what_a_broker_lacks_is_said_to_be_unsupported(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        account = await _ada(client)
+        with pytest.raises(UnsupportedOperationError, match="removeAccount"):
+            await client.remove_account(account)
+        with pytest.raises(UnsupportedOperationError, match="generateSignedHttpRequest"):
+            await client.generate_signed_http_request(account, ME)
+
+
+async def test_a_token_without_a_scope_that_was_asked_for_is_an_error(fake_broker: RunningFake) -> None:
+    scopes = ["https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/Mail.Read"]
+    fake_broker.plant("scopes_declined", scopes=["https://graph.microsoft.com/mail.read"])
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(DeclinedScopesError) as caught:
+            await client.acquire_token_silent(scopes)
+    assert caught.value.declined_scopes == ("https://graph.microsoft.com/Mail.Read",)
+    assert caught.value.granted_scopes == ("https://graph.microsoft.com/User.Read",)
+
+
+@_with(*PERSONAS)
+async def test_the_broker_says_its_version(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        assert await client.get_linux_broker_version() == fake_broker.broker.persona.version
+
+
+async def test_an_app_without_the_brokers_redirect_uri_is_told_which_to_register(fake_broker: RunningFake) -> None:
+    from linuxbroker import RedirectUriError
+
+    fake_broker.plant("redirect_uri_unknown")
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(RedirectUriError, match="https://login.microsoftonline.com/common/oauth2/nativeclient"):
+            await client.acquire_token_silent(GRAPH)
