@@ -1,0 +1,8 @@
+"""What does ``python -m linuxbroker_fake`` do? The same as the command ``linuxbroker-fake``."""
+
+import sys
+
+from linuxbroker_fake.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

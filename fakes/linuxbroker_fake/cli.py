@@ -1,0 +1,136 @@
+"""What can be done with the fake broker from a shell? The command ``linuxbroker-fake``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from linuxbroker.bus import BusError
+from linuxbroker.transport import BROKER_BUS_NAME
+from linuxbroker_fake.broker import FakeBroker
+from linuxbroker_fake.config import FakeConfig
+from linuxbroker_fake.personas import PersonaName
+from linuxbroker_fake.private_bus import DBusDaemonMissingError, PrivateBus
+from linuxbroker_fake.service import FakeService, NameTakenError, serve
+
+DONE, FAILED, USAGE, NO_BUS = 0, 1, 2, 3
+_CRASHED = 70
+_NOT_FOUND = 127
+_NOT_EXECUTABLE = 126
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: the arguments; the process's own unless given.
+
+    Returns:
+        The exit code.
+    """
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "write-service":
+        return _write_service(arguments)
+    try:
+        config = _config(arguments)
+    except (OSError, ValidationError) as error:
+        return _fail(USAGE, f"the configuration can't be used: {error}")
+    try:
+        if arguments.command == "exec":
+            return asyncio.run(_execute(config, arguments.program))
+        return asyncio.run(_run(config, arguments.bus_address))
+    except (BusError, DBusDaemonMissingError) as error:
+        return _fail(NO_BUS, str(error))
+    except (NameTakenError, RuntimeError) as error:
+        return _fail(FAILED, str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="linuxbroker-fake", description="A fake identity broker on a real bus, for tests. Its tokens open nothing."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="serve on the session bus until it is told to end (Ctrl-C, SIGTERM)")
+    run.add_argument("--bus-address", help="a D-Bus address in place of the session bus's")
+    execute = commands.add_parser(
+        "exec", help="run a command on a private session bus with the fake broker on it; its exit code is passed on"
+    )
+    execute.add_argument("program", nargs="+", metavar="COMMAND", help="the command and its arguments, behind --")
+    write = commands.add_parser("write-service", help="write a D-Bus activation file, so that the bus starts the fake")
+    write.add_argument("folder", type=Path, metavar="DIR", help="such as ~/.local/share/dbus-1/services")
+    for command in (run, execute, write):
+        command.add_argument(
+            "--persona", choices=[persona.value for persona in PersonaName], help="the broker that it passes for"
+        )
+        command.add_argument("--config", type=Path, metavar="FILE", help="a JSON file: tenants, users, apps, faults, …")
+    return parser
+
+
+def _config(arguments: argparse.Namespace) -> FakeConfig:
+    config = FakeConfig.load(arguments.config) if arguments.config else FakeConfig()
+    return config.model_copy(update={"persona": PersonaName(arguments.persona)}) if arguments.persona else config
+
+
+async def _run(config: FakeConfig, address: str | None) -> int:
+    async with serve(FakeBroker(config), address) as service:
+        _end_on_signals(service)
+        print(f"{BROKER_BUS_NAME}: {config.persona.value} is ready", flush=True)
+        await service.stopped.wait()
+        return _CRASHED if service.crashed else DONE
+
+
+def _end_on_signals(service: FakeService) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, service.stopped.set)
+
+
+async def _execute(config: FakeConfig, program: Sequence[str]) -> int:
+    async with PrivateBus() as bus, serve(FakeBroker(config), bus.address):
+        environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address}
+        try:
+            process = await asyncio.create_subprocess_exec(*program, env=environment)
+        except FileNotFoundError:
+            return _fail(_NOT_FOUND, f"there is no command {program[0]!r}")
+        except PermissionError:
+            return _fail(_NOT_EXECUTABLE, f"{program[0]!r} can't be executed")
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, _pass_on, process, number)
+        code = await process.wait()
+        return 128 - code if code < 0 else code
+
+
+def _pass_on(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    # Ctrl-C reaches the command by itself: it is in the same process group.
+    if number is not signal.SIGINT and process.returncode is None:
+        process.send_signal(number)
+
+
+def _write_service(arguments: argparse.Namespace) -> int:
+    command = [sys.executable, "-m", "linuxbroker_fake", "run"]
+    if arguments.persona:
+        command += ["--persona", arguments.persona]
+    if arguments.config:
+        command += ["--config", str(arguments.config.resolve())]
+    path = arguments.folder / f"{BROKER_BUS_NAME}.service"
+    try:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"[D-BUS Service]\nName={BROKER_BUS_NAME}\nExec={shlex.join(command)}\n", encoding="utf-8")
+    except OSError as error:
+        return _fail(FAILED, f"can't write {path}: {error.strerror}")
+    print(path)
+    return DONE
+
+
+def _fail(code: int, text: str) -> int:
+    print(f"linuxbroker-fake: {text}", file=sys.stderr)
+    return code

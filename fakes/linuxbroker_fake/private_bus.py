@@ -1,0 +1,123 @@
+"""Where does a test get a bus from? A ``dbus-daemon`` of its own, with a folder for activation files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <keep_umask/>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <servicedir>{services}</servicedir>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+  <limit name="max_incoming_bytes">1000000000</limit>
+  <limit name="max_outgoing_bytes">1000000000</limit>
+  <limit name="max_message_size">134217728</limit>
+  <limit name="service_start_timeout">{start_timeout}</limit>
+  <limit name="max_completed_connections">100000</limit>
+  <limit name="max_connections_per_user">100000</limit>
+  <limit name="max_pending_service_starts">10000</limit>
+  <limit name="max_names_per_connection">50000</limit>
+  <limit name="max_match_rules_per_connection">50000</limit>
+  <limit name="max_replies_per_connection">50000</limit>
+</busconfig>
+"""
+
+
+class DBusDaemonMissingError(Exception):
+    """There is no ``dbus-daemon`` on this machine."""
+
+
+class PrivateBus:
+    """A message bus for the length of an ``async with`` block.
+
+    Args:
+        start_timeout: seconds that an activated service has to take its name.
+
+    Attributes:
+        address: its D-Bus address.
+        services: the folder whose ``.service`` files it activates.
+    """
+
+    def __init__(self, *, start_timeout: float = 120.0) -> None:
+        self._start_timeout = start_timeout
+        self._folder = Path()
+        self._daemon: asyncio.subprocess.Process | None = None
+        self.address = ""
+        self.services = Path()
+
+    async def __aenter__(self) -> PrivateBus:
+        program = shutil.which("dbus-daemon")
+        if program is None:
+            raise DBusDaemonMissingError(
+                "there is no dbus-daemon on this machine: sudo apt install dbus, or sudo dnf install dbus-daemon"
+            )
+        self._folder = Path(tempfile.mkdtemp(prefix="linuxbroker-bus-"))
+        self.services = self._folder / "services"
+        self.services.mkdir()
+        self.address = f"unix:path={self._folder / 'bus'}"
+        config = self._folder / "bus.conf"
+        config.write_text(
+            _CONFIG.format(
+                socket=self._folder / "bus", services=self.services, start_timeout=int(self._start_timeout * 1000)
+            ),
+            encoding="utf-8",
+        )
+        try:
+            await self.start()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def start(self) -> None:
+        """Start the daemon, again after ``stop``, on the same address.
+
+        Raises:
+            RuntimeError: it ended at once; the text has what it said.
+        """
+        with (self._folder / "log").open("ab") as log:
+            self._daemon = await asyncio.create_subprocess_exec(
+                "dbus-daemon",
+                f"--config-file={self._folder / 'bus.conf'}",
+                "--nofork",
+                "--nopidfile",
+                "--print-address",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+        assert self._daemon.stdout is not None
+        if not await self._daemon.stdout.readline():
+            await self._daemon.wait()
+            said = (self._folder / "log").read_text(encoding="utf-8", errors="replace").strip()
+            raise RuntimeError(f"dbus-daemon did not start: {said}")
+
+    async def stop(self) -> None:
+        """End the daemon, as a logout does."""
+        if self._daemon is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._daemon.kill()
+            await self._daemon.wait()
+            # Read to the end so that the pipe's transport closes with the process.
+            assert self._daemon.stdout is not None
+            await self._daemon.stdout.read()
+            self._daemon = None

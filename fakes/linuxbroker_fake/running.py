@@ -1,0 +1,227 @@
+"""How does a test, async or not, use the fake broker? A bus and the broker on a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, TypeVar
+
+from linuxbroker_fake.broker import FakeBroker
+from linuxbroker_fake.config import FakeConfig, InteractiveUser, UserAction
+from linuxbroker_fake.directory import Directory
+from linuxbroker_fake.faults import FaultKind
+from linuxbroker_fake.journal import Call
+from linuxbroker_fake.private_bus import PrivateBus
+from linuxbroker_fake.service import FakeService, serve
+
+T = TypeVar("T")
+_PATIENCE_SECONDS = 30.0
+
+
+class RunningFake:
+    """A private bus with the fake broker on it, for the length of a ``with`` block.
+
+    Args:
+        config: how the broker is set up.
+        start: whether the broker is on the bus from the beginning; else call ``start_broker``.
+
+    Attributes:
+        address: the bus's D-Bus address, for ``BrokerClient(bus_address=…)`` or ``DBUS_SESSION_BUS_ADDRESS``.
+        broker: the broker, for reading; change it through the methods here, which are safe from any thread.
+    """
+
+    def __init__(self, config: FakeConfig | None = None, *, start: bool = True, start_timeout: float = 120.0) -> None:
+        self.broker = FakeBroker(config)
+        self.address = ""
+        self._start = start
+        self._bus = PrivateBus(start_timeout=start_timeout)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="linuxbroker-fake", daemon=True)
+        self._on_bus: AsyncExitStack | None = None
+        self._service: FakeService | None = None
+
+    def __enter__(self) -> RunningFake:
+        self._thread.start()
+        try:
+            self._run(self._bus.__aenter__())
+            self.address = self._bus.address
+            if self._start:
+                self.start_broker()
+        except BaseException:
+            self._end_loop()
+            raise
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.stop_broker()
+            self._run(self._bus.__aexit__(None, None, None))
+        finally:
+            self._end_loop()
+
+    @property
+    def directory(self) -> Directory:
+        """The fake Entra's tenants, users and apps."""
+        return self.broker.directory
+
+    @property
+    def services(self) -> str:
+        """The folder whose ``.service`` files the bus activates."""
+        return str(self._bus.services)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls that the broker got, in order."""
+        return self._do(lambda: self.broker.journal.calls)
+
+    def calls_of(self, *members: str) -> list[Call]:
+        """The calls of some methods.
+
+        Args:
+            members: the methods.
+
+        Returns:
+            Their calls, in order.
+        """
+        return [call for call in self.calls if call.member in members]
+
+    def wait_for_call(self, member: str, count: int = 1) -> list[Call]:
+        """Block until a method was called; for async tests, see ``called``.
+
+        Args:
+            member: the method.
+            count: how many calls to wait for.
+
+        Returns:
+            Its calls so far.
+
+        Raises:
+            TimeoutError: it was not within 30 seconds.
+        """
+        return self._run(self.broker.journal.wait_for(member, count))
+
+    async def called(self, member: str, count: int = 1) -> list[Call]:
+        """Wait until a method was called, without blocking the loop.
+
+        Args:
+            member: the method.
+            count: how many calls to wait for.
+
+        Returns:
+            Its calls so far.
+        """
+        waiting = asyncio.run_coroutine_threadsafe(self.broker.journal.wait_for(member, count), self._loop)
+        return await asyncio.wrap_future(waiting)
+
+    def plant(self, kind: FaultKind | str, **details: Any) -> None:
+        """Make something go wrong.
+
+        Args:
+            kind: what; a ``FaultKind`` or its value.
+            details: the other fields of ``Fault``: which calls, how often, what exactly.
+        """
+        self._do(lambda: self.broker.plant(kind, **details))
+
+    def clear_faults(self) -> None:
+        """Take all faults back."""
+        self._do(lambda: self.broker.faults.clear())
+
+    def clear_calls(self) -> None:
+        """Forget the calls so far."""
+        self._do(lambda: self.broker.journal.clear())
+
+    def set_user(self, action: UserAction | str, *, delay: float = 0.0, upn: str | None = None) -> None:
+        """Choose what the person does when asked to sign in.
+
+        Args:
+            action: ``approve``, ``cancel`` or ``never``.
+            delay: seconds before they do it.
+            upn: who signs in where the request names nobody.
+        """
+        user = InteractiveUser(action=UserAction(action), delay=delay, upn=upn)
+        self._do(lambda: setattr(self.broker.screen, "user", user))
+
+    def answer(self, action: UserAction | str) -> int:
+        """Have the person answer every open window now.
+
+        Args:
+            action: ``approve`` or ``cancel``.
+
+        Returns:
+            How many windows there were.
+        """
+        return self._do(lambda: self.broker.screen.answer(UserAction(action)))
+
+    def revoke(self, upn: str, *, sign_in_again: bool = False) -> str:
+        """Revoke a user's tokens so far, as continuous access evaluation does.
+
+        Args:
+            upn: the user.
+            sign_in_again: whether a new token takes an interactive sign-in.
+
+        Returns:
+            The claims challenge that a resource would give, JSON text.
+        """
+        return self._do(lambda: self.broker.revoke(upn, sign_in_again=sign_in_again))
+
+    def reset(self) -> None:
+        """Return to the state at the start: faults, sessions, journal and the person."""
+        self._do(self.broker.reset)
+
+    def start_broker(self) -> None:
+        """Put the broker on the bus, again after ``stop_broker``."""
+        self._run(self._put_on_bus())
+
+    def stop_broker(self) -> None:
+        """Take the broker off the bus: it is gone, and calls in flight get no answer. Its memory stays."""
+        self._run(self._take_off_bus())
+
+    def restart_broker(self) -> None:
+        """Stop the broker and start it again."""
+        self.stop_broker()
+        self.start_broker()
+
+    def stop_bus(self) -> None:
+        """End the bus daemon, and with it every connection."""
+        self._run(self._bus.stop())
+
+    def start_bus(self) -> None:
+        """Start the bus daemon again on the same address, and the broker on it."""
+        self._run(self._bus.start())
+        self.restart_broker()
+
+    async def _put_on_bus(self) -> None:
+        await self._take_off_bus()
+        async with AsyncExitStack() as stack:
+            self._service = await stack.enter_async_context(serve(self.broker, self.address))
+            self._on_bus = stack.pop_all()
+
+    async def _take_off_bus(self) -> None:
+        if self._on_bus is not None:
+            stack, self._on_bus = self._on_bus, None
+            await stack.aclose()
+
+    def _do(self, action: Callable[[], T]) -> T:
+        async def on_loop() -> T:
+            return action()
+
+        return self._run(on_loop())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(_PATIENCE_SECONDS)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

@@ -1,0 +1,183 @@
+"""How does the fake broker stand on a bus? Incoming calls to the broker, the control interface and the standard ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from linuxbroker.bus import BusError, Connection, Message
+from linuxbroker.bus.connection import error_reply, method_return
+from linuxbroker.resources import interface_xml
+from linuxbroker.transport import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
+from linuxbroker_fake.broker import CrashRequested, FakeBroker, RawReply
+from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH, CONTROL_XML, Control, ControlError
+from linuxbroker_fake.faults import DBusFailure
+from linuxbroker_fake.journal import Call
+
+_log = logging.getLogger("linuxbroker_fake")
+
+_DO_NOT_QUEUE = 4
+_PRIMARY_OWNER = 1
+_UNKNOWN_METHOD = "org.freedesktop.DBus.Error.UnknownMethod"
+_FAILED = "org.freedesktop.DBus.Error.Failed"
+_INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
+_CALLER_GONE = "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
+_METHOD_NAMES = frozenset(re.findall(r'<method name="(\w+)"', interface_xml()))
+
+
+class NameTakenError(Exception):
+    """Something else on the bus owns the broker's name."""
+
+
+class FakeService:
+    """A fake broker on a bus connection.
+
+    Args:
+        broker: what answers.
+        connection: an open connection of its own.
+    """
+
+    def __init__(self, broker: FakeBroker, connection: Connection) -> None:
+        self.broker = broker
+        self.stopped = asyncio.Event()
+        self.crashed = False
+        self._connection = connection
+        self._control = Control(broker)
+        self._answers: set[asyncio.Task[None]] = set()
+        connection.on_call = self._on_call
+        connection.on_signal(self._on_signal)
+        connection.on_close(lambda _reason: self.stopped.set())
+
+    async def take_name(self) -> None:
+        """Take the broker's bus name.
+
+        Raises:
+            NameTakenError: something else has it.
+        """
+        await asyncio.sleep(self.broker.config.start_delay)
+        await self._connection.call_bus("AddMatch", "s", _CALLER_GONE)
+        (outcome,) = await self._connection.call_bus("RequestName", "su", BROKER_BUS_NAME, _DO_NOT_QUEUE)
+        if outcome != _PRIMARY_OWNER:
+            raise NameTakenError(f"{BROKER_BUS_NAME} is taken on this bus: is a real broker, or another fake, running?")
+
+    async def stop(self) -> None:
+        """Leave the bus; calls in flight get no answer."""
+        self._connection.close()
+        for answer in tuple(self._answers):
+            answer.cancel()
+        await asyncio.gather(*self._answers, return_exceptions=True)
+
+    def _on_signal(self, message: Message) -> None:
+        if message.member == "NameOwnerChanged" and message.signature == "sss":
+            self.broker.screen.close_windows_of(str(message.body[0]))
+
+    def _on_call(self, call: Message) -> None:
+        answer = asyncio.ensure_future(self._answer(call))
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
+
+    async def _answer(self, call: Message) -> None:
+        try:
+            reply = await self._reply_to(call)
+        except CrashRequested:
+            self.crashed = True
+            self._connection.close()
+            return
+        except DBusFailure as error:
+            reply = error_reply(call, error.name, error.text)
+        except ControlError as error:
+            reply = error_reply(call, _INVALID_ARGS, str(error))
+        except Exception as error:
+            _log.exception("the fake broker could not answer %s", call.member)
+            reply = error_reply(call, _FAILED, f"the fake broker could not answer: {type(error).__name__}")
+        if call.reply_expected and self._connection.is_open:
+            try:
+                self._connection.send(reply)
+            except BusError:
+                pass  # the bus ended under the answer
+
+    async def _reply_to(self, call: Message) -> Message:
+        if call.path == CONTROL_PATH and call.interface == CONTROL_INTERFACE:
+            return method_return(call, "s", await self._control.handle(call.member, call.body))
+        if call.path == BROKER_OBJECT_PATH and call.interface in (BROKER_INTERFACE, "") and call.member in _METHOD_NAMES:
+            return await self._broker_reply(call)
+        self.broker.journal.record(
+            Call(call.path, call.interface, call.member, call.signature, body=tuple(call.body), sender=call.sender)
+        )
+        standard: dict[tuple[str, str], Callable[[Message], Message]] = {
+            ("org.freedesktop.DBus.Peer", "Ping"): method_return,
+            ("org.freedesktop.DBus.Peer", "GetMachineId"): lambda asked: method_return(asked, "s", "0" * 32),
+            ("org.freedesktop.DBus.Properties", "GetAll"): lambda asked: method_return(asked, "a{sv}", {}),
+            ("org.freedesktop.DBus.Introspectable", "Introspect"): self._introspect,
+        }
+        answer = standard.get((call.interface, call.member), _no_such_interface)
+        return answer(call)
+
+    async def _broker_reply(self, call: Message) -> Message:
+        if call.signature != "sss":
+            raise DBusFailure(_INVALID_ARGS, f"{call.member} takes (sss), not ({call.signature})")
+        version, correlation_id, request = (str(argument) for argument in call.body)
+        self.broker.journal.record(
+            Call(
+                call.path,
+                call.interface,
+                call.member,
+                call.signature,
+                protocol_version=version,
+                correlation_id=correlation_id,
+                request=_json_or_none(request),
+                sender=call.sender,
+            )
+        )
+        try:
+            reply = await self.broker.handle(call.member, correlation_id, request, sender=call.sender)
+        except RawReply as raw:
+            return method_return(call, raw.signature, raw.value)
+        return method_return(call, "s", reply)
+
+    def _introspect(self, call: Message) -> Message:
+        if call.path == CONTROL_PATH:
+            return method_return(call, "s", CONTROL_XML)
+        if not self.broker.persona.introspectable or call.path != BROKER_OBJECT_PATH:
+            return _no_such_interface(call)
+        return method_return(call, "s", interface_xml())
+
+
+def _json_or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_such_interface(call: Message) -> Message:
+    return error_reply(call, _UNKNOWN_METHOD, f"No such interface “{call.interface}” on object at path {call.path}")
+
+
+@asynccontextmanager
+async def serve(broker: FakeBroker, address: str | None = None) -> AsyncIterator[FakeService]:
+    """Put a fake broker on a bus for the length of a block.
+
+    Args:
+        broker: what answers.
+        address: a D-Bus address; the session bus's unless given.
+
+    Yields:
+        The service.
+
+    Raises:
+        BusError: the bus can't be reached.
+        NameTakenError: something else on it owns the broker's name.
+    """
+    connection = await Connection.open(address)
+    service = FakeService(broker, connection)
+    try:
+        await service.take_name()
+        yield service
+    finally:
+        await service.stop()
