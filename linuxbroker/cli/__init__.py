@@ -1,0 +1,1 @@
+"""How does a shell use the broker? The command ``linuxbroker``; nothing is imported here."""
