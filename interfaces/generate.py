@@ -1,7 +1,7 @@
 """What follows from the interface XML and the models? Writes linuxbroker/proxy.py and schemas/; --check only compares.
 
-    python interfaces/generate.py            writes them
-    python interfaces/generate.py --check    exits with 1, and names them, when any is stale
+python interfaces/generate.py            writes them
+python interfaces/generate.py --check    exits with 1, and names them, when any is stale
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Transport(Protocol):
 class {class_name}:
     """The interface {interface}, a coroutine a method.
 
-    Each takes the method's request model, the correlation id (a lowercase UUID) and how to make the call; gives the validated
-    reply model, which may hold an error of the broker's; and raises ``linuxbroker.bus.BusError`` when there was no reply, or
-    ``linuxbroker.codec.MalformedReplyError`` when it made no sense.
+    Each takes the method's request model, the correlation id (a lowercase UUID) and how to make the call; gives the
+    validated reply model, which may hold an error of the broker's; and raises ``linuxbroker.bus.BusError`` when there
+    was no reply, or ``linuxbroker.codec.MalformedReplyError`` when it made no sense.
 
     Args:
         transport: what carries the calls.
@@ -122,7 +122,9 @@ def main() -> int:
     arguments = parser.parse_args()
     xml = XML.read_text(encoding="utf-8")
     wanted = {PROXY: proxy_source(xml), **{SCHEMAS / name: text for name, text in schema_sources(xml)}}
-    present = {path: path.read_text(encoding="utf-8") for path in [PROXY, *SCHEMAS.glob("*.schema.json")] if path.exists()}
+    present = {
+        path: path.read_text(encoding="utf-8") for path in [PROXY, *SCHEMAS.glob("*.schema.json")] if path.exists()
+    }
     stale = sorted(path for path in wanted.keys() | present.keys() if wanted.get(path) != present.get(path))
     for path in stale:
         print(f"{'stale' if arguments.check else 'written'}: {path.relative_to(HERE.parent)}")

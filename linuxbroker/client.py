@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, TypeVar
 from uuid import UUID
@@ -16,9 +17,6 @@ from linuxbroker.codec import MalformedReplyError
 from linuxbroker.errors import (
     NATIVE_CLIENT_REDIRECT_URI,
     BrokerError,
-    BrokerProtocolError,
-    BrokerUnreachableError,
-    DeclinedScopesError,
     InvalidArgumentError,
 )
 from linuxbroker.failures import CallContext
@@ -40,12 +38,13 @@ from linuxbroker.models import (
     RemoveAccountRequest,
     Reply,
     Status,
+    WireModel,
 )
 from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
-from linuxbroker.results import NoUsableTokenError, PrtSsoCookie, TokenResult, declined_scopes, token_result
+from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
@@ -63,16 +62,16 @@ _CANCELLATION = BrokerErrorBody(
     tag=579379414,
 )
 
-RequestT = TypeVar("RequestT")
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
 
 class BrokerClient:
     """Signs the user in, and gets tokens, through the identity broker on the session bus.
 
-    Creating one sends nothing; the first call connects, and starts the broker if it is not running. Use it as an async context
-    manager, or call ``aclose``. Clients on one event loop share a connection. Every method may raise ``InvalidArgumentError``
-    (nothing was sent), a ``BrokerResponseError`` (the broker said no) or a ``BrokerUnreachableError`` (it said nothing usable).
+    Creating one sends nothing; the first call connects, and starts the broker if it is not running. Use it as an async
+    context manager, or call ``aclose``. Clients on one event loop share a connection. Every method may raise
+    ``InvalidArgumentError`` (nothing was sent), a ``BrokerResponseError`` (the broker said no) or a
+    ``BrokerUnreachableError`` (it said nothing usable).
 
     Args:
         client_id: the app registration's "Application (client) ID", a UUID.
@@ -206,13 +205,9 @@ class BrokerClient:
         else:
             chosen = authority_for_realm(base, account.realm)
         request = AcquireTokenSilentlyRequest(
-            auth_parameters=AuthParameters(
-                **parameters, account=account, username=account.username, authority=chosen
-            )
+            auth_parameters=AuthParameters(**parameters, account=account, username=account.username, authority=chosen)
         )
-        call = CallContext(
-            "acquireTokenSilently", correlation, account.username, (access_token_to_renew or "",)
-        )
+        call = CallContext("acquireTokenSilently", correlation, account.username, (access_token_to_renew or "",))
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
         return self._token(reply, request.auth_parameters, call)
@@ -347,9 +342,7 @@ class BrokerClient:
                 authority=self._authority(authority),
             )
         )
-        call = CallContext(
-            "acquireTokenSilently", validation.correlation_id(correlation_id), username, (password,)
-        )
+        call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, (password,))
         reply = await self._send(self._proxy.acquire_token_silently, request, call, CallOptions(self.timeouts.call))
         return self._token(reply, request.auth_parameters, call)
 
@@ -397,7 +390,7 @@ class BrokerClient:
         reply = await self._send(self._proxy.acquire_prt_sso_cookie, request, call, options)
         cookies = [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in reply.cookie_items or ()]
         if not all(cookie.name and cookie.content for cookie in cookies) or not cookies:
-            raise _nonsense(call, "it reports success, but holds no cookie")
+            raise failures.nonsense("it reports success, but holds no cookie", call)
         return cookies
 
     async def generate_signed_http_request(
@@ -422,13 +415,11 @@ class BrokerClient:
             raise InvalidArgumentError("auth_scheme names no request to sign; give it http_method and url")
         signed = auth_scheme.to_wire(account.home_account_id).model_copy(update={"authentication_scheme": "pop"})
         request = GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
-        call = CallContext(
-            "generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username
-        )
+        call = CallContext("generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.generate_signed_http_request, request, call, options)
         if not reply.signed_http_request:
-            raise _nonsense(call, "it reports success, but holds no signed request")
+            raise failures.nonsense("it reports success, but holds no signed request", call)
         return reply.signed_http_request
 
     async def remove_account(self, account: Account, *, correlation_id: str | UUID | None = None) -> None:
@@ -463,7 +454,7 @@ class BrokerClient:
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.get_linux_broker_version, request, call, options)
         if not reply.linux_broker_version:
-            raise _nonsense(call, "it holds no version")
+            raise failures.nonsense("it holds no version", call)
         return reply.linux_broker_version
 
     async def is_available(self) -> bool:
@@ -479,7 +470,7 @@ class BrokerClient:
             return False
         return True
 
-    async def watch(self) -> AsyncIterator[Presence]:
+    async def watch(self) -> AsyncGenerator[Presence, None]:
         """Follow the broker's coming and going, without starting it.
 
         Yields:
@@ -488,10 +479,10 @@ class BrokerClient:
         Raises:
             BrokerUnreachableError: the bus can't be reached, or ended.
         """
-        failure: Exception
         try:
-            async for presence in watch_presence(self._transport, self.timeouts):
-                yield presence
+            async with aclosing(watch_presence(self._transport, self.timeouts)) as presences:
+                async for presence in presences:
+                    yield presence
             return
         except BusError as error:
             failure = failures.from_bus(error, CallContext("watch"))
@@ -538,7 +529,7 @@ class BrokerClient:
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.get_accounts, request, call, options)
         if reply.accounts is None:
-            raise _nonsense(call, "it holds no list of accounts")
+            raise failures.nonsense("it holds no list of accounts", call)
         return reply.accounts
 
     async def _default_account(self, correlation_id: str) -> Account:
@@ -550,27 +541,36 @@ class BrokerClient:
     async def _send(
         self,
         method: Callable[..., Awaitable[ReplyT]],
-        request: RequestT,
+        request: WireModel,
         call: CallContext,
         options: CallOptions,
     ) -> ReplyT:
-        failure: Exception | None
+        # What goes wrong below is raised from here, not from the except blocks: its context could quote the reply.
+        outcome = await self._attempt(method, request, call, options)
+        if isinstance(outcome, BrokerError):
+            raise outcome
+        return outcome
+
+    async def _attempt(
+        self,
+        method: Callable[..., Awaitable[ReplyT]],
+        request: WireModel,
+        call: CallContext,
+        options: CallOptions,
+    ) -> ReplyT | BrokerError:
         try:
             reply = await method(request, correlation_id=call.correlation_id, options=options)
-            failure = failures.from_reply(reply, call)
         except BusError as error:
-            failure = failures.from_bus(error, call)
+            return failures.from_bus(error, call)
         except MalformedReplyError as error:
-            failure = _nonsense(call, str(error))
-        if failure is not None:
-            raise failure
-        return reply
+            return failures.nonsense(str(error), call)
+        return failures.from_reply(reply, call) or reply
 
-    async def _send_interactive(self, request: AcquireTokenInteractivelyRequest, call: CallContext) -> AcquireTokenReply:
+    async def _send_interactive(
+        self, request: AcquireTokenInteractivelyRequest, call: CallContext
+    ) -> AcquireTokenReply:
         options = CallOptions(self.timeouts.interactive)
-        sign_in = asyncio.ensure_future(
-            self._send(self._proxy.acquire_token_interactively, request, call, options)
-        )
+        sign_in = asyncio.ensure_future(self._send(self._proxy.acquire_token_interactively, request, call, options))
         try:
             return await asyncio.shield(sign_in)
         except asyncio.CancelledError:
@@ -579,10 +579,12 @@ class BrokerClient:
                 self._cancellations.add(cancellation)
                 cancellation.add_done_callback(self._cancellations.discard)
                 await asyncio.shield(cancellation)
+            elif not sign_in.cancelled():
+                sign_in.exception()  # looked at: nobody is left to raise it to
             raise
 
     async def _cancel_interactive(self, sign_in: asyncio.Future[AcquireTokenReply]) -> None:
-        """Tell the broker, then wait for the sign-in's own reply, as the runtime does; give up after ``timeouts.cancel``."""
+        """Tell the broker, then wait for the sign-in's own reply, as the runtime does."""
         call = CallContext("cancelInteractiveFlow", validation.correlation_id(None))
         request = CancelInteractiveFlowRequest(error=_CANCELLATION)
         try:
@@ -595,36 +597,16 @@ class BrokerClient:
             await asyncio.gather(sign_in, return_exceptions=True)
 
     def _token(self, reply: AcquireTokenReply, asked: AuthParameters, call: CallContext) -> TokenResult:
-        reason = ""
-        try:
-            result = token_result(
-                reply.broker_token_response,
-                requested_scopes=asked.requested_scopes,
-                account=asked.account,
-                login_host=host_of(asked.authority),
-                telemetry=failures.redacted_telemetry(reply, call),
-                correlation_id=call.correlation_id,
-            )
-        except NoUsableTokenError as error:
-            reason = str(error)
-        if reason:
-            raise _nonsense(call, reason)
+        result = token_result(
+            reply.broker_token_response,
+            requested_scopes=asked.requested_scopes,
+            account=asked.account,
+            login_host=host_of(asked.authority),
+            telemetry=failures.redacted_telemetry(reply, call),
+            correlation_id=call.correlation_id,
+        )
+        if isinstance(result, UnusableToken):
+            raise failures.nonsense(result.reason, call)
         if declined := declined_scopes(asked.requested_scopes, result.scopes):
-            raise DeclinedScopesError(
-                declined_scopes=declined,
-                granted_scopes=result.scopes,
-                method=call.method,
-                status=Status.API_CONTRACT_VIOLATION,
-                context=f"the token lacks scopes that were asked for: {' '.join(declined)}",
-                telemetry=result.telemetry,
-                correlation_id=call.correlation_id,
-                username=call.username,
-            )
+            raise failures.scopes_declined(declined, result, call)
         return result
-
-
-def _nonsense(call: CallContext, reason: str) -> BrokerUnreachableError:
-    return BrokerProtocolError(
-        f"{call.method}: the broker's reply can't be used: {reason} (correlation id {call.correlation_id}). "
-        "Check that the broker is up to date ('linuxbroker version')."
-    )

@@ -1,8 +1,8 @@
-"""How does the text of a reply become a reply model? Anything that does not fit is refused, and none of it is quoted."""
+"""How does the text of a reply become a reply model? What does not fit is refused, and none of it is quoted."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pydantic_core
 from pydantic import ValidationError
@@ -47,9 +47,9 @@ def read_reply(reply_type: type[ReplyT], text: str) -> ReplyT:
 
 def _read_object(text: str) -> tuple[dict[str, Any] | None, str]:
     try:
-        document = pydantic_core.from_json(text, allow_inf_nan=False)
+        document: object = pydantic_core.from_json(text, allow_inf_nan=False)
     except (ValueError, RecursionError):
         return None, "it is not JSON"
     if not isinstance(document, dict):
         return None, "it is not a JSON object"
-    return document, ""
+    return cast("dict[str, Any]", document), ""

@@ -98,6 +98,10 @@ class BrokerResponseError(BrokerError):
         self.dbus_error = dbus_error
         super().__init__(self._describe())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a failure be copied, and pickled out of a worker process, which can't give keywords by itself."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     def _describe(self) -> str:
         who = f" for {self.username}" if self.username else ""
         details = [f"status {self.status.wire_name}"]
@@ -110,6 +114,14 @@ class BrokerResponseError(BrokerError):
         said = (self.context or "the broker gave no reason").rstrip(".")
         advice = f" {self.advice}" if self.advice else ""
         return f"{self.method} failed{who}: {said}. ({', '.join(details)}){advice}"
+
+
+def _restored(
+    kind: type[BrokerResponseError], args: tuple[Any, ...], attributes: Mapping[str, Any]
+) -> BrokerResponseError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class InteractionRequiredError(BrokerResponseError):
@@ -186,7 +198,9 @@ class AccountNotFoundError(AccountUnusableError):
 class DeviceNotRegisteredError(BrokerResponseError):
     """The device is not registered with the tenant."""
 
-    advice = "Enrol the device: open Company Portal (the package intune-portal), or run aad-tool enroll with Himmelblau."
+    advice = (
+        "Enrol the device: open Company Portal (the package intune-portal), or run aad-tool enroll with Himmelblau."
+    )
 
 
 class UnsupportedOperationError(BrokerResponseError):
@@ -196,7 +210,17 @@ class UnsupportedOperationError(BrokerResponseError):
 
 
 class BrokerUnreachableError(BrokerError):
-    """No answer of the broker's was to be had."""
+    """No answer of the broker's was to be had.
+
+    Attributes:
+        method: the method that was called, as the interface names it, or the empty string.
+        correlation_id: the id that the broker's logs may have for the call, or the empty string.
+    """
+
+    def __init__(self, message: str, *, method: str = "", correlation_id: str = "") -> None:
+        super().__init__(message)
+        self.method = method
+        self.correlation_id = correlation_id
 
 
 class NoSessionBusError(BrokerUnreachableError):

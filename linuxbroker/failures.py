@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from linuxbroker import errors
 from linuxbroker.bus import (
@@ -19,6 +19,7 @@ from linuxbroker.bus import (
 from linuxbroker.models import Reply, Status
 from linuxbroker.models.failure import aadsts_codes
 from linuxbroker.redaction import redact
+from linuxbroker.results import TokenResult
 
 _DBUS = "org.freedesktop.DBus.Error."
 _NOT_INSTALLED = {_DBUS + "ServiceUnknown", _DBUS + "NameHasNoOwner", _DBUS + "Spawn.ServiceNotFound"}
@@ -29,13 +30,24 @@ _WENT_AWAY = {_DBUS + "NoReply", _DBUS + "Disconnected"}
 _NO_ANSWER = {_DBUS + "Timeout"}
 # Himmelblau answers so for a method that it lacks (PROTOCOL.md, "Brokers in the field").
 _NOT_IMPLEMENTED = "not implemented"
+# What Himmelblau says while its daemon starts (same place).
+_STARTING = "broker socket connect"
+# The user can mend these by signing in: a session, a factor or a sign-in that is missing or has expired, a new
+# password or consent that is wanted. Source: Entra's list of AADSTS error codes.
+_INTERACTION_CODES = {
+    f"AADSTS{code}"
+    for code in (
+        16000, 50055, 50058, 50072, 50074, 50076, 50078, 50079, 50126, 50132, 50133, 50144, 50158, 50173, 65001,
+        70008, 70043, 70044, 700082, 700084,
+    )
+}  # fmt: skip
 # Entra's two ways to say that the redirect URI is not registered (PROTOCOL.md, "MSAL Python on top").
 _REDIRECT_URI_CODES = {"AADSTS50011", "AADSTS7000218"}
 
 HOW_TO_INSTALL = (
-    "Install Microsoft's with 'sudo apt install microsoft-identity-broker' or 'sudo dnf install microsoft-identity-broker' "
-    "(from packages.microsoft.com), or Himmelblau (himmelblau-idm.org), and enrol the device (Company Portal: the package "
-    "intune-portal)."
+    "Install Microsoft's with 'sudo apt install microsoft-identity-broker' or 'sudo dnf install "
+    "microsoft-identity-broker' (from packages.microsoft.com), or Himmelblau (himmelblau-idm.org), and enrol the "
+    "device (Company Portal: the package intune-portal)."
 )
 HOW_TO_GET_A_BUS = (
     "A desktop session has one; in a service or a container set XDG_RUNTIME_DIR to the user's runtime directory (as "
@@ -74,36 +86,52 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
     if isinstance(error, RemoteError):
         return _from_remote(error, call)
     if isinstance(error, (AddressError, ConnectError)):
-        return errors.NoSessionBusError(f"{call.method}: there is no session bus to use: {error}. {HOW_TO_GET_A_BUS}")
+        text = f"there is no session bus to use: {error}. {HOW_TO_GET_A_BUS}"
+        return _unreachable(errors.NoSessionBusError, text, call)
     if isinstance(error, CallTimeoutError):
-        return _timed_out(call, str(error))
+        return _timed_out(f"no reply within {error.limit:g} s", call)
     if isinstance(error, DisconnectedError):
-        return errors.BrokerDisconnectedError(f"{call.method}: {error}. Call again: the next call connects anew.")
+        return _unreachable(errors.BrokerDisconnectedError, f"{error}. Call again: the next call connects anew.", call)
     if isinstance(error, BadMessageError):
-        return errors.BrokerProtocolError(f"{call.method}: {error}.")
-    return errors.BrokerUnreachableError(f"{call.method}: {error}")
+        return _unreachable(errors.BrokerProtocolError, f"{error}.", call)
+    return _unreachable(errors.BrokerUnreachableError, str(error), call)
+
+
+def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:
+    """Make the failure of a reply that can't be used.
+
+    Args:
+        reason: what is wrong with it; nothing that it holds.
+        call: the call that it answers.
+
+    Returns:
+        The exception to raise.
+    """
+    text = f"the broker's reply can't be used: {reason}. Check that the broker is up to date ('linuxbroker version')."
+    return _unreachable(errors.BrokerProtocolError, text, call)
 
 
 def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
     text = redact(error.text, call.secrets)
     if error.name in _NOT_INSTALLED:
-        return errors.BrokerNotInstalledError(
-            f"{call.method}: no identity broker is installed on this machine, or none for this user. {HOW_TO_INSTALL}"
-        )
+        absent = f"no identity broker is installed on this machine, or none for this user. {HOW_TO_INSTALL}"
+        return _unreachable(errors.BrokerNotInstalledError, absent, call)
     if error.name.startswith(_DBUS + "Spawn.") or error.name == _DBUS + "TimedOut":
-        return errors.BrokerStartError(
-            f"{call.method}: the identity broker is installed but did not start: {text} ({error.name}). "
+        failed = (
+            f"the identity broker is installed but did not start: {text} ({error.name}). "
             "See 'journalctl --user -u microsoft-identity-broker' or 'journalctl -b'."
         )
+        return _unreachable(errors.BrokerStartError, failed, call)
     if error.name in _WENT_AWAY:
-        return errors.BrokerDisconnectedError(
-            f"{call.method}: the identity broker went away before it answered ({error.name}). Call again: the bus restarts it."
-        )
+        gone = f"the identity broker went away before it answered ({error.name}). Call again: the bus restarts it."
+        return _unreachable(errors.BrokerDisconnectedError, gone, call)
     if error.name in _NO_ANSWER:
-        return _timed_out(call, f"{text} ({error.name})")
+        return _timed_out(f"{text} ({error.name})", call)
     unsupported = error.name in _UNSUPPORTED or error.text.strip().casefold() == _NOT_IMPLEMENTED
-    return _failure_class(Status.UNEXPECTED, text, unsupported=unsupported)(
+    status = _status_of_text(text)
+    return _failure_class(status, text, unsupported=unsupported)(
         method=call.method,
+        status=status,
         context=f"{text} ({error.name})" if text else error.name,
         correlation_id=call.correlation_id,
         username=call.username,
@@ -111,11 +139,27 @@ def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
     )
 
 
-def _timed_out(call: CallContext, what: str) -> errors.BrokerError:
-    return errors.BrokerTimeoutError(
-        f"{call.method}: {what} (correlation id {call.correlation_id}). The broker may be starting or waiting for a locked "
-        "keyring; try again, or allow more time with Timeouts."
-    )
+def _status_of_text(text: str) -> Status:
+    """The status that a failure without one would have: a D-Bus error carries only a text."""
+    if _STARTING in text.casefold():
+        return Status.TRANSIENT_ERROR
+    if _INTERACTION_CODES.intersection(aadsts_codes(text)):
+        return Status.INTERACTION_REQUIRED
+    return Status.UNEXPECTED
+
+
+def _timed_out(what: str, call: CallContext) -> errors.BrokerError:
+    advice = "It may be starting, or waiting for a locked keyring; try again, or allow more time (Timeouts, --timeout)."
+    return _unreachable(errors.BrokerTimeoutError, f"{what}. {advice}", call)
+
+
+_Unreachable = TypeVar("_Unreachable", bound=errors.BrokerUnreachableError)
+
+
+def _unreachable(kind: type[_Unreachable], text: str, call: CallContext) -> _Unreachable:
+    who = f" for {call.username}" if call.username else ""
+    known_as = f" (correlation id {call.correlation_id})" if call.correlation_id else ""
+    return kind(f"{call.method}{who}: {text}{known_as}", method=call.method, correlation_id=call.correlation_id)
 
 
 def _failure_class(status: Status, context: str, *, unsupported: bool = False) -> type[errors.BrokerResponseError]:
@@ -172,6 +216,29 @@ def no_account(call: CallContext) -> errors.InteractionRequiredError:
     )
 
 
+def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallContext) -> errors.DeclinedScopesError:
+    """Make the failure of a token that lacks scopes that were asked for.
+
+    Args:
+        declined: the scopes that it lacks.
+        result: the token, of which only the scopes and the telemetry are kept.
+        call: the call that it answers.
+
+    Returns:
+        The exception to raise; its status is the one that Microsoft's runtime gives (PROTOCOL.md, "Tokens").
+    """
+    return errors.DeclinedScopesError(
+        declined_scopes=declined,
+        granted_scopes=[redact(scope, call.secrets) for scope in result.scopes],
+        method=call.method,
+        status=Status.API_CONTRACT_VIOLATION,
+        context=f"the token lacks scopes that were asked for: {redact(' '.join(declined), call.secrets)}",
+        telemetry=result.telemetry,
+        correlation_id=call.correlation_id,
+        username=call.username,
+    )
+
+
 def redacted_telemetry(reply: Reply, call: CallContext) -> dict[str, Any]:
     """Give a reply's telemetry without anything that could be a secret.
 
@@ -189,7 +256,7 @@ def _redacted(values: Mapping[str, Any], call: CallContext) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, str):
-            kept[redact(key)] = redact(value, call.secrets)
+            kept[redact(key, call.secrets)] = redact(value, call.secrets)
         elif value is None or isinstance(value, (bool, int, float)):
-            kept[redact(key)] = value
+            kept[redact(key, call.secrets)] = value
     return kept

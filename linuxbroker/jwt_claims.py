@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
+
+import pydantic_core
 
 
 def peek(token: str) -> dict[str, Any]:
@@ -32,10 +33,11 @@ def decode_segment(segment: str) -> dict[str, Any]:
         The object; empty where the text is not one.
     """
     try:
-        decoded: Any = json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+        # Not json.loads: it lets half a surrogate pair through, which can't be sent back to the broker.
+        decoded: object = pydantic_core.from_json(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
     except (ValueError, binascii.Error, RecursionError):
         return {}
-    return decoded if isinstance(decoded, dict) else {}
+    return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
 
 
 def expiry(token: str) -> float | None:
@@ -52,4 +54,6 @@ def expiry(token: str) -> float | None:
     if isinstance(inner, str):
         claims = peek(inner)
     value = claims.get("exp")
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e11 else None
+    return (
+        float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e11 else None
+    )

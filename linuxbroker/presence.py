@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from linuxbroker.bus import BusError, Message
 from linuxbroker.transport import BROKER_BUS_NAME, BrokerTransport, Timeouts
@@ -22,7 +22,7 @@ class Presence(enum.Enum):
     OFFLINE = "offline"
 
 
-async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> AsyncIterator[Presence]:
+async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> AsyncGenerator[Presence, None]:
     """Follow the broker's bus name.
 
     Args:

@@ -22,9 +22,9 @@ class Transport(Protocol):
 class Broker1Proxy:
     """The interface com.microsoft.identity.Broker1, a coroutine a method.
 
-    Each takes the method's request model, the correlation id (a lowercase UUID) and how to make the call; gives the validated
-    reply model, which may hold an error of the broker's; and raises ``linuxbroker.bus.BusError`` when there was no reply, or
-    ``linuxbroker.codec.MalformedReplyError`` when it made no sense.
+    Each takes the method's request model, the correlation id (a lowercase UUID) and how to make the call; gives the
+    validated reply model, which may hold an error of the broker's; and raises ``linuxbroker.bus.BusError`` when there
+    was no reply, or ``linuxbroker.codec.MalformedReplyError`` when it made no sense.
 
     Args:
         transport: what carries the calls.
@@ -42,7 +42,9 @@ class Broker1Proxy:
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenInteractively``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.AcquireTokenReply, await self._transport.call("acquireTokenInteractively", arguments, options))
+        return read_reply(
+            models.AcquireTokenReply, await self._transport.call("acquireTokenInteractively", arguments, options)
+        )
 
     async def acquire_token_silently(
         self,
@@ -53,7 +55,9 @@ class Broker1Proxy:
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenSilently``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.AcquireTokenReply, await self._transport.call("acquireTokenSilently", arguments, options))
+        return read_reply(
+            models.AcquireTokenReply, await self._transport.call("acquireTokenSilently", arguments, options)
+        )
 
     async def get_accounts(
         self,
@@ -86,7 +90,9 @@ class Broker1Proxy:
     ) -> models.AcquirePrtSsoCookieReply:
         """Call ``acquirePrtSsoCookie``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.AcquirePrtSsoCookieReply, await self._transport.call("acquirePrtSsoCookie", arguments, options))
+        return read_reply(
+            models.AcquirePrtSsoCookieReply, await self._transport.call("acquirePrtSsoCookie", arguments, options)
+        )
 
     async def generate_signed_http_request(
         self,
@@ -97,7 +103,10 @@ class Broker1Proxy:
     ) -> models.GenerateSignedHttpRequestReply:
         """Call ``generateSignedHttpRequest``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.GenerateSignedHttpRequestReply, await self._transport.call("generateSignedHttpRequest", arguments, options))
+        return read_reply(
+            models.GenerateSignedHttpRequestReply,
+            await self._transport.call("generateSignedHttpRequest", arguments, options),
+        )
 
     async def cancel_interactive_flow(
         self,
@@ -108,7 +117,9 @@ class Broker1Proxy:
     ) -> models.CancelInteractiveFlowReply:
         """Call ``cancelInteractiveFlow``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.CancelInteractiveFlowReply, await self._transport.call("cancelInteractiveFlow", arguments, options))
+        return read_reply(
+            models.CancelInteractiveFlowReply, await self._transport.call("cancelInteractiveFlow", arguments, options)
+        )
 
     async def get_linux_broker_version(
         self,
@@ -119,4 +130,6 @@ class Broker1Proxy:
     ) -> models.GetLinuxBrokerVersionReply:
         """Call ``getLinuxBrokerVersion``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.GetLinuxBrokerVersionReply, await self._transport.call("getLinuxBrokerVersion", arguments, options))
+        return read_reply(
+            models.GetLinuxBrokerVersionReply, await self._transport.call("getLinuxBrokerVersion", arguments, options)
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# Base64url and hex runs that are longer than any name, code or UUID that the protocol has; JWTs and PRTs are made of these.
+# Base64url and hex runs longer than any name, code or UUID of the protocol; JWTs and PRTs are made of these.
 _OPAQUE = re.compile(r"[A-Za-z0-9_\-+=]{40,}|eyJ[A-Za-z0-9_\-.+/=]*")
 _HIDDEN = "(hidden)"
 _LONGEST_TEXT = 2000

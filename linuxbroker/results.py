@@ -16,8 +16,15 @@ _MILLISECONDS_FROM = 100_000_000_000
 _TOKEN_TYPES = {0: "Bearer", 1: "pop"}
 
 
-class NoUsableTokenError(Exception):
-    """A reply without an error holds no token that can be used; the text says what is missing."""
+@dataclass(frozen=True)
+class UnusableToken:
+    """A reply without an error that holds no token that can be used.
+
+    Attributes:
+        reason: what is wrong with it; nothing that it holds.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def token_result(
     login_host: str,
     telemetry: Mapping[str, Any],
     correlation_id: str,
-) -> TokenResult:
+) -> TokenResult | UnusableToken:
     """Make the result of a token reply that holds no error.
 
     Args:
@@ -87,22 +94,22 @@ def token_result(
         correlation_id: the call's.
 
     Returns:
-        The result.
-
-    Raises:
-        NoUsableTokenError: there is no access token, of no known type, or with no expiry that a calendar has.
+        The result; unusable where there is no access token, of no known type, or with no expiry that a calendar has.
     """
     if response is None or not response.access_token:
-        raise NoUsableTokenError("it reports success, but holds no access token")
+        return UnusableToken("it reports success, but holds no access token")
     token_type = _TOKEN_TYPES.get(response.access_token_type)
     if token_type is None:
-        raise NoUsableTokenError(f"its accessTokenType is {response.access_token_type}, which is neither 0 nor 1")
+        return UnusableToken("its accessTokenType is neither 0 nor 1")
+    expires_on = _expiry(response)
+    if expires_on is None:
+        return UnusableToken("it does not say when the token expires")
     id_token_claims = jwt_claims.peek(response.id_token)
     granted = requested_scopes if response.granted_scopes is None else response.granted_scopes
     return TokenResult(
         access_token=response.access_token,
         token_type=token_type,
-        expires_on=_expiry(response),
+        expires_on=expires_on,
         scopes=tuple(granted),
         id_token=response.id_token,
         id_token_claims=id_token_claims,
@@ -127,18 +134,14 @@ def declined_scopes(requested: Sequence[str], granted: Sequence[str]) -> list[st
     return [scope for scope in requested if scope.casefold() not in present]
 
 
-def _expiry(response: BrokerTokenResponse) -> datetime:
-    seconds = jwt_claims.expiry(response.access_token)
-    if seconds is None and response.expires_on is not None:
-        on_wire = response.expires_on
-        seconds = on_wire / 1000 if abs(on_wire) >= _MILLISECONDS_FROM else float(on_wire)
+def _expiry(response: BrokerTokenResponse) -> datetime | None:
+    seconds: float | None = jwt_claims.expiry(response.access_token) or response.expires_on
     if seconds is None or seconds <= 0:
-        raise NoUsableTokenError("it does not say when the token expires")
+        return None
     try:
-        return datetime.fromtimestamp(seconds, tz=timezone.utc)
+        return datetime.fromtimestamp(seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds, tz=timezone.utc)
     except (ValueError, OverflowError, OSError):
-        pass
-    raise NoUsableTokenError("its expiresOn is not a time")
+        return None
 
 
 def _shown(account: Account | None, login_host: str) -> Account | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from linuxbroker.errors import InvalidArgumentError
@@ -15,9 +15,20 @@ from linuxbroker.models import Account
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
-# Microsoft's runtime refuses it (PROTOCOL.md, "authParameters"); the others would overrule what the request says itself.
+# Microsoft's runtime refuses it (PROTOCOL.md, "authParameters"); the others would overrule the request's own.
 _RESERVED_PARAMETERS = frozenset(
-    {"domain_hint", "client_id", "redirect_uri", "response_type", "scope", "claims", "login_hint", "prompt", "state", "nonce"}
+    {
+        "domain_hint",
+        "client_id",
+        "redirect_uri",
+        "response_type",
+        "scope",
+        "claims",
+        "login_hint",
+        "prompt",
+        "state",
+        "nonce",
+    }
 )
 _HTTP_METHOD = re.compile(r"[A-Za-z]{1,20}")
 
@@ -36,7 +47,7 @@ def text(name: str, value: object, *, empty: bool = False) -> str:
         The text.
 
     Raises:
-        InvalidArgumentError: it is no text, empty, longer than 1,048,576 characters, or holds a NUL or half a character.
+        InvalidArgumentError: it is no text, empty, over 1,048,576 characters, or holds a NUL or a lone surrogate.
     """
     if not isinstance(value, str):
         raise InvalidArgumentError(f"{name} must be a str, not {type(value).__name__}")
@@ -97,7 +108,7 @@ def client_id(value: object) -> str:
     checked = text("client_id", value)
     if not _is_uuid(checked):
         raise InvalidArgumentError(
-            "client_id is not a UUID; take the 'Application (client) ID' from the app registration in the Entra admin center"
+            "client_id is not a UUID; take the app registration's 'Application (client) ID' from the Entra admin center"
         )
     return checked
 
@@ -159,11 +170,13 @@ def scopes(value: object) -> list[str]:
     """
     if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, set, frozenset)):
         raise InvalidArgumentError('scopes must be a list of str, such as ["https://graph.microsoft.com/User.Read"]')
-    checked = [text("an item of scopes", scope) for scope in value]
+    checked = [text("an item of scopes", scope) for scope in cast("Iterable[object]", value)]
     if not isinstance(value, Sequence):
         checked.sort()
     if not checked:
-        raise InvalidArgumentError("scopes is empty; ask for at least one, such as https://graph.microsoft.com/.default")
+        raise InvalidArgumentError(
+            "scopes is empty; ask for at least one, such as https://graph.microsoft.com/.default"
+        )
     if any(character.isspace() for scope in checked for character in scope):
         raise InvalidArgumentError("scopes holds an item with white space in it; give each scope as an item of its own")
     if reserved := RESERVED_SCOPES.intersection(scope.casefold() for scope in checked):
@@ -212,7 +225,7 @@ def prompt(value: object | None) -> str | None:
     return value if value is None else str(value)
 
 
-def query_parameters(value: Mapping[str, str] | None) -> dict[str, str]:
+def query_parameters(value: object | None) -> dict[str, str]:
     """Check extra query parameters for the sign-in request.
 
     Raises:
@@ -224,10 +237,12 @@ def query_parameters(value: Mapping[str, str] | None) -> dict[str, str]:
         raise InvalidArgumentError("extra_query_parameters must be a mapping of str to str")
     checked = {
         text("a key of extra_query_parameters", key): text(f"extra_query_parameters[{key!r}]", item, empty=True)
-        for key, item in value.items()
+        for key, item in cast("Mapping[object, object]", value).items()
     }
     if reserved := _RESERVED_PARAMETERS.intersection(key.casefold() for key in checked):
-        raise InvalidArgumentError(f"extra_query_parameters names {', '.join(sorted(reserved))}, which the broker reserves")
+        raise InvalidArgumentError(
+            f"extra_query_parameters names {', '.join(sorted(reserved))}, which the broker reserves"
+        )
     return checked
 
 

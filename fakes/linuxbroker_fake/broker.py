@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from linuxbroker_fake.config import FakeConfig, UserAction
 from linuxbroker_fake.directory import AccountRecord
@@ -166,7 +167,7 @@ class FakeBroker:
         elif fault.kind is FaultKind.CRASH:
             raise CrashRequested
         elif fault.kind is FaultKind.STARTING:
-            raise DBusFailure(_FAILED, self.persona.start_up_failure or "the broker is starting")
+            raise DBusFailure(_FAILED, self.persona.start_up_failure)
         elif fault.kind is FaultKind.DBUS_ERROR:
             raise DBusFailure(fault.name, fault.context)
         elif fault.kind is FaultKind.RAW_REPLY:
@@ -243,33 +244,31 @@ class FakeBroker:
 
     def _account_named(self, request: Json) -> str | None:
         """The UPN that a call is about, for matching faults."""
-        parameters = request.get("authParameters")
-        scopes = [request, parameters if isinstance(parameters, Mapping) else {}]
-        for place in scopes:
-            account = place.get("account")
-            if isinstance(account, Mapping) and account.get("username"):
-                return str(account["username"])
-        pop = request.get("popParams")
-        if isinstance(pop, Mapping):
-            found = self.directory.find_account(str(pop.get("homeAccountId", "")))
+        parameters = _child(request, "authParameters")
+        for place in (request, parameters):
+            if username := _child(place, "account").get("username"):
+                return str(username)
+        if home_account_id := _child(request, "popParams").get("homeAccountId"):
+            found = self.directory.find_account(str(home_account_id))
             return found.username if found else None
-        return str(scopes[1].get("username") or "") or None
+        return str(parameters.get("username") or "") or None
 
     def _account_of(self, request: Json, client_id: str) -> AccountRecord:
-        """The account of a request, at its root or in its parameters: the root first, as Himmelblau reads it."""
-        parameters = request.get("authParameters")
-        nested = parameters.get("account") if isinstance(parameters, Mapping) else None
-        wanted = request.get("account") or nested
-        if not isinstance(wanted, Mapping):
+        """The account that a request names, which must be signed in."""
+        wanted = _account_in(request)
+        if not wanted:
             raise BrokerFailure(Failure("The request names no account.", status=6, oauth_error=""))
-        account = self.directory.find_account(str(wanted.get("homeAccountId", "")), str(wanted.get("realm", "")) or None)
-        if account is None or not self.sessions.is_signed_in(account, client_id):
-            if self.persona.only_callers_account:
-                raise DBusFailure(_FAILED, "Invalid request for user!")
-            signed_out = account is not None
-            context = "The account has signed out of this app." if signed_out else "The account is not known to the broker."
-            raise BrokerFailure(Failure(context, status=13 if signed_out else 19, oauth_error=""))
-        return account
+        account = self._find(wanted)
+        if account is not None and self.sessions.is_signed_in(account, client_id):
+            return account
+        if self.persona.only_callers_account:
+            raise DBusFailure(_FAILED, "Invalid request for user!")
+        if account is None:
+            raise BrokerFailure(Failure("The account is not known to the broker.", status=19, oauth_error=""))
+        raise BrokerFailure(Failure("The account has signed out of this app.", status=13, oauth_error=""))
+
+    def _find(self, wanted: Json) -> AccountRecord | None:
+        return self.directory.find_account(str(wanted.get("homeAccountId", "")), str(wanted.get("realm") or "") or None)
 
     def _password_account(self, parameters: Json) -> AccountRecord:
         tenant = self.entra.tenant_of_authority(str(parameters["authority"]))
@@ -278,25 +277,19 @@ class FakeBroker:
         )
 
     def _interactive_account(self, request: Json, parameters: Json) -> AccountRecord:
-        wanted = request.get("account") or parameters.get("account")
-        if isinstance(wanted, Mapping):
-            account = self.directory.find_account(
-                str(wanted.get("homeAccountId", "")), str(wanted.get("realm", "")) or None
-            )
-            if account is not None:
-                return account
+        account = self._find(_account_in(request))
+        if account is not None:
+            return account
         tenant = self.entra.tenant_of_authority(str(parameters["authority"]))
         upn = str(parameters.get("username") or self.screen.user.upn or self.directory.users[0].upn)
         return self.entra.find_account_in(upn, tenant.id if tenant else None)
 
     def _token_reply(self, account: AccountRecord, client_id: str, parameters: Json, correlation_id: str) -> Json:
         scopes = _scopes_of(parameters)
-        pop = parameters.get("popParams")
-        bound = isinstance(pop, Mapping) and bool(pop.get("uriHost") or pop.get("authenticationScheme"))
+        pop = _child(parameters, "popParams")
+        bound = bool(pop.get("uriHost") or pop.get("authenticationScheme"))
         token = self._token(account, client_id, scopes, parameters, pop if bound else None)
-        access_token = token.token
-        if bound and isinstance(pop, Mapping) and pop.get("uriHost"):
-            access_token = self._sign(token, pop)
+        access_token = self._sign(token, pop) if pop.get("uriHost") else token.token
         return self._write.token(
             account,
             token,
@@ -335,13 +328,11 @@ class FakeBroker:
 
 def _request_of(text: str) -> Json:
     request: Any = None
-    try:
+    with contextlib.suppress(ValueError, RecursionError):
         request = json.loads(text)
-    except (ValueError, RecursionError):
-        pass
     if not isinstance(request, dict):
         raise BrokerFailure(Failure("The request is not a JSON object.", status=6, oauth_error=""))
-    return request
+    return cast("Json", request)
 
 
 def _required(values: Json, key: str) -> str:
@@ -351,18 +342,28 @@ def _required(values: Json, key: str) -> str:
     return value
 
 
-def _object(values: Json, key: str) -> Json:
+def _child(values: Json, key: str) -> Json:
+    """The object under a key, an empty one where there is none."""
     value = values.get(key)
-    if not isinstance(value, Mapping):
+    return cast("Json", value) if isinstance(value, Mapping) else {}
+
+
+def _object(values: Json, key: str) -> Json:
+    if not isinstance(values.get(key), Mapping):
         raise BrokerFailure(Failure(f"The request lacks {key}.", status=6, oauth_error=""))
-    return value
+    return _child(values, key)
+
+
+def _account_in(request: Json) -> Json:
+    """The account of a request, at its root or in its parameters: the root first, as Himmelblau reads it."""
+    return _child(request, "account") or _child(_child(request, "authParameters"), "account")
 
 
 def _scopes_of(parameters: Json) -> list[str]:
-    scopes = parameters.get("requestedScopes")
-    if not isinstance(scopes, Sequence) or isinstance(scopes, str) or not scopes:
+    scopes: Any = parameters.get("requestedScopes")
+    if not isinstance(scopes, list) or not scopes:
         raise BrokerFailure(Failure("The request lacks requestedScopes.", status=6, oauth_error=""))
-    return [str(scope) for scope in scopes]
+    return [str(scope) for scope in cast("list[object]", scopes)]
 
 
 def _pop_target(pop: Json) -> tuple[str, str]:

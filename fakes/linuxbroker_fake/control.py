@@ -14,22 +14,32 @@ from linuxbroker_fake.faults import Fault
 
 CONTROL_INTERFACE = "org.linuxbroker.Fake1"
 CONTROL_PATH = "/org/linuxbroker/Fake"
-CONTROL_XML = f"""<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
-  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
-<node>
-  <interface name="{CONTROL_INTERFACE}">
-    <method name="Plant"><arg name="faultJson" type="s" direction="in"/><arg name="doneJson" type="s" direction="out"/></method>
-    <method name="ClearFaults"><arg name="doneJson" type="s" direction="out"/></method>
-    <method name="SetUser"><arg name="userJson" type="s" direction="in"/><arg name="doneJson" type="s" direction="out"/></method>
-    <method name="Answer"><arg name="action" type="s" direction="in"/><arg name="windowsJson" type="s" direction="out"/></method>
-    <method name="Revoke"><arg name="upn" type="s" direction="in"/><arg name="challengeJson" type="s" direction="out"/></method>
-    <method name="Reset"><arg name="doneJson" type="s" direction="out"/></method>
-    <method name="Journal"><arg name="callsJson" type="s" direction="out"/></method>
-    <method name="WaitForCall"><arg name="member" type="s" direction="in"/><arg name="callsJson" type="s" direction="out"/></method>
-    <method name="Jwks"><arg name="jwksJson" type="s" direction="out"/></method>
-  </interface>
-</node>
-"""
+# Each method takes at most one text and returns JSON.
+_METHOD_ARGUMENTS: dict[str, str] = {
+    "Plant": "faultJson",
+    "ClearFaults": "",
+    "SetUser": "userJson",
+    "Answer": "action",
+    "Revoke": "upn",
+    "Reset": "",
+    "Journal": "",
+    "WaitForCall": "member",
+    "Jwks": "",
+}
+
+
+def _method_xml(name: str, argument: str) -> str:
+    taken = f'<arg name="{argument}" type="s" direction="in"/>' if argument else ""
+    return f'    <method name="{name}">{taken}<arg name="replyJson" type="s" direction="out"/></method>\n'
+
+
+CONTROL_XML = (
+    '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
+    '  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'
+    f'<node>\n  <interface name="{CONTROL_INTERFACE}">\n'
+    + "".join(_method_xml(name, argument) for name, argument in _METHOD_ARGUMENTS.items())
+    + "  </interface>\n</node>\n"
+)
 
 
 class ControlError(Exception):
@@ -59,22 +69,22 @@ class Control:
         Raises:
             ControlError: there is no such method, or the arguments are wrong.
         """
-        methods: dict[str, tuple[int, Callable[..., Awaitable[Any]]]] = {
-            "Plant": (1, self._plant),
-            "ClearFaults": (0, self._clear_faults),
-            "SetUser": (1, self._set_user),
-            "Answer": (1, self._answer),
-            "Revoke": (1, self._revoke),
-            "Reset": (0, self._reset),
-            "Journal": (0, self._journal),
-            "WaitForCall": (1, self._wait_for_call),
-            "Jwks": (0, self._jwks),
+        methods: dict[str, Callable[..., Awaitable[object]]] = {
+            "Plant": self._plant,
+            "ClearFaults": self._clear_faults,
+            "SetUser": self._set_user,
+            "Answer": self._answer,
+            "Revoke": self._revoke,
+            "Reset": self._reset,
+            "Journal": self._journal,
+            "WaitForCall": self._wait_for_call,
+            "Jwks": self._jwks,
         }
         if member not in methods:
             raise ControlError(f"there is no method {member}; there are {', '.join(methods)}")
-        count, method = methods[member]
+        method, count = methods[member], len(_METHOD_ARGUMENTS[member]) > 0
         if len(body) != count or not all(isinstance(argument, str) for argument in body):
-            raise ControlError(f"{member} takes {count} text argument(s)")
+            raise ControlError(f"{member} takes {_METHOD_ARGUMENTS[member] or 'nothing'}")
         try:
             return json.dumps(await method(*body))
         except (ValidationError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -89,7 +89,7 @@ class Screen:
             return await window.outcome
 
     @contextmanager
-    def _window(self, sender: str, correlation_id: str) -> Iterator[SignInWindow]:
+    def _window(self, sender: str, correlation_id: str) -> Generator[SignInWindow, None, None]:
         window = SignInWindow(sender, correlation_id)
         self._windows.append(window)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -29,7 +30,7 @@ class Persona:
         token_names_account: whether a token reply has an ``account``.
         only_callers_account: whether it serves only the account of the calling user id.
         extended_expiry_in_seconds: whether ``extendedExpiresOn`` counts seconds, not milliseconds.
-        start_up_failure: the D-Bus error text while its daemon starts; empty where the start is only slow.
+        start_up_failure: the D-Bus error text of a call that the fault ``starting`` strikes.
         telemetry: what each reply's telemetry holds.
     """
 
@@ -43,8 +44,8 @@ class Persona:
     token_names_account: bool = True
     only_callers_account: bool = False
     extended_expiry_in_seconds: bool = False
-    start_up_failure: str = ""
-    telemetry: dict[str, str] = field(default_factory=dict)
+    start_up_failure: str = "broker socket connect failed"
+    telemetry: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
 
 
 PERSONAS: dict[PersonaName, Persona] = {
@@ -71,6 +72,5 @@ PERSONAS: dict[PersonaName, Persona] = {
         token_names_account=False,
         only_callers_account=True,
         extended_expiry_in_seconds=True,
-        start_up_failure="broker socket connect failed",
     ),
 }

@@ -24,8 +24,8 @@ def fake_broker_config(request: pytest.FixtureRequest) -> FakeConfig:
     """How the fake broker of the test is set up: what the marker ``fake_broker`` says; override it for more."""
     from linuxbroker_fake.config import FakeConfig
 
-    marker = request.node.get_closest_marker("fake_broker")
-    return FakeConfig(**(marker.kwargs if marker else {}))
+    marker: pytest.Mark | None = request.node.get_closest_marker("fake_broker")
+    return FakeConfig.model_validate(marker.kwargs if marker else {})
 
 
 @pytest.fixture

@@ -10,7 +10,11 @@ from linuxbroker_fake.entra import MintedToken
 from linuxbroker_fake.faults import TOKEN_METHODS, Failure
 from linuxbroker_fake.personas import Persona
 
-_STATUS_NAMES = {2: "StatusInternal::InteractionRequired", 3: "StatusInternal::NoNetwork", 7: "StatusInternal::UserCanceled"}
+_STATUS_NAMES = {
+    2: "StatusInternal::InteractionRequired",
+    3: "StatusInternal::NoNetwork",
+    7: "StatusInternal::UserCanceled",
+}
 _TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 

@@ -1,13 +1,13 @@
-"""How does the fake broker stand on a bus? Incoming calls to the broker, the control interface and the standard ones."""
+"""How does the fake broker stand on a bus? Calls to the broker, to its control interface, and the standard ones."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from linuxbroker.bus import BusError, Connection, Message
@@ -26,7 +26,9 @@ _PRIMARY_OWNER = 1
 _UNKNOWN_METHOD = "org.freedesktop.DBus.Error.UnknownMethod"
 _FAILED = "org.freedesktop.DBus.Error.Failed"
 _INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
-_CALLER_GONE = "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
+_CALLER_GONE = (
+    "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
+)
 _METHOD_NAMES = frozenset(re.findall(r'<method name="(\w+)"', interface_xml()))
 
 
@@ -96,15 +98,17 @@ class FakeService:
             _log.exception("the fake broker could not answer %s", call.member)
             reply = error_reply(call, _FAILED, f"the fake broker could not answer: {type(error).__name__}")
         if call.reply_expected and self._connection.is_open:
-            try:
+            with contextlib.suppress(BusError):  # the bus may have ended under the answer
                 self._connection.send(reply)
-            except BusError:
-                pass  # the bus ended under the answer
 
     async def _reply_to(self, call: Message) -> Message:
         if call.path == CONTROL_PATH and call.interface == CONTROL_INTERFACE:
             return method_return(call, "s", await self._control.handle(call.member, call.body))
-        if call.path == BROKER_OBJECT_PATH and call.interface in (BROKER_INTERFACE, "") and call.member in _METHOD_NAMES:
+        if (
+            call.path == BROKER_OBJECT_PATH
+            and call.interface in (BROKER_INTERFACE, "")
+            and call.member in _METHOD_NAMES
+        ):
             return await self._broker_reply(call)
         self.broker.journal.record(
             Call(call.path, call.interface, call.member, call.signature, body=tuple(call.body), sender=call.sender)
@@ -159,8 +163,8 @@ def _no_such_interface(call: Message) -> Message:
     return error_reply(call, _UNKNOWN_METHOD, f"No such interface “{call.interface}” on object at path {call.path}")
 
 
-@asynccontextmanager
-async def serve(broker: FakeBroker, address: str | None = None) -> AsyncIterator[FakeService]:
+@contextlib.asynccontextmanager
+async def serve(broker: FakeBroker, address: str | None = None) -> AsyncGenerator[FakeService, None]:
     """Put a fake broker on a bus for the length of a block.
 
     Args:

@@ -1,7 +1,8 @@
 """How does a call travel over one bus connection, and its reply come back?
 
-A non-blocking socket with its own writer and reader on the running loop: a full socket buffer waits for room, each pending
-call is a future that is forgotten as soon as its caller is, and the end of the connection ends every call in flight.
+A non-blocking socket with its own writer and reader on the running loop: a full socket buffer waits for room, each
+pending call is a future that is forgotten as soon as its caller is, and the end of the connection ends every call in
+flight.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from dataclasses import replace
 from typing import Any
 
 from linuxbroker.bus import address as addresses
-from linuxbroker.bus.errors import BadMessageError, BusError, CallTimeoutError, ConnectError, DisconnectedError, RemoteError
+from linuxbroker.bus.errors import (
+    BadMessageError,
+    BusError,
+    CallTimeoutError,
+    ConnectError,
+    DisconnectedError,
+    RemoteError,
+)
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
 from linuxbroker.bus.handshake import authenticate
 from linuxbroker.bus.messages import Message, MessageKind, decode, encode
@@ -156,7 +164,9 @@ class Connection:
             raise RemoteError(reply.error_name, text)
         return reply
 
-    async def call_bus(self, member: str, signature: str = "", *body: Any, limit: float | None = 60.0) -> tuple[Any, ...]:
+    async def call_bus(
+        self, member: str, signature: str = "", *body: Any, limit: float | None = 60.0
+    ) -> tuple[Any, ...]:
         """Call a method of the bus daemon itself.
 
         Args:
@@ -291,7 +301,9 @@ class Connection:
         if self.on_call is not None:
             self.on_call(call)
         elif call.reply_expected:
-            self.send(error_reply(call, "org.freedesktop.DBus.Error.UnknownMethod", "this connection offers no methods"))
+            self.send(
+                error_reply(call, "org.freedesktop.DBus.Error.UnknownMethod", "this connection offers no methods")
+            )
 
     def _end_reason(self) -> BusError:
         assert self._ended is not None
@@ -356,7 +368,7 @@ def method_return(call: Message, signature: str = "", *body: Any) -> Message:
 
 def _expire(future: asyncio.Future[Message], member: str, limit: float) -> None:
     if not future.done():
-        future.set_exception(CallTimeoutError(f"{member} had no reply within {limit:g} s"))
+        future.set_exception(CallTimeoutError(member, limit))
 
 
 async def _first(waiting: Any, future: asyncio.Future[Message]) -> None:

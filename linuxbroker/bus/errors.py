@@ -35,7 +35,16 @@ class BadMessageError(BusError):
 
 
 class CallTimeoutError(BusError):
-    """A call had no reply within its time limit."""
+    """A call had no reply within its time limit.
+
+    Args:
+        member: the method that was called.
+        limit: the limit in seconds.
+    """
+
+    def __init__(self, member: str, limit: float) -> None:
+        super().__init__(f"{member} had no reply within {limit:g} s")
+        self.limit = limit
 
 
 class RemoteError(BusError):

@@ -55,5 +55,7 @@ class FrameReader:
         body_bytes, _serial, field_bytes = unpack_from(f"{order}III", self._buffer, 4)
         length: int = _FIXED_HEADER_BYTES + field_bytes + (-field_bytes & 7) + body_bytes
         if length > self._max_message_bytes:
-            raise BadMessageError(f"the peer announced a message of {length:,} bytes; {self._max_message_bytes:,} allowed")
+            raise BadMessageError(
+                f"the peer announced a message of {length:,} bytes; {self._max_message_bytes:,} allowed"
+            )
         return length

@@ -17,7 +17,7 @@ from dbus_next.message import Message as DBusMessage
 
 from linuxbroker.bus.errors import BadMessageError
 
-# The library's annotations do not hold (None where it says str, untyped methods), so its two classes are taken as they come.
+# The library's annotations do not hold (None where it says str, untyped methods): its classes are taken as they come.
 _Unmarshaller: Any = Unmarshaller
 _DBusMessage: Any = DBusMessage
 

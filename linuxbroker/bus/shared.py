@@ -1,4 +1,4 @@
-"""Which connection does a client use? One for each loop and address, shared by its clients, opened anew when it ended."""
+"""Which connection does a client use? One a loop and address, shared by its clients, opened anew when it ended."""
 
 from __future__ import annotations
 
@@ -130,5 +130,3 @@ class SharedBus:
         self._connection = opening.result()
         if not self._users:
             self._connection.close()
-
-

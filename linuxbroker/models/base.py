@@ -12,8 +12,8 @@ from pydantic.alias_generators import to_camel
 class WireModel(BaseModel):
     """A JSON object of the protocol.
 
-    Keys that this library does not know are kept and written back. ``repr`` and ``str`` show neither those nor any field
-    declared with ``Secret``.
+    Keys that this library does not know are kept and written back. ``repr`` and ``str`` show neither those nor any
+    field declared with ``Secret``.
     """
 
     model_config = ConfigDict(

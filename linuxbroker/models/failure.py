@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import field_validator
 
@@ -105,4 +105,4 @@ class BrokerErrorBody(WireModel):
     @field_validator("diagnostics", mode="before")
     @classmethod
     def _object_or_none(cls, value: Any) -> Any:
-        return value if isinstance(value, Mapping) else None
+        return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None

@@ -6,7 +6,7 @@ Nothing above this file asks which broker answered.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,6 +16,13 @@ from linuxbroker.models.failure import BrokerErrorBody
 
 # An old Himmelblau wrote the names in place of the numbers (PROTOCOL.md, "Tokens").
 _TOKEN_TYPE_NAMES = {"bearer": 0, "pop": 1}
+
+
+def _no_boolean(value: Any) -> Any:
+    """Refuse what would else read as 0 or 1."""
+    if isinstance(value, bool):
+        raise ValueError("a boolean is no number")
+    return value
 
 
 class Reply(WireModel):
@@ -30,7 +37,7 @@ class Reply(WireModel):
     @field_validator("telemetry", mode="before")
     @classmethod
     def _object_or_nothing(cls, value: Any) -> Any:
-        return value if isinstance(value, Mapping) else {}
+        return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
     @property
     def failure(self) -> BrokerErrorBody | None:
@@ -67,12 +74,13 @@ class BrokerTokenResponse(WireModel):
     def _number_for_name(cls, value: Any) -> Any:
         if value is None:
             return 0
+        _no_boolean(value)
         return _TOKEN_TYPE_NAMES.get(value.casefold(), value) if isinstance(value, str) else value
 
     @field_validator("expires_on", "extended_expires_on", mode="before")
     @classmethod
     def _empty_is_absent(cls, value: Any) -> Any:
-        return None if value == "" else value
+        return None if value == "" else _no_boolean(value)
 
     @field_validator("granted_scopes", mode="before")
     @classmethod
@@ -132,9 +140,10 @@ class AcquirePrtSsoCookieReply(Reply):
     @classmethod
     def _list_for_flat(cls, value: Any) -> Any:
         if not isinstance(value, Mapping) or "cookieItems" in value or "cookieName" not in value:
-            return value
-        flat = {key: value[key] for key in ("cookieName", "cookieContent") if key in value}
-        return {**{key: item for key, item in value.items() if key not in flat}, "cookieItems": [flat]}
+            return cast("object", value)
+        reply = dict(cast("Mapping[str, Any]", value))
+        flat = {key: reply.pop(key) for key in ("cookieName", "cookieContent") if key in reply}
+        return {**reply, "cookieItems": [flat]}
 
 
 class GenerateSignedHttpRequestReply(Reply):

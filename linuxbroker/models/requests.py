@@ -68,7 +68,7 @@ class ParentWindow(WireModel):
 class AuthParameters(_SparseModel):
     """What a token is asked for with. Source: PROTOCOL.md, "authParameters".
 
-    ``account`` and ``pop_params`` are null on the wire when they are given as None, and left out when they are not given.
+    ``account`` and ``pop_params`` are null on the wire when given as None, and left out when not given.
     """
 
     access_token_to_renew: str = Secret("")

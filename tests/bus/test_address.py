@@ -45,7 +45,17 @@ def test_addresses_are_read_as_the_specification_says(address: str, expected: li
 
 @pytest.mark.parametrize(
     "address",
-    ["", ";", "nonsense", "unix:", "unix:path", "unix:path=/a b", "unix:path=%zz", "tcp:host=localhost,port=1", "unix:dir=/x"],
+    [
+        "",
+        ";",
+        "nonsense",
+        "unix:",
+        "unix:path",
+        "unix:path=/a b",
+        "unix:path=%zz",
+        "tcp:host=localhost,port=1",
+        "unix:dir=/x",
+    ],
 )
 def test_an_address_that_cannot_be_used_is_refused(address: str) -> None:
     with pytest.raises(AddressError):
@@ -67,7 +77,9 @@ async def test_a_client_finds_the_bus_in_the_runtime_directory(
         assert await client.get_linux_broker_version() == "2.5.2"
 
 
-async def test_the_argument_wins_over_the_environment(fake_broker: RunningFake, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_argument_wins_over_the_environment(
+    fake_broker: RunningFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
     async with BrokerClient(CLIENT_ID, bus_address=fake_broker.address) as client:
         assert await client.is_available()
@@ -81,7 +93,12 @@ async def test_a_later_alternative_is_used_when_the_first_is_dead(fake_broker: R
 async def test_an_abstract_socket_is_connected_to() -> None:
     listening = f"unix:abstract=linuxbroker-test-{os.getpid()}"
     daemon = await asyncio.create_subprocess_exec(
-        "dbus-daemon", "--session", "--nofork", "--print-address", f"--address={listening}", stdout=asyncio.subprocess.PIPE
+        "dbus-daemon",
+        "--session",
+        "--nofork",
+        "--print-address",
+        f"--address={listening}",
+        stdout=asyncio.subprocess.PIPE,
     )
     assert daemon.stdout is not None
     await daemon.stdout.readline()

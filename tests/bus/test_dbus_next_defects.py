@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
 import subprocess
@@ -54,7 +55,8 @@ def test_plain_dbus_next_loses_the_connection_on_a_full_socket_buffer(fake_broke
         """
         async def main():
             bus = await MessageBus().connect()
-            calls = [bus.call(Message("org.freedesktop.DBus", "/", "org.freedesktop.DBus", "x" * 200)) for _ in range(5000)]
+            bus_name = "org.freedesktop.DBus"
+            calls = [bus.call(Message(bus_name, "/", bus_name, "x" * 200)) for _ in range(5000)]
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
             print(sum(isinstance(outcome, BlockingIOError) for outcome in outcomes) > 0)
         """
@@ -76,7 +78,7 @@ def _version_call(padding: str = "") -> PlainMessage:
         interface="com.microsoft.identity.Broker1",
         member="getLinuxBrokerVersion",
         signature="sss",
-        body=["0.0", "c", '{"msalCppVersion": "%s"}' % padding],
+        body=["0.0", "c", json.dumps({"msalCppVersion": padding})],
     )
 
 
@@ -100,7 +102,9 @@ async def _peer(tmp_path: Path, answer: bytes | None) -> AsyncIterator[str]:
         yield f"unix:path={path}"
 
 
-@pytest.mark.parametrize("answer", [b"", b"OK 12", b"OK 1234deadbeef\r\n", b"REJECTED EXTERNAL\r\n", b"HTTP/1.0 400\r\n\r\n"])
+@pytest.mark.parametrize(
+    "answer", [b"", b"OK 12", b"OK 1234deadbeef\r\n", b"REJECTED EXTERNAL\r\n", b"HTTP/1.0 400\r\n\r\n"]
+)
 async def test_a_peer_that_closes_in_the_handshake_is_an_error(tmp_path: Path, answer: bytes) -> None:
     async with _peer(tmp_path, answer) as address:
         with pytest.raises(ConnectError):
@@ -181,7 +185,7 @@ def test_plain_dbus_next_blocks_in_its_constructor_while_the_bus_does_not_accept
 async def test_a_call_without_a_reply_ends_at_its_limit_and_leaves_nothing_behind(fake_broker: RunningFake) -> None:
     fake_broker.plant("hang", method="getAccounts")
     async with BrokerClient(CLIENT_ID, timeouts=Timeouts(call=0.05)) as client:
-        with pytest.raises(TimeoutError, match="getAccounts had no reply within"):
+        with pytest.raises(TimeoutError, match=r"getAccounts: no reply within 0\.05 s"):
             await client.get_accounts()
         assert (await _connection(client)).pending_calls == 0
 
@@ -284,9 +288,7 @@ async def _settled(fake_broker: RunningFake) -> None:
     connection.close()
 
 
-async def test_nothing_is_logged_on_the_root_logger(
-    fake_broker: RunningFake, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_nothing_is_logged_on_the_root_logger(fake_broker: RunningFake, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with BrokerClient(CLIENT_ID) as client:
         await client.get_accounts()
@@ -310,5 +312,5 @@ def test_plain_dbus_next_does_not_look_in_the_runtime_directory(
     async def construct() -> None:
         MessageBus()
 
-    with pytest.raises(Exception, match="DBUS_SESSION_BUS_ADDRESS|DISPLAY"):
+    with pytest.raises(Exception, match=r"DBUS_SESSION_BUS_ADDRESS|DISPLAY"):
         asyncio.run(construct())

@@ -30,7 +30,7 @@ GRAPH = ["https://graph.microsoft.com/.default"]
 async def _connections(fake: RunningFake) -> int:
     """How many connections the bus has, this question's own aside."""
     connection = await Connection.open(fake.address)
-    (names,) = await connection.call_bus("ListNames")
+    names: list[str] = (await connection.call_bus("ListNames"))[0]
     connection.close()
     return sum(name.startswith(":") for name in names) - 1
 
@@ -82,11 +82,11 @@ def test_a_loop_that_ends_with_its_client_open_leaves_no_descriptor(fake_broker:
     client = BrokerClient(CLIENT_ID)
     asyncio.run(client.get_accounts())
     gc.collect()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         asyncio.run(client.get_accounts())
         gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 async def test_a_restart_of_the_broker_is_survived_by_the_next_call(fake_broker: RunningFake) -> None:
@@ -160,8 +160,7 @@ async def test_a_password_is_not_sent_again_when_the_broker_dies(fake_broker: Ru
 @pytest.fixture
 def activated(monkeypatch: pytest.MonkeyPatch) -> RunningFake:
     """A bus without a broker on it; the tests put an activation file there."""
-    running = RunningFake(start=False)
-    return running
+    return RunningFake(start=False)
 
 
 def test_the_first_call_has_the_bus_start_the_broker(activated: RunningFake) -> None:

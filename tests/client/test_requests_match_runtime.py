@@ -1,6 +1,7 @@
 """Does the client ask just as Microsoft's runtime does? Each recorded scenario, done through BrokerClient, key by key.
 
-Left out of the comparison: ids, times, the onboarding blob, our own SKU and version, and how often the runtime repeats a call.
+Left out of the comparison: ids, times, the onboarding blob, our own SKU and version, and how often the runtime repeats
+a call.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ SCENARIOS: dict[str, Operation] = {
 
 
 def _comparable(request: Any) -> Any:
-    """A request without what may differ; the client info decoded, as its base64 hides the order and the spaces of JSON."""
+    """A request without what may differ; the client info decoded, as base64 hides the order and spaces of its JSON."""
     if isinstance(request, list):
         return [_comparable(item) for item in request]
     if not isinstance(request, dict):
@@ -119,7 +120,9 @@ def _recorded(correlation_id: str) -> list[tuple[str, Any]]:
 
 
 def test_every_recorded_scenario_is_compared() -> None:
-    recorded = {line["correlationId"] for line in RECORDED if "request" in line and line["member"] != "cancelInteractiveFlow"}
+    recorded = {
+        line["correlationId"] for line in RECORDED if "request" in line and line["member"] != "cancelInteractiveFlow"
+    }
     assert recorded == SCENARIOS.keys()
 
 

@@ -1,0 +1,223 @@
+"""Can the fake be driven each of its ways: from Python, over D-Bus, by pytest, from a shell?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linuxbroker import BrokerClient, BrokerError, InteractionRequiredError, Presence, Status, UserCanceledError
+from linuxbroker.bus import Connection, Message, MessageKind, RemoteError
+from linuxbroker_fake import FakeBroker, FakeConfig, NameTakenError, PrivateBus, RunningFake, serve
+from linuxbroker_fake.cli import main as fake_command
+
+CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+GRAPH = ["https://graph.microsoft.com/.default"]
+
+
+async def _control(fake: RunningFake, member: str, *arguments: str) -> Any:
+    connection = await Connection.open(fake.address)
+    call = Message(
+        MessageKind.CALL,
+        destination="com.microsoft.identity.broker1",
+        path="/org/linuxbroker/Fake",
+        interface="org.linuxbroker.Fake1",
+        member=member,
+        signature="s" * len(arguments),
+        body=arguments,
+    )
+    try:
+        return json.loads((await connection.call(call, limit=10)).body[0])
+    finally:
+        connection.close()
+
+
+async def test_over_dbus_a_fault_is_planted_and_taken_back(fake_broker: RunningFake) -> None:
+    await _control(fake_broker, "Plant", '{"kind": "status", "status": 3, "method": "acquireTokenSilently"}')
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(BrokerError) as caught:
+            await client.acquire_token_silent(GRAPH)
+        assert getattr(caught.value, "status", None) is Status.NO_NETWORK
+        await _control(fake_broker, "ClearFaults")
+        assert await client.acquire_token_silent(GRAPH)
+
+
+async def test_over_dbus_the_person_is_told_what_to_do(fake_broker: RunningFake) -> None:
+    await _control(fake_broker, "SetUser", '{"action": "never"}')
+    async with BrokerClient(CLIENT_ID) as client:
+        sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
+        calls = await _control(fake_broker, "WaitForCall", "acquireTokenInteractively")
+        assert calls[0]["request"]["authParameters"]["clientId"] == CLIENT_ID
+        assert await _control(fake_broker, "Answer", "cancel") == 1
+        with pytest.raises(UserCanceledError):
+            await sign_in
+
+
+async def test_over_dbus_tokens_are_revoked_and_the_journal_is_read(fake_broker: RunningFake) -> None:
+    challenge = await _control(fake_broker, "Revoke", "ada@contoso.example")
+    assert challenge["access_token"]["nbf"]["essential"] is True
+    async with BrokerClient(CLIENT_ID) as client:
+        token = await client.acquire_token_silent(GRAPH, claims_challenge=json.dumps(challenge))
+        assert fake_broker.broker.verify_access_token(token.access_token)
+    assert [call["member"] for call in await _control(fake_broker, "Journal")] == [
+        "getAccounts",
+        "acquireTokenSilently",
+    ]
+    assert (await _control(fake_broker, "Jwks"))["keys"][0]["kty"] == "RSA"
+    await _control(fake_broker, "Reset")
+    assert await _control(fake_broker, "Journal") == []
+
+
+@pytest.mark.parametrize(
+    ("member", "arguments"),
+    [("Plant", ('{"kind": "no such fault"}',)), ("Plant", ()), ("Answer", ("maybe",)), ("NoSuchMethod", ())],
+)
+async def test_over_dbus_a_call_that_cannot_be_understood_is_an_error(
+    fake_broker: RunningFake, member: str, arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(RemoteError, match="InvalidArgs"):
+        await _control(fake_broker, member, *arguments)
+
+
+async def test_a_fault_strikes_the_calls_that_it_names_and_no_others(fake_broker: RunningFake) -> None:
+    fake_broker.plant(
+        "consent_missing", account="grace@fabrikam.example", method="acquireTokenSilently", skip=1, times=1
+    )
+    async with BrokerClient(CLIENT_ID) as client:
+        ada, grace = await client.get_account("ada@contoso.example"), await client.get_account("grace@fabrikam.example")
+        assert await client.acquire_token_silent(GRAPH, grace)
+        assert await client.acquire_token_silent(GRAPH, ada)
+        with pytest.raises(InteractionRequiredError, match="AADSTS65001"):
+            await client.acquire_token_silent(GRAPH, grace)
+        assert await client.acquire_token_silent(GRAPH, grace)
+
+
+async def test_a_revocation_can_want_the_user_to_sign_in_again(fake_broker: RunningFake) -> None:
+    challenge = fake_broker.revoke("ada@contoso.example", sign_in_again=True)
+    async with BrokerClient(CLIENT_ID) as client:
+        account = await client.get_account("ada@contoso.example")
+        with pytest.raises(InteractionRequiredError, match="AADSTS50173"):
+            await client.acquire_token_silent(GRAPH, account, claims_challenge=challenge)
+        await client.acquire_token_interactive(GRAPH, account=account, claims_challenge=challenge)
+        token = await client.acquire_token_silent(GRAPH, account, claims_challenge=challenge)
+    assert fake_broker.broker.verify_access_token(token.access_token)
+
+
+async def test_a_slow_answer_comes_all_the_same(fake_broker: RunningFake) -> None:
+    fake_broker.plant("slow", method="getAccounts", delay=0.05)
+    async with BrokerClient(CLIENT_ID) as client:
+        assert await client.get_accounts()
+
+
+async def test_a_slow_start_is_waited_for(fake_broker: RunningFake) -> None:
+    fake_broker.stop_broker()
+    slow = FakeBroker(FakeConfig(start_delay=0.05))
+    async with BrokerClient(CLIENT_ID) as client:
+        watch = client.watch()
+        assert await anext(watch) is Presence.OFFLINE
+        async with serve(slow, fake_broker.address):
+            assert await anext(watch) is Presence.ONLINE
+            assert await client.get_accounts()
+        await watch.aclose()
+
+
+async def test_two_fakes_on_one_bus_are_refused(fake_broker: RunningFake) -> None:
+    with pytest.raises(NameTakenError, match="taken"):
+        async with serve(FakeBroker(), fake_broker.address):
+            pass
+
+
+async def test_an_app_that_is_not_registered_is_refused_when_the_directory_says_so() -> None:
+    config = FakeConfig.model_validate(
+        {"directory": {**FakeConfig().directory.model_dump(), "allow_unregistered_apps": False}}
+    )
+    async with (
+        PrivateBus() as bus,
+        serve(FakeBroker(config), bus.address),
+        BrokerClient(CLIENT_ID, bus_address=bus.address) as client,
+    ):
+        with pytest.raises(BrokerError, match="AADSTS700016"):
+            await client.acquire_token_silent(GRAPH)
+
+
+def _fake(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "linuxbroker_fake", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_exec_gives_a_command_a_bus_with_the_fake_on_it(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"persona": "himmelblau", "signed_in": []}')
+    program = (
+        "import asyncio, linuxbroker\n"
+        f"client = linuxbroker.BrokerClient({CLIENT_ID!r})\n"
+        "print(asyncio.run(client.get_linux_broker_version()), asyncio.run(client.get_accounts()))"
+    )
+    done = _fake("exec", "--config", str(config), "--", sys.executable, "-c", program)
+    assert (done.returncode, done.stdout) == (0, "1.0.0 []\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(["sh", "-c", "exit 42"], 42), (["sh", "-c", "kill -9 $$"], 137), (["/nowhere/x"], 127), (["/etc"], 126)],
+)
+def test_exec_passes_the_exit_code_on(command: list[str], code: int) -> None:
+    assert _fake("exec", "--", *command).returncode == code
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"persona": "no such"}', '{"no_such_key": 1}'])
+def test_a_configuration_that_cannot_be_used_is_a_usage_error(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(text)
+    done = _fake("run", "--config", str(config))
+    assert done.returncode == 2
+    assert "the configuration can't be used" in done.stderr
+
+
+def test_run_without_a_bus_says_so() -> None:
+    done = _fake("run", "--bus-address", "unix:path=/nowhere")
+    assert done.returncode == 3
+    assert "can't connect to the bus" in done.stderr
+
+
+def test_run_serves_until_it_is_told_to_end(fake_broker: RunningFake) -> None:
+    fake_broker.stop_broker()
+    command = [sys.executable, "-m", "linuxbroker_fake", "run", "--persona", "microsoft-2.0.1"]
+    environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": fake_broker.address}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert "microsoft-2.0.1 is ready" in process.stdout.readline()
+
+        async def ask() -> str:
+            async with BrokerClient(CLIENT_ID) as client:
+                return await client.get_linux_broker_version()
+
+        assert asyncio.run(ask()) == "2.0.1"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+def test_write_service_writes_what_the_bus_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fake_command(["write-service", str(tmp_path / "services"), "--persona", "himmelblau"]) == 0
+    path = tmp_path / "services" / "com.microsoft.identity.broker1.service"
+    assert capsys.readouterr().out.strip() == str(path)
+    assert path.read_text().splitlines()[:2] == ["[D-BUS Service]", "Name=com.microsoft.identity.broker1"]
+
+
+def test_the_fixture_serves_a_sync_test(fake_broker: RunningFake) -> None:
+    assert os.environ["DBUS_SESSION_BUS_ADDRESS"] == fake_broker.address
+    assert asyncio.run(BrokerClient(CLIENT_ID).get_linux_broker_version()) == "2.5.2"
+
+
+@pytest.mark.fake_broker(persona="himmelblau", signed_in=("grace@fabrikam.example",))
+async def test_the_marker_sets_the_fixtures_broker_up(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        assert await client.get_linux_broker_version() == "1.0.0"
+        assert [account.username for account in await client.get_accounts()] == ["grace@fabrikam.example"]
