@@ -70,7 +70,8 @@ METHOD = '''
     ) -> models.{reply_type}:
         """Call ``{member}``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.{reply_type}, await self._transport.call("{member}", arguments, options))
+        reply = await self._transport.call("{member}", arguments, options)
+        return read_reply(models.{reply_type}, reply)
 '''
 
 

@@ -42,9 +42,8 @@ class Broker1Proxy:
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenInteractively``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(
-            models.AcquireTokenReply, await self._transport.call("acquireTokenInteractively", arguments, options)
-        )
+        reply = await self._transport.call("acquireTokenInteractively", arguments, options)
+        return read_reply(models.AcquireTokenReply, reply)
 
     async def acquire_token_silently(
         self,
@@ -55,9 +54,8 @@ class Broker1Proxy:
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenSilently``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(
-            models.AcquireTokenReply, await self._transport.call("acquireTokenSilently", arguments, options)
-        )
+        reply = await self._transport.call("acquireTokenSilently", arguments, options)
+        return read_reply(models.AcquireTokenReply, reply)
 
     async def get_accounts(
         self,
@@ -68,7 +66,8 @@ class Broker1Proxy:
     ) -> models.GetAccountsReply:
         """Call ``getAccounts``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.GetAccountsReply, await self._transport.call("getAccounts", arguments, options))
+        reply = await self._transport.call("getAccounts", arguments, options)
+        return read_reply(models.GetAccountsReply, reply)
 
     async def remove_account(
         self,
@@ -79,7 +78,8 @@ class Broker1Proxy:
     ) -> models.RemoveAccountReply:
         """Call ``removeAccount``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(models.RemoveAccountReply, await self._transport.call("removeAccount", arguments, options))
+        reply = await self._transport.call("removeAccount", arguments, options)
+        return read_reply(models.RemoveAccountReply, reply)
 
     async def acquire_prt_sso_cookie(
         self,
@@ -90,9 +90,8 @@ class Broker1Proxy:
     ) -> models.AcquirePrtSsoCookieReply:
         """Call ``acquirePrtSsoCookie``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(
-            models.AcquirePrtSsoCookieReply, await self._transport.call("acquirePrtSsoCookie", arguments, options)
-        )
+        reply = await self._transport.call("acquirePrtSsoCookie", arguments, options)
+        return read_reply(models.AcquirePrtSsoCookieReply, reply)
 
     async def generate_signed_http_request(
         self,
@@ -103,10 +102,8 @@ class Broker1Proxy:
     ) -> models.GenerateSignedHttpRequestReply:
         """Call ``generateSignedHttpRequest``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(
-            models.GenerateSignedHttpRequestReply,
-            await self._transport.call("generateSignedHttpRequest", arguments, options),
-        )
+        reply = await self._transport.call("generateSignedHttpRequest", arguments, options)
+        return read_reply(models.GenerateSignedHttpRequestReply, reply)
 
     async def cancel_interactive_flow(
         self,
@@ -117,9 +114,8 @@ class Broker1Proxy:
     ) -> models.CancelInteractiveFlowReply:
         """Call ``cancelInteractiveFlow``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(
-            models.CancelInteractiveFlowReply, await self._transport.call("cancelInteractiveFlow", arguments, options)
-        )
+        reply = await self._transport.call("cancelInteractiveFlow", arguments, options)
+        return read_reply(models.CancelInteractiveFlowReply, reply)
 
     async def get_linux_broker_version(
         self,
@@ -130,6 +126,5 @@ class Broker1Proxy:
     ) -> models.GetLinuxBrokerVersionReply:
         """Call ``getLinuxBrokerVersion``."""
         arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
-        return read_reply(
-            models.GetLinuxBrokerVersionReply, await self._transport.call("getLinuxBrokerVersion", arguments, options)
-        )
+        reply = await self._transport.call("getLinuxBrokerVersion", arguments, options)
+        return read_reply(models.GetLinuxBrokerVersionReply, reply)
