@@ -172,7 +172,8 @@ class BrokerClient:
 
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
-            account: whose token, from ``get_accounts``; without one, the first account that the broker lists.
+            account: whose token, from ``get_accounts``; without one, that of the only user who is signed in, or, where
+                there are several, of the one that the broker chooses.
             authority: in place of the client's.
             claims_challenge: the text of the JSON object that a resource challenged with.
             auth_scheme: for a proof-of-possession token.
@@ -200,14 +201,18 @@ class BrokerClient:
             extra_query_parameters=extra_query_parameters,
         )
         correlation = validation.correlation_id(correlation_id)
-        if account is None:
-            account, chosen = await self._default_account(correlation), base
+        if account is not None:
+            parameters["authority"] = authority_for_realm(base, account.realm)
         else:
-            chosen = authority_for_realm(base, account.realm)
+            parameters["authority"] = base
+            account = await self._sole_account(correlation)
+            if account is None:
+                parameters["is_sign_in"] = True
+        username = account.username if account else ""
         request = AcquireTokenSilentlyRequest(
-            auth_parameters=AuthParameters(**parameters, account=account, username=account.username, authority=chosen)
+            auth_parameters=AuthParameters(**parameters, account=account, username=username)
         )
-        call = CallContext("acquireTokenSilently", correlation, account.username, (access_token_to_renew or "",))
+        call = CallContext("acquireTokenSilently", correlation, username, (access_token_to_renew or "",))
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
         return self._token(reply, request.auth_parameters, call)
@@ -532,11 +537,13 @@ class BrokerClient:
             raise failures.nonsense("it holds no list of accounts", call)
         return reply.accounts
 
-    async def _default_account(self, correlation_id: str) -> Account:
+    async def _sole_account(self, correlation_id: str) -> Account | None:
+        """The one account that is signed in; None where there are several, among which the broker chooses."""
         accounts = await self._list_accounts(correlation_id)
         if not accounts:
             raise failures.no_account(CallContext("acquireTokenSilently", correlation_id))
-        return accounts[0]
+        several = len({account.home_account_id for account in accounts}) > 1
+        return None if several else pick_account(accounts, accounts[0].username)
 
     async def _send(
         self,

@@ -191,7 +191,7 @@ class FakeBroker:
             account = self._password_account(parameters)
             self.sessions.sign_in(account, client_id)
         else:
-            account = self._account_of(request, client_id)
+            account = self._account_to_sign_in(request, client_id)
             if self.sessions.must_sign_in_again(account.username) and parameters.get("decodedClaims"):
                 raise BrokerFailure(
                     Failure("AADSTS50173: The grant was revoked; sign in again.", sub_error="token_expired")
@@ -266,6 +266,17 @@ class FakeBroker:
         if account is None:
             raise BrokerFailure(Failure("The account is not known to the broker.", status=19, oauth_error=""))
         raise BrokerFailure(Failure("The account has signed out of this app.", status=13, oauth_error=""))
+
+    def _account_to_sign_in(self, request: Json, client_id: str) -> AccountRecord:
+        """The account of a silent request; one that leaves the choice to the broker gets the first in a home tenant."""
+        parameters = _child(request, "authParameters")
+        if _account_in(request) or not parameters.get("isSignIn"):
+            return self._account_of(request, client_id)
+        wanted = str(parameters.get("username") or "").casefold()
+        for account in self.sessions.accounts(client_id):
+            if account.realm == account.user.home_tenant and wanted in ("", account.username.casefold()):
+                return account
+        raise BrokerFailure(Failure("Nobody is signed in.", oauth_error=""))
 
     def _find(self, wanted: Json) -> AccountRecord | None:
         return self.directory.find_account(str(wanted.get("homeAccountId", "")), str(wanted.get("realm") or "") or None)

@@ -72,5 +72,6 @@ def pick_account(accounts: Sequence[Account], username: str, tenant: str | None 
     matching = [account for account in accounts if account.username.casefold() == username.casefold()]
     if tenant is not None:
         return next((account for account in matching if account.realm.casefold() == tenant.casefold()), None)
-    at_home = (account for account in matching if account.realm and account.realm == account.home_tenant)
+    named = (account for account in matching if account.realm)
+    at_home = (account for account in named if account.realm.casefold() == account.home_tenant.casefold())
     return next(at_home, matching[0] if matching else None)

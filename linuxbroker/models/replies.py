@@ -6,9 +6,9 @@ Nothing above this file asks which broker answered.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
@@ -16,6 +16,13 @@ from linuxbroker.models.failure import BrokerErrorBody
 
 # An old Himmelblau wrote the names in place of the numbers (PROTOCOL.md, "Tokens").
 _TOKEN_TYPE_NAMES = {"bearer": 0, "pop": 1}
+
+
+# What the schemas say of keys that the validators below even out: as the wire has them, not as the model does.
+_NULL = {"type": "null"}
+_NumberOrName = WithJsonSchema({"anyOf": [{"type": "integer"}, {"enum": ["Bearer", "bearer", "PoP", "pop"]}, _NULL]})
+_NumberOrDigits = WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]*$"}, _NULL]})
+_TextOrList = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, _NULL]})
 
 
 def _no_boolean(value: Any) -> Any:
@@ -54,13 +61,13 @@ class BrokerTokenResponse(WireModel):
     """The token part of a token reply. Source: PROTOCOL.md, "Tokens"."""
 
     access_token: str = Secret("")
-    access_token_type: int = 0
+    access_token_type: Annotated[int, _NumberOrName] = 0
     account: Account | None = None
     client_info: str = Secret("")
     error: BrokerErrorBody | None = None
-    expires_on: int | None = None
-    extended_expires_on: int | None = None
-    granted_scopes: Sequence[str] | None = None
+    expires_on: Annotated[int | None, _NumberOrDigits] = None
+    extended_expires_on: Annotated[int | None, _NumberOrDigits] = None
+    granted_scopes: Annotated[Sequence[str] | None, _TextOrList] = None
     id_token: str = Secret("")
     sub_error: str = ""
 

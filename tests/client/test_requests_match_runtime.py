@@ -18,6 +18,9 @@ import pytest
 from linuxbroker import Account, BrokerClient, PopAuthScheme
 from linuxbroker_fake import RunningFake
 
+# The recordings were made with one user signed in.
+pytestmark = pytest.mark.fake_broker(signed_in=("ada@contoso.example",))
+
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 GRAPH = ["https://graph.microsoft.com/.default"]
 PASSWORD = "not-a-real-password"
