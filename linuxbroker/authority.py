@@ -13,6 +13,8 @@ _CLOUDS: tuple[tuple[str, ...], ...] = (
     ("login-us.microsoftonline.com",),
     ("login.microsoftonline.de",),
 )
+# The authorities that stand for "whichever tenant the account is in".
+_ANY_TENANT = frozenset({"common", "organizations", "consumers"})
 _PREFERRED = {alias: cloud[0] for cloud in _CLOUDS for alias in cloud}
 
 
@@ -41,13 +43,15 @@ def host_of(authority: str) -> str:
 
 
 def authority_for_realm(authority: str, realm: str) -> str:
-    """Point an authority at an account's own tenant, as Microsoft's runtime does.
+    """Point an authority that names no tenant at an account's own, as Microsoft's runtime does.
 
     Args:
         authority: such as ``https://login.microsoftonline.com/common``.
         realm: the account's tenant id; empty to leave the authority as it is.
 
     Returns:
-        Such as ``https://login.microsoftonline.com/<realm>``. Source: PROTOCOL.md, "authParameters".
+        Such as ``https://login.microsoftonline.com/<realm>``; the same authority where it names a tenant.
+        Source: PROTOCOL.md, "authParameters".
     """
-    return f"https://{host_of(authority)}/{realm}" if realm else authority
+    tenant = urlsplit(authority).path.strip("/").casefold()
+    return f"https://{host_of(authority)}/{realm}" if realm and tenant in _ANY_TENANT else authority

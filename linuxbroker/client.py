@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from linuxbroker import failures, validation
@@ -34,7 +34,6 @@ from linuxbroker.models import (
     GetAccountsRequest,
     GetLinuxBrokerVersionRequest,
     ParentWindow,
-    PopParams,
     RemoveAccountRequest,
     Reply,
     Status,
@@ -45,13 +44,12 @@ from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
 from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
+from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
-# SKU|version,|runtime version,|,|,|MSAL C++ version (PROTOCOL.md, "authParameters")
-_SKU = f"linuxbroker|{__version__},|,|,|,|"
 # What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
 _CANCELLATION = BrokerErrorBody(
     context="The InteractiveRequest was canceled on behalf of the user",
@@ -192,9 +190,11 @@ class BrokerClient:
         base = self._authority(authority)
         if account is not None:
             validation.account(account)
-        parameters = self._parameters(
+        parameters = token_parameters(
             AuthorizationType.CACHED_REFRESH_TOKEN,
             scopes,
+            client_id=self.client_id,
+            redirect_uri=self.redirect_uri,
             claims_challenge=claims_challenge,
             auth_scheme=auth_scheme,
             access_token_to_renew=access_token_to_renew,
@@ -264,9 +264,11 @@ class BrokerClient:
             validation.account(account)
         if login_hint is not None:
             validation.text("login_hint", login_hint)
-        parameters = self._parameters(
+        parameters = token_parameters(
             AuthorizationType.INTERACTIVE,
             scopes,
+            client_id=self.client_id,
+            redirect_uri=self.redirect_uri,
             claims_challenge=claims_challenge,
             auth_scheme=auth_scheme,
             access_token_to_renew=access_token_to_renew,
@@ -284,7 +286,7 @@ class BrokerClient:
             chosen = authority_for_realm(base, account.realm)
             parameters |= {"authority": chosen, "account": account, "username": account.username}
             query = parameters["additional_query_parameters_for_authorization"]
-            parameters["additional_query_parameters_for_authorization"] = {"hsu": "1", **query}
+            parameters["additional_query_parameters_for_authorization"] = {**query, "hsu": "1"}
         request = AcquireTokenInteractivelyRequest(
             auth_parameters=AuthParameters(**parameters), parent_window_handle=handle
         )
@@ -330,9 +332,11 @@ class BrokerClient:
         """
         validation.text("username", username)
         validation.text("password", password)
-        parameters = self._parameters(
+        parameters = token_parameters(
             AuthorizationType.USERNAME_PASSWORD,
             scopes,
+            client_id=self.client_id,
+            redirect_uri=self.redirect_uri,
             claims_challenge=claims_challenge,
             auth_scheme=auth_scheme,
             extra_query_parameters=extra_query_parameters,
@@ -376,7 +380,9 @@ class BrokerClient:
             BrokerError: as the class says.
         """
         validation.account(account)
-        parameters = self._parameters(AuthorizationType.PRT_SSO_COOKIE, scopes)
+        parameters = token_parameters(
+            AuthorizationType.PRT_SSO_COOKIE, scopes, client_id=self.client_id, redirect_uri=self.redirect_uri
+        )
         request = AcquirePrtSsoCookieRequest(
             account=account,
             auth_parameters=AuthParameters(
@@ -495,37 +501,6 @@ class BrokerClient:
 
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
-
-    def _parameters(
-        self,
-        kind: AuthorizationType,
-        scopes: Sequence[str],
-        *,
-        claims_challenge: str | None = None,
-        auth_scheme: PopAuthScheme | None = None,
-        access_token_to_renew: str | None = None,
-        extra_query_parameters: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        query = validation.query_parameters(extra_query_parameters)
-        renew = "" if access_token_to_renew is None else access_token_to_renew
-        scheme = None if auth_scheme is None else validation.instance("auth_scheme", auth_scheme, PopAuthScheme)
-        pop_params = scheme.to_wire() if scheme else None
-        if query.get("token_type") == "ssh-cert":
-            # The runtime names the key here and keeps the public key to itself (PROTOCOL.md, "authParameters").
-            if not query.get("key_id"):
-                raise InvalidArgumentError("an SSH certificate needs extra_query_parameters['key_id']")
-            query.pop("req_cnf", None)
-            pop_params = PopParams(kid=query["key_id"])
-        return {
-            "authorization_type": kind,
-            "client_id": self.client_id,
-            "redirect_uri": self.redirect_uri,
-            "requested_scopes": validation.scopes(scopes),
-            "decoded_claims": validation.claims_challenge(claims_challenge),
-            "access_token_to_renew": validation.text("access_token_to_renew", renew, empty=True),
-            "pop_params": pop_params,
-            "additional_query_parameters_for_authorization": {"x-client-xtra-sku": _SKU, **query},
-        }
 
     async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:
         call = CallContext("getAccounts", correlation_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 import pydantic_core
@@ -38,11 +39,28 @@ def read_reply(reply_type: type[ReplyT], text: str) -> ReplyT:
     try:
         return reply_type.model_validate(document)
     except ValidationError as error:
+        failed = _error_alone(reply_type, document)
+        if failed is not None:
+            return failed
         places = [".".join(map(str, detail["loc"])) + f" ({detail['type']})" for detail in error.errors()]
         reason = "these keys hold what they can't: " + ", ".join(places[:_MOST_PLACES_NAMED])
     except RecursionError:
         reason = "it is nested too deeply"
     raise MalformedReplyError(reason)
+
+
+def _error_alone(reply_type: type[ReplyT], document: Mapping[str, Any]) -> ReplyT | None:
+    """The reply's error, where that is sound: it wins over the rest, sound or not (PROTOCOL.md, "Errors")."""
+    nested = document.get("brokerTokenResponse")
+    kept = {key: document[key] for key in ("error", "telemetry") if key in document}
+    if isinstance(nested, Mapping):
+        token_part = cast("Mapping[str, Any]", nested)
+        kept["brokerTokenResponse"] = {key: token_part[key] for key in ("error", "subError") if key in token_part}
+    try:
+        reply = reply_type.model_validate(kept)
+    except ValidationError:
+        return None
+    return reply if reply.failure is not None else None
 
 
 def _read_object(text: str) -> tuple[dict[str, Any] | None, str]:

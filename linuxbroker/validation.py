@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import uuid
@@ -15,19 +16,32 @@ from linuxbroker.models import Account
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
-# Microsoft's runtime refuses it (PROTOCOL.md, "authParameters"); the others would overrule the request's own.
+# What Microsoft's runtime refuses, found by trying (PROTOCOL.md, "authParameters").
 _RESERVED_PARAMETERS = frozenset(
     {
-        "domain_hint",
+        "assertion",
+        "client_assertion",
+        "client_assertion_type",
         "client_id",
+        "client_info",
+        "code",
+        "code_challenge",
+        "code_challenge_method",
+        "code_verifier",
+        "dc",
+        "domain_hint",
+        "grant_type",
+        "itver",
+        "nonce",
+        "password",
+        "prompt",
         "redirect_uri",
+        "refresh_token",
+        "request",
+        "response_mode",
         "response_type",
         "scope",
-        "claims",
-        "login_hint",
-        "prompt",
-        "state",
-        "nonce",
+        "username",
     }
 )
 _HTTP_METHOD = re.compile(r"[A-Za-z]{1,20}")
@@ -155,9 +169,10 @@ def authority(value: object) -> str:
         InvalidArgumentError: it is not ``https://HOST/TENANT``.
     """
     checked = https_url("authority", value).rstrip("/")
-    if not urlsplit(checked).path.strip("/"):
+    parts = urlsplit(checked)
+    if parts.query or parts.fragment or not parts.path.strip("/"):
         raise InvalidArgumentError(
-            "authority names no tenant: give https://HOST/TENANT, such as https://login.microsoftonline.com/organizations"
+            "authority must be https://HOST/TENANT and no more, such as https://login.microsoftonline.com/organizations"
         )
     return checked
 
@@ -267,6 +282,30 @@ def time_limit(name: str, value: object | None) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
         raise InvalidArgumentError(f"{name} must be a number of seconds, at least 0, or None for no limit")
+
+
+def ssh_key_id(query: Mapping[str, str]) -> str:
+    """Find the key that an SSH certificate is for.
+
+    Args:
+        query: the extra query parameters.
+
+    Returns:
+        ``key_id``, else the ``kid`` of the JSON in ``req_cnf``.
+
+    Raises:
+        InvalidArgumentError: neither names a key.
+    """
+    confirmation: Any = None
+    with contextlib.suppress(ValueError, RecursionError):
+        confirmation = json.loads(query.get("req_cnf") or "{}")
+    kid: object = cast("Mapping[str, Any]", confirmation).get("kid") if isinstance(confirmation, dict) else None
+    key_id = query.get("key_id") or kid
+    if not isinstance(key_id, str) or not key_id:
+        raise InvalidArgumentError(
+            "an SSH certificate needs extra_query_parameters['key_id'], the id of the public key"
+        )
+    return key_id
 
 
 def http_method(value: object) -> str:

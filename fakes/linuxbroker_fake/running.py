@@ -115,9 +115,12 @@ class RunningFake:
 
         Returns:
             Its calls so far.
+
+        Raises:
+            TimeoutError: it was not within 30 seconds (``asyncio.TimeoutError`` before Python 3.11).
         """
         waiting = asyncio.run_coroutine_threadsafe(self.broker.journal.wait_for(member, count), self._loop)
-        return await asyncio.wrap_future(waiting)
+        return await asyncio.wait_for(asyncio.wrap_future(waiting), _PATIENCE_SECONDS)
 
     def plant(self, kind: FaultKind | str, **details: Any) -> None:
         """Make something go wrong.

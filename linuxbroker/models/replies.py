@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import Field, WithJsonSchema, field_validator, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
@@ -139,6 +139,20 @@ class CookieItem(WireModel):
 
 class AcquirePrtSsoCookieReply(Reply):
     """The reply of ``acquirePrtSsoCookie``; the flat shape of older brokers is read as a list of one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "description": "Newer brokers give cookieItems, older ones and Himmelblau cookieName and cookieContent.",
+            "anyOf": [
+                {"required": ["cookieItems"]},
+                {
+                    "required": ["cookieName", "cookieContent"],
+                    "properties": {"cookieName": {"type": "string"}, "cookieContent": {"type": "string"}},
+                },
+                {"required": ["error"]},
+            ],
+        }
+    )
 
     account: Account | None = None
     cookie_items: Sequence[CookieItem] | None = None

@@ -1,0 +1,63 @@
+"""What goes into a token request, whatever the way the token is got? Checked arguments, under the wire's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from linuxbroker import validation
+from linuxbroker._version import __version__
+from linuxbroker.models import AuthorizationType, PopParams
+from linuxbroker.pop import PopAuthScheme
+
+# SKU|version,|runtime version,|,|,|MSAL C++ version (PROTOCOL.md, "authParameters")
+_SKU = f"linuxbroker|{__version__},|,|,|,|"
+
+
+def token_parameters(
+    kind: AuthorizationType,
+    scopes: Sequence[str],
+    *,
+    client_id: str,
+    redirect_uri: str,
+    claims_challenge: str | None = None,
+    auth_scheme: PopAuthScheme | None = None,
+    access_token_to_renew: str | None = None,
+    extra_query_parameters: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Check the arguments of a token request, and name them as ``AuthParameters`` does.
+
+    Args:
+        kind: the way the token is got.
+        scopes: what the token is for.
+        client_id: the application's.
+        redirect_uri: the application's.
+        claims_challenge: the text of a JSON object.
+        auth_scheme: for a proof-of-possession token.
+        access_token_to_renew: the token that the resource refused.
+        extra_query_parameters: for the request to Entra.
+
+    Returns:
+        All fields but those that say who signs in, where and how.
+
+    Raises:
+        InvalidArgumentError: an argument can't be right.
+    """
+    query = validation.query_parameters(extra_query_parameters)
+    renew = "" if access_token_to_renew is None else access_token_to_renew
+    scheme = None if auth_scheme is None else validation.instance("auth_scheme", auth_scheme, PopAuthScheme)
+    pop_params = scheme.to_wire() if scheme else None
+    if query.get("token_type") == "ssh-cert":
+        # The runtime names the key here and keeps the public key to itself (PROTOCOL.md, "authParameters").
+        pop_params = PopParams(kid=validation.ssh_key_id(query))
+        query.pop("req_cnf", None)
+    return {
+        "authorization_type": kind,
+        "client_id": client_id,
+        "redirect_uri": redirect_uri,
+        "requested_scopes": validation.scopes(scopes),
+        "decoded_claims": validation.claims_challenge(claims_challenge),
+        "access_token_to_renew": validation.text("access_token_to_renew", renew, empty=True),
+        "pop_params": pop_params,
+        "additional_query_parameters_for_authorization": {**query, "x-client-xtra-sku": _SKU},
+    }
