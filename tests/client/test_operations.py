@@ -17,6 +17,7 @@ from linuxbroker import (
     BrokerClient,
     DeclinedScopesError,
     InteractionRequiredError,
+    InvalidArgumentError,
     PopAuthScheme,
     RedirectUriError,
     UnsupportedOperationError,
@@ -115,6 +116,46 @@ async def test_a_guest_gets_a_token_of_the_guest_tenant(fake_broker: RunningFake
     assert fake_broker.broker.verify_access_token(token.access_token)["tid"] == FABRIKAM
     (call,) = fake_broker.calls_of("acquireTokenSilently")
     assert call.request["authParameters"]["authority"] == f"https://login.microsoftonline.com/{FABRIKAM}"
+
+
+@pytest.mark.parametrize("realm", [CONTOSO, FABRIKAM])
+async def test_an_authority_that_names_a_tenant_is_kept(fake_broker: RunningFake, realm: str) -> None:
+    authority = f"https://login.microsoftonline.com/{FABRIKAM}"
+    async with BrokerClient(CLIENT_ID, authority=authority) as client:
+        account = await client.get_account("ada@contoso.example", realm)
+        await client.acquire_token_silent(GRAPH, account)
+    (call,) = fake_broker.calls_of("acquireTokenSilently")
+    assert call.request["authParameters"]["authority"] == authority
+
+
+async def test_with_several_users_the_broker_chooses(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        token = await client.acquire_token_silent(GRAPH)
+    (call,) = fake_broker.calls_of("acquireTokenSilently")
+    assert call.request["authParameters"]["account"] is None
+    assert call.request["authParameters"]["isSignIn"] is True
+    assert token.account is not None and token.account.username == "ada@contoso.example"
+
+
+async def test_an_ssh_certificate_names_its_key(fake_broker: RunningFake) -> None:
+    query = {"token_type": "ssh-cert", "req_cnf": '{"kty": "RSA", "kid": "from-the-key"}'}
+    async with BrokerClient(CLIENT_ID) as client:
+        await client.acquire_token_silent(GRAPH, await _ada(client), extra_query_parameters=query)
+        with pytest.raises(InvalidArgumentError, match="key_id"):
+            await client.acquire_token_silent(GRAPH, extra_query_parameters={"token_type": "ssh-cert"})
+    (call,) = fake_broker.calls_of("acquireTokenSilently")
+    parameters = call.request["authParameters"]
+    assert parameters["popParams"] == {"kid": "from-the-key"}
+    assert "req_cnf" not in parameters["additionalQueryParametersForAuthorization"]
+
+
+async def test_the_brokers_error_wins_over_a_token_part_that_makes_no_sense(fake_broker: RunningFake) -> None:
+    error = {"context": "AADSTS50078: expired", "status": 2, "subStatus": 0, "errorCode": 0, "tag": 0}
+    reply = {"brokerTokenResponse": {"error": error, "account": {}, "expiresOn": []}, "telemetry": {}}
+    fake_broker.plant("raw_reply", method="acquireTokenSilently", reply=json.dumps(reply))
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(InteractionRequiredError, match="AADSTS50078"):
+            await client.acquire_token_silent(GRAPH)
 
 
 async def test_a_silent_request_with_nobody_signed_in_needs_the_user(fake_broker: RunningFake) -> None:

@@ -41,7 +41,7 @@ def test_the_runtime_pings_once_and_discovers_the_accounts(user: User, fake_brok
         (GRACE, FABRIKAM),
     }
     assert {account["environment"] for account in outcome["accounts"]} == {"login.microsoftonline.com"}
-    assert [call.member for call in fake_broker.calls][0] == "Ping"
+    assert fake_broker.calls[0].member == "Ping"
     assert len(fake_broker.calls_of("Ping")) == 1
 
 
