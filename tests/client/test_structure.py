@@ -1,0 +1,59 @@
+"""Are the layers of the library what they are said to be, and is importing it cheap?"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import linuxbroker
+
+PACKAGE = Path(linuxbroker.__file__).parent
+FORBIDDEN = ("msal", "requests", "cryptography", "httpx", "azure")
+
+
+def _imports(path: Path) -> set[str]:
+    source = path.read_text(encoding="utf-8")
+    return set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source, flags=re.MULTILINE))
+
+
+def test_one_module_imports_the_dbus_library() -> None:
+    importers = {path for path in PACKAGE.rglob("*.py") if any(name.startswith("dbus_next") for name in _imports(path))}
+    assert importers == {PACKAGE / "bus" / "messages.py"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "above"),
+    [
+        ("bus", ("linuxbroker.models", "linuxbroker.errors", "linuxbroker.client", "linuxbroker.proxy")),
+        ("models", ("linuxbroker.bus", "linuxbroker.errors", "linuxbroker.client", "linuxbroker.proxy")),
+        ("proxy.py", ("linuxbroker.client", "linuxbroker.errors", "linuxbroker.bus")),
+        ("client.py", ("linuxbroker.cli", "linuxbroker_fake")),
+    ],
+)
+def test_a_layer_knows_nothing_of_those_above_it(layer: str, above: tuple[str, ...]) -> None:
+    place = PACKAGE / layer
+    files = list(place.rglob("*.py")) if place.is_dir() else [place]
+    assert files
+    assert [(path.name, name) for path in files for name in _imports(path) if name.startswith(above)] == []
+
+
+def test_using_the_library_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, linuxbroker\n"
+        "assert not any(name.startswith(('pydantic', 'dbus_next')) for name in sys.modules)\n"
+        "linuxbroker.BrokerClient('11111111-2222-4333-8444-555555555555')\n"
+        f"print([name for name in {FORBIDDEN!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(getattr(linuxbroker, name) is not None for name in linuxbroker.__all__)
+    assert set(dir(linuxbroker)) == set(linuxbroker.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'NoSuchName'"):
+        linuxbroker.NoSuchName  # noqa: B018 - the access is the test
