@@ -14,7 +14,7 @@ _CLOUDS: tuple[tuple[str, ...], ...] = (
     ("login.microsoftonline.de",),
 )
 # The authorities that stand for "whichever tenant the account is in".
-_ANY_TENANT = frozenset({"common", "organizations", "consumers"})
+_ANY_TENANT = frozenset({"common", "organizations"})
 _PREFERRED = {alias: cloud[0] for cloud in _CLOUDS for alias in cloud}
 
 

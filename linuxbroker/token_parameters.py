@@ -47,7 +47,7 @@ def token_parameters(
     renew = "" if access_token_to_renew is None else access_token_to_renew
     scheme = None if auth_scheme is None else validation.instance("auth_scheme", auth_scheme, PopAuthScheme)
     pop_params = scheme.to_wire() if scheme else None
-    if query.get("token_type") == "ssh-cert":
+    if "req_cnf" in query or query.get("token_type") == "ssh-cert":
         # The runtime names the key here and keeps the public key to itself (PROTOCOL.md, "authParameters").
         pop_params = PopParams(kid=validation.ssh_key_id(query))
         query.pop("req_cnf", None)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+from linuxbroker import jwt_claims
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.models import Account
 
@@ -196,7 +197,7 @@ def scopes(value: object) -> list[str]:
         raise InvalidArgumentError("scopes holds an item with white space in it; give each scope as an item of its own")
     if reserved := RESERVED_SCOPES.intersection(scope.casefold() for scope in checked):
         raise InvalidArgumentError(
-            f"scopes names {', '.join(sorted(reserved))}, which the broker adds by itself; leave reserved scopes out"
+            f"scopes names {', '.join(sorted(reserved))}, which MSAL and the broker reserve; leave them out"
         )
     return checked
 
@@ -291,19 +292,20 @@ def ssh_key_id(query: Mapping[str, str]) -> str:
         query: the extra query parameters.
 
     Returns:
-        ``key_id``, else the ``kid`` of the JSON in ``req_cnf``.
+        The ``kid`` of ``req_cnf``, JSON or base64url of it, as the runtime reads it; else ``key_id``.
 
     Raises:
         InvalidArgumentError: neither names a key.
     """
-    confirmation: Any = None
+    confirmation = query.get("req_cnf", "")
+    document: Any = jwt_claims.decode_segment(confirmation)
     with contextlib.suppress(ValueError, RecursionError):
-        confirmation = json.loads(query.get("req_cnf") or "{}")
-    kid: object = cast("Mapping[str, Any]", confirmation).get("kid") if isinstance(confirmation, dict) else None
-    key_id = query.get("key_id") or kid
-    if not isinstance(key_id, str) or not key_id:
+        document = json.loads(confirmation)
+    kid: object = cast("Mapping[str, Any]", document).get("kid") if isinstance(document, dict) else None
+    key_id = kid if isinstance(kid, str) and kid else query.get("key_id")
+    if not key_id:
         raise InvalidArgumentError(
-            "an SSH certificate needs extra_query_parameters['key_id'], the id of the public key"
+            "an SSH certificate needs the id of its public key: 'kid' in extra_query_parameters['req_cnf'], or 'key_id'"
         )
     return key_id
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from datetime import datetime, timedelta, timezone
@@ -137,8 +138,16 @@ async def test_with_several_users_the_broker_chooses(fake_broker: RunningFake) -
     assert token.account is not None and token.account.username == "ada@contoso.example"
 
 
-async def test_an_ssh_certificate_names_its_key(fake_broker: RunningFake) -> None:
-    query = {"token_type": "ssh-cert", "req_cnf": '{"kty": "RSA", "kid": "from-the-key"}'}
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"token_type": "ssh-cert", "req_cnf": '{"kty": "RSA", "kid": "from-the-key"}'},
+        {"req_cnf": base64.urlsafe_b64encode(b'{"kid": "from-the-key"}').decode().rstrip("=")},
+        {"token_type": "ssh-cert", "key_id": "from-the-key", "req_cnf": "[]"},
+    ],
+    ids=["json", "base64url", "key id"],
+)
+async def test_an_ssh_certificate_names_its_key(fake_broker: RunningFake, query: dict[str, str]) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         await client.acquire_token_silent(GRAPH, await _ada(client), extra_query_parameters=query)
         with pytest.raises(InvalidArgumentError, match="key_id"):

@@ -76,7 +76,7 @@ async def _cancelled(client: BrokerClient, account: Account, fake: RunningFake) 
 
 async def _ssh_certificate(client: BrokerClient, account: Account, fake: RunningFake) -> object:
     await client.get_linux_broker_version()
-    query = {"token_type": "ssh-cert", "key_id": "k", "req_cnf": "a public key"}
+    query = {"token_type": "ssh-cert", "key_id": "k", "req_cnf": '{"kid": "k"}'}
     return await client.acquire_token_silent(GRAPH, account, extra_query_parameters=query)
 
 

@@ -68,7 +68,7 @@ OPERATIONS: dict[str, tuple[str, Call]] = {
     "version": ("getLinuxBrokerVersion", lambda client: client.get_linux_broker_version()),
 }
 TOKEN_OPERATIONS = ["silent", "interactive", "password"]
-# Nobody relies on what removeAccount answers, as long as it is no error (PROTOCOL.md, "Replies").
+# Nobody relies on what removeAccount answers, as long as it is no error (PROTOCOL.md, "removeAccount").
 CONTENT_MATTERS = [operation for operation in OPERATIONS if operation != "sign-out"]
 
 # An opaque token, so that the reply's own expiresOn has the word.
