@@ -119,8 +119,7 @@ class BrokerAuth(httpx.Auth):
     def _asked_anew(self, response: httpx.Response, header: str, wanted: _Wanted) -> _Wanted | None:
         """What to send the request again with; None where the response is final."""
         # Without our header the request was redirected to another host, whose challenges don't count.
-        was_refused = response.status_code == httpx.codes.UNAUTHORIZED
-        if not was_refused or response.request.headers.get("Authorization") != header:
+        if response.status_code != 401 or response.request.headers.get("Authorization") != header:
             return None
         if not isinstance(response.request.stream, httpx.ByteStream):
             return None
