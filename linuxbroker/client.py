@@ -114,9 +114,11 @@ class BrokerClient:
     async def aclose(self) -> None:
         """Give the connection back once cancelled sign-ins have ended; a later call opens one again."""
         running = [task for task in self._cancellations if task.get_loop() is asyncio.get_running_loop()]
-        if running:
-            await asyncio.wait(running)
-        self._transport.close()
+        try:
+            if running:
+                await asyncio.wait(running)
+        finally:
+            self._transport.close()
 
     async def get_accounts(self, *, correlation_id: str | UUID | None = None) -> list[Account]:
         """List the accounts that are signed in to the broker.
@@ -551,29 +553,41 @@ class BrokerClient:
     async def _send_interactive(
         self, request: AcquireTokenInteractivelyRequest, call: CallContext
     ) -> AcquireTokenReply:
-        options = CallOptions(self.timeouts.interactive)
+        sent = asyncio.Event()
+        options = CallOptions(limit=None, on_send=sent.set)
         sign_in = asyncio.ensure_future(self._send(self._proxy.acquire_token_interactively, request, call, options))
         try:
-            return await asyncio.shield(sign_in)
+            await asyncio.wait({sign_in}, timeout=self.timeouts.interactive)
         except asyncio.CancelledError:
-            if not sign_in.done():
-                cancellation = asyncio.ensure_future(self._cancel_interactive(sign_in))
-                self._cancellations.add(cancellation)
-                cancellation.add_done_callback(self._cancellations.discard)
-                await asyncio.shield(cancellation)
-            elif not sign_in.cancelled():
-                sign_in.exception()  # looked at: nobody is left to raise it to
+            await self._withdraw(sign_in, sent.is_set())
             raise
+        if not sign_in.done():
+            await self._withdraw(sign_in, sent.is_set())
+            raise failures.sign_in_timed_out(self.timeouts.interactive or 0.0, call)
+        return sign_in.result()
+
+    async def _withdraw(self, sign_in: asyncio.Future[AcquireTokenReply], sent: bool) -> None:
+        """End a sign-in that nobody waits for: have the broker close its window, if it could have opened one."""
+        if sign_in.done() and not sign_in.cancelled():
+            sign_in.exception()  # looked at: nobody is left to raise it to
+            return
+        if not sent:
+            sign_in.cancel()
+            return
+        cancellation = asyncio.ensure_future(self._cancel_interactive(sign_in))
+        self._cancellations.add(cancellation)
+        cancellation.add_done_callback(self._cancellations.discard)
+        await asyncio.shield(cancellation)
 
     async def _cancel_interactive(self, sign_in: asyncio.Future[AcquireTokenReply]) -> None:
-        """Tell the broker, then wait for the sign-in's own reply, as the runtime does."""
+        """Tell the broker, then wait for the sign-in's own reply, as the runtime does; each for ``timeouts.cancel``."""
         call = CallContext("cancelInteractiveFlow", validation.correlation_id(None))
         request = CancelInteractiveFlowRequest(error=_CANCELLATION)
+        options = CallOptions(self.timeouts.cancel)
         try:
-            await self._send(self._proxy.cancel_interactive_flow, request, call, CallOptions(self.timeouts.cancel))
-            await asyncio.wait({sign_in}, timeout=self.timeouts.cancel)
-        except BrokerError:
-            pass  # the caller has gone: there is nobody to tell
+            answer = await self._attempt(self._proxy.cancel_interactive_flow, request, call, options)
+            if not isinstance(answer, BrokerError):
+                await asyncio.wait({sign_in}, timeout=self.timeouts.cancel)
         finally:
             sign_in.cancel()
             await asyncio.gather(sign_in, return_exceptions=True)

@@ -199,6 +199,20 @@ def from_reply(reply: Reply, call: CallContext) -> errors.BrokerResponseError | 
     )
 
 
+def sign_in_timed_out(limit: float, call: CallContext) -> errors.BrokerError:
+    """Make the failure of a sign-in that the user did not complete in time.
+
+    Args:
+        limit: the limit in seconds.
+        call: the call that was withdrawn.
+
+    Returns:
+        The exception to raise.
+    """
+    text = f"the user did not sign in within {limit:g} s; allow more time (Timeouts.interactive)."
+    return _unreachable(errors.BrokerTimeoutError, text, call)
+
+
 def no_account(call: CallContext) -> errors.InteractionRequiredError:
     """Make the failure of a silent request for which the broker lists no account.
 

@@ -7,6 +7,7 @@ import enum
 from collections.abc import AsyncGenerator
 
 from linuxbroker.bus import BusError, Message
+from linuxbroker.bus.connection import BUS_NAME, bus_call
 from linuxbroker.transport import BROKER_BUS_NAME, BrokerTransport, Timeouts
 
 _MATCH_RULE = (
@@ -39,17 +40,18 @@ async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> Asyn
     events: asyncio.Queue[Presence | BusError] = asyncio.Queue()
 
     def on_signal(message: Message) -> None:
-        if message.member == "NameOwnerChanged" and message.signature == "sss" and message.body[0] == BROKER_BUS_NAME:
+        told_by_bus = (message.sender, message.interface, message.member) == (BUS_NAME, BUS_NAME, "NameOwnerChanged")
+        if told_by_bus and message.signature == "sss" and message.body[0] == BROKER_BUS_NAME:
             events.put_nowait(Presence.ONLINE if message.body[2] else Presence.OFFLINE)
 
     ignore_signals = connection.on_signal(on_signal)
     ignore_close = connection.on_close(events.put_nowait)
+    matching = False
     try:
         await connection.call_bus("AddMatch", "s", _MATCH_RULE, limit=timeouts.call)
+        matching = True
         (owned,) = await connection.call_bus("NameHasOwner", "s", BROKER_BUS_NAME, limit=timeouts.call)
         last = Presence.ONLINE if owned else Presence.OFFLINE
-        while not events.empty():
-            events.get_nowait()
         yield last
         while True:
             event = await events.get()
@@ -63,5 +65,5 @@ async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> Asyn
     finally:
         ignore_signals()
         ignore_close()
-        if connection.is_open:
-            await connection.call_bus("RemoveMatch", "s", _MATCH_RULE, limit=timeouts.call)
+        if matching and connection.is_open:
+            connection.send(bus_call("RemoveMatch", "s", _MATCH_RULE))

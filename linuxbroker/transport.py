@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from linuxbroker import validation
-from linuxbroker.bus import BusError, DisconnectedError, Message, MessageKind, RemoteError, SharedBus, shared_bus
+from linuxbroker.bus import (
+    BusError,
+    ClosedHereError,
+    DisconnectedError,
+    Message,
+    MessageKind,
+    RemoteError,
+    SharedBus,
+    shared_bus,
+)
 from linuxbroker.codec import MalformedReplyError
 
 BROKER_BUS_NAME = "com.microsoft.identity.broker1"
@@ -25,7 +35,7 @@ class Timeouts:
         call: any call that waits for no person.
         interactive: a sign-in, which waits for a person.
         ping: how long ``is_available`` waits for an answer.
-        cancel: how long a cancelled sign-in is given to end in good order.
+        cancel: how long the broker has to hear of a cancelled sign-in, and then to end it.
 
     Raises:
         InvalidArgumentError: one is not a number, or below 0.
@@ -49,10 +59,12 @@ class CallOptions:
     Attributes:
         limit: seconds to wait for the reply; None for no limit.
         repeatable: whether the call may be sent a second time when the bus or the broker went away under the first.
+        on_send: called when the bus is reached and the call is about to be written.
     """
 
     limit: float | None
     repeatable: bool = False
+    on_send: Callable[[], None] | None = None
 
 
 class BrokerTransport:
@@ -124,8 +136,8 @@ class BrokerTransport:
     async def _send(self, message: Message, options: CallOptions) -> Message:
         try:
             return await self._send_once(message, options)
-        except DisconnectedError:
-            if not options.repeatable:
+        except DisconnectedError as error:
+            if not options.repeatable or isinstance(error, ClosedHereError):
                 raise
         except RemoteError as error:
             if not options.repeatable or error.name not in _BROKER_WENT_AWAY:
@@ -134,6 +146,8 @@ class BrokerTransport:
 
     async def _send_once(self, message: Message, options: CallOptions) -> Message:
         connection = await self.bus().connection(self, limit=self._timeouts.connect)
+        if options.on_send is not None:
+            options.on_send()
         return await connection.call(message, limit=options.limit)
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from linuxbroker.bus import BusError, Connection, Message
-from linuxbroker.bus.connection import error_reply, method_return
+from linuxbroker.bus.connection import BUS_NAME, error_reply, method_return
 from linuxbroker.resources import interface_xml
 from linuxbroker.transport import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker_fake.broker import CrashRequested, FakeBroker, RawReply
@@ -75,7 +75,7 @@ class FakeService:
         await asyncio.gather(*self._answers, return_exceptions=True)
 
     def _on_signal(self, message: Message) -> None:
-        if message.member == "NameOwnerChanged" and message.signature == "sss":
+        if (message.sender, message.member, message.signature) == (BUS_NAME, "NameOwnerChanged", "sss"):
             self.broker.screen.close_windows_of(str(message.body[0]))
 
     def _on_call(self, call: Message) -> None:

@@ -21,6 +21,7 @@ from linuxbroker.bus.errors import (
     BadMessageError,
     BusError,
     CallTimeoutError,
+    ClosedHereError,
     ConnectError,
     DisconnectedError,
     RemoteError,
@@ -37,6 +38,8 @@ _READ_BYTES = 256 * 1024
 # New calls wait while more than this is unsent, so that memory follows the peer's pace and not the caller's.
 _UNSENT_LIMIT_BYTES = 1024 * 1024
 _MAX_SERIAL = 0xFFFFFFFF
+_READS_IN_A_ROW = 16
+_BACKLOG_PAUSE_SECONDS = 0.01
 
 
 class Connection:
@@ -105,7 +108,7 @@ class Connection:
         connection: Connection | None = None
         try:
             sock.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(sock, candidate)
+            await _connect(sock, candidate)
             await authenticate(sock)
             connection = cls(sock, max_message_bytes)
             (connection.unique_name,) = await connection.call_bus("Hello", limit=None)
@@ -119,6 +122,17 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Whether calls can be made."""
+        return self._ended is None
+
+    def check_open(self) -> bool:
+        """Find out whether calls can be made, having read what has arrived, the end of the connection perhaps.
+
+        Returns:
+            Whether the connection is open.
+        """
+        for _ in range(_READS_IN_A_ROW):
+            if self._ended is not None or not self._on_readable():
+                break
         return self._ended is None
 
     @property
@@ -181,16 +195,7 @@ class Connection:
         Raises:
             BusError: as ``call`` does.
         """
-        call = Message(
-            MessageKind.CALL,
-            destination=BUS_NAME,
-            path=BUS_PATH,
-            interface=BUS_NAME,
-            member=member,
-            signature=signature,
-            body=body,
-        )
-        return tuple((await self.call(call, limit=limit)).body)
+        return tuple((await self.call(bus_call(member, signature, *body), limit=limit)).body)
 
     def send(self, message: Message) -> None:
         """Send a message that has no reply: a signal, a return or an error.
@@ -231,8 +236,8 @@ class Connection:
         return lambda: self._close_handlers.remove(handler) if handler in self._close_handlers else None
 
     def close(self) -> None:
-        """Close the connection; calls in flight end with ``DisconnectedError``. A second call does nothing."""
-        self._end(DisconnectedError("the connection to the bus was closed by this process"))
+        """Close the connection; calls in flight end with ``ClosedHereError``. A second call does nothing."""
+        self._end(ClosedHereError("the connection to the bus was closed by this process"))
 
     def _next_serial(self) -> int:
         self._serial = self._serial % _MAX_SERIAL + 1
@@ -269,22 +274,24 @@ class Connection:
                 self._room.set()
         self._loop.remove_writer(self._sock)
 
-    def _on_readable(self) -> None:
+    def _on_readable(self) -> bool:
+        """Read once; whether there was something."""
         try:
             data = self._sock.recv(_READ_BYTES)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as error:
             self._end(DisconnectedError(f"the connection to the bus ended ({error.strerror or error})"))
-            return
+            return False
         if not data:
             self._end(DisconnectedError("the bus closed the connection"))
-            return
+            return False
         try:
             for frame in self._frames.feed(data):
                 self._dispatch(decode(frame))
         except BadMessageError as error:
             self._end(error)
+        return True
 
     def _dispatch(self, message: Message) -> None:
         if message.kind is MessageKind.CALL:
@@ -329,6 +336,28 @@ class Connection:
             handler(reason)
 
 
+def bus_call(member: str, signature: str = "", *body: Any) -> Message:
+    """Make a call of the bus daemon itself.
+
+    Args:
+        member: the method of ``org.freedesktop.DBus``.
+        signature: the signature of the arguments.
+        body: the arguments.
+
+    Returns:
+        The message to ``call`` or ``send``.
+    """
+    return Message(
+        MessageKind.CALL,
+        destination=BUS_NAME,
+        path=BUS_PATH,
+        interface=BUS_NAME,
+        member=member,
+        signature=signature,
+        body=body,
+    )
+
+
 def error_reply(call: Message, name: str, text: str) -> Message:
     """Make the D-Bus error that answers a call.
 
@@ -364,6 +393,16 @@ def method_return(call: Message, signature: str = "", *body: Any) -> Message:
     return Message(
         MessageKind.RETURN, destination=call.sender, reply_serial=call.serial, signature=signature, body=body
     )
+
+
+async def _connect(sock: socket.socket, address: bytes) -> None:
+    """Connect a non-blocking socket; while the listener's queue is full the kernel offers nothing to wait for."""
+    while True:
+        try:
+            sock.connect(address)
+            return
+        except BlockingIOError:
+            await asyncio.sleep(_BACKLOG_PAUSE_SECONDS)
 
 
 def _expire(future: asyncio.Future[Message], member: str, limit: float) -> None:

@@ -4,6 +4,7 @@
     ├── AddressError        the address is missing or can't be used
     ├── ConnectError        no address led to a working bus (no socket, refused, no answer in time, no handshake)
     ├── DisconnectedError   the connection ended while a call was in flight
+    │   └── ClosedHereError     ... because this process closed it
     ├── BadMessageError     the peer sent bytes that are not a D-Bus message, or more of them than is allowed
     ├── CallTimeoutError    a call had no reply within its time limit
     └── RemoteError         the peer, or the bus for it, replied with a D-Bus error
@@ -28,6 +29,10 @@ class ConnectError(BusError):
 
 class DisconnectedError(BusError):
     """The connection to the bus ended."""
+
+
+class ClosedHereError(DisconnectedError):
+    """This process closed the connection: its calls are not to be repeated."""
 
 
 class BadMessageError(BusError):

@@ -8,7 +8,7 @@ import threading
 import weakref
 
 from linuxbroker.bus.connection import Connection
-from linuxbroker.bus.errors import DisconnectedError
+from linuxbroker.bus.errors import ClosedHereError, ConnectError
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES
 
 _registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str | None, int], SharedBus]]
@@ -73,7 +73,7 @@ class SharedBus:
         """Give the open connection, opening one if there is none.
 
         Args:
-            user: who uses it; it stays open until every user has called ``release`` or is gone.
+            user: who uses it; it stays open until every user has called ``release``.
             limit: seconds for connecting, if that is needed; None for no limit.
 
         Returns:
@@ -81,27 +81,26 @@ class SharedBus:
 
         Raises:
             AddressError: there is no usable address.
-            ConnectError: the bus can't be reached.
+            ConnectError: the bus can't be reached, or not within the limit.
+            ClosedHereError: ``release`` was called meanwhile.
         """
         self._users.add(user)
-        if self._connection is not None and self._connection.is_open:
+        if self._connection is not None and self._connection.check_open():
             return self._connection
-        if self._opening is None:
-            opening = Connection.open(self._address, limit=limit, max_message_bytes=self._max_message_bytes)
-            self._opening = asyncio.ensure_future(opening)
-            self._opening.add_done_callback(self._opened)
-        opening_task = self._opening
+        opening = self._opening or self._open()
         self._waiting += 1
         try:
-            return await asyncio.shield(opening_task)
-        except asyncio.CancelledError:
-            if opening_task.cancelled() and user not in self._users:
-                raise DisconnectedError("the client was closed while it connected") from None
-            raise
+            await asyncio.wait({opening}, timeout=limit)
         finally:
-            self._waiting -= 1
-            if not self._waiting and not opening_task.done():
-                opening_task.cancel()
+            if opening is self._opening:
+                self._waiting -= 1
+                if not self._waiting:
+                    self._give_up()
+        if opening.cancelled():
+            raise ClosedHereError("the client was closed while it connected")
+        if not opening.done():
+            raise ConnectError(f"{self._address or 'the session bus'} gave no answer within {limit:g} s")
+        return opening.result()
 
     def release(self, user: object) -> None:
         """Note that a user is done; the connection is closed with its last user.
@@ -111,22 +110,35 @@ class SharedBus:
         """
         self._users.discard(user)
         if not self._users:
-            if self._opening is not None:
-                self._opening.cancel()
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._give_up()
+            self.abandon()
 
     def abandon(self) -> None:
-        """Close what is open after the loop itself was closed."""
+        """Close what is open, even after the loop itself was closed."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
+    def _open(self) -> asyncio.Task[Connection]:
+        # Each waiter has a limit of its own; the attempt ends with the last of them.
+        attempt = Connection.open(self._address, limit=None, max_message_bytes=self._max_message_bytes)
+        self._opening = asyncio.ensure_future(attempt)
+        self._opening.add_done_callback(self._opened)
+        self._waiting = 0
+        return self._opening
+
+    def _give_up(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+
     def _opened(self, opening: asyncio.Task[Connection]) -> None:
-        self._opening = None
+        wanted = opening is self._opening
+        if wanted:
+            self._opening = None
         if opening.cancelled() or opening.exception() is not None:
             return
-        self._connection = opening.result()
-        if not self._users:
-            self._connection.close()
+        if wanted and self._users:
+            self._connection = opening.result()
+        else:
+            opening.result().close()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
 import warnings
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,12 @@ from linuxbroker import (
     BrokerDisconnectedError,
     BrokerNotInstalledError,
     BrokerStartError,
+    BrokerTimeoutError,
     NoSessionBusError,
     Presence,
+    Timeouts,
 )
-from linuxbroker.bus import Connection
+from linuxbroker.bus import Connection, Message, MessageKind
 from linuxbroker_fake import RunningFake
 from linuxbroker_fake.cli import main as fake_command
 
@@ -157,6 +161,107 @@ async def test_a_password_is_not_sent_again_when_the_broker_dies(fake_broker: Ru
     assert len(fake_broker.calls_of("acquireTokenSilently")) == 1
 
 
+@contextlib.asynccontextmanager
+async def _silent_bus(tmp_path: Path) -> AsyncIterator[str]:
+    """A bus that accepts connections and says nothing."""
+    done = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await done.wait()
+        writer.close()
+
+    async with await asyncio.start_unix_server(serve, tmp_path / "silent"):
+        yield f"unix:path={tmp_path / 'silent'}"
+        done.set()
+
+
+async def test_a_call_that_starts_as_another_gives_up_connecting_is_not_cancelled_with_it(tmp_path: Path) -> None:
+    async with _silent_bus(tmp_path) as address:
+        first = BrokerClient(CLIENT_ID, bus_address=address)
+        second = BrokerClient(CLIENT_ID, bus_address=address, timeouts=Timeouts(connect=0.05))
+        call = asyncio.ensure_future(first.get_accounts())
+        await asyncio.wait({call}, timeout=0.01)
+        call.cancel()
+        other = asyncio.ensure_future(second.get_accounts())
+        outcomes = await asyncio.gather(call, other, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError, NoSessionBusError]
+
+
+async def test_each_client_has_its_own_limit_for_the_connection_that_they_share(tmp_path: Path) -> None:
+    async with _silent_bus(tmp_path) as address:
+        patient = BrokerClient(CLIENT_ID, bus_address=address, timeouts=Timeouts(connect=None))
+        hasty = BrokerClient(CLIENT_ID, bus_address=address, timeouts=Timeouts(connect=0.05))
+        waiting = asyncio.ensure_future(patient.get_accounts())
+        await asyncio.wait({waiting}, timeout=0.01)
+        with pytest.raises(NoSessionBusError, match=r"no answer within 0\.05 s"):
+            await hasty.get_accounts()
+        assert not waiting.done()
+        await hasty.aclose()
+        await patient.aclose()
+        with pytest.raises(BrokerDisconnectedError, match="closed while it connected"):
+            await waiting
+
+
+async def test_closing_a_client_ends_its_calls_for_good(fake_broker: RunningFake) -> None:
+    before = await _connections(fake_broker)
+    fake_broker.plant("hang", method="getAccounts")
+    client = BrokerClient(CLIENT_ID)
+    call = asyncio.ensure_future(client.get_accounts())
+    await fake_broker.called("getAccounts")
+    await client.aclose()
+    with pytest.raises(BrokerDisconnectedError, match="closed by this process"):
+        await call
+    assert len(fake_broker.calls_of("getAccounts")) == 1
+    assert await _connections(fake_broker) == before
+
+
+async def test_a_restart_of_the_bus_is_survived_by_a_sign_in_that_comes_next(fake_broker: RunningFake) -> None:
+    user = fake_broker.directory.users[0]
+    async with BrokerClient(CLIENT_ID) as client:
+        account = (await client.get_accounts())[0]
+        fake_broker.stop_bus()
+        fake_broker.start_bus()
+        assert await client.acquire_token_interactive(GRAPH)
+        fake_broker.stop_bus()
+        fake_broker.start_bus()
+        assert await client.acquire_token_by_username_password(user.upn, user.password, GRAPH)
+        fake_broker.stop_bus()
+        fake_broker.start_bus()
+        await client.remove_account(account)
+
+
+async def test_a_sign_in_that_is_cancelled_before_the_bus_answers_sends_nothing(tmp_path: Path) -> None:
+    async with _silent_bus(tmp_path) as address, BrokerClient(CLIENT_ID, bus_address=address) as client:
+        sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
+        await asyncio.wait({sign_in}, timeout=0.01)
+        sign_in.cancel()
+        await asyncio.wait({sign_in})
+        assert sign_in.cancelled()
+        assert not client._cancellations
+
+
+async def test_a_sign_in_that_takes_too_long_closes_the_brokers_window(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    async with BrokerClient(CLIENT_ID, timeouts=Timeouts(interactive=0.05)) as client:
+        with pytest.raises(BrokerTimeoutError, match=r"did not sign in within 0\.05 s"):
+            await client.acquire_token_interactive(GRAPH)
+    assert len(fake_broker.calls_of("cancelInteractiveFlow")) == 1
+    assert fake_broker.broker.screen.open_windows == 0
+
+
+def test_a_sign_in_that_is_left_when_the_loop_ends_closes_the_brokers_window(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+
+    async def leave() -> asyncio.Task[object]:
+        sign_in = asyncio.ensure_future(BrokerClient(CLIENT_ID).acquire_token_interactive(GRAPH))
+        await fake_broker.called("acquireTokenInteractively")
+        return sign_in
+
+    assert asyncio.run(leave()).cancelled()
+    assert len(fake_broker.wait_for_call("cancelInteractiveFlow")) == 1
+    assert fake_broker.broker.screen.open_windows == 0
+
+
 @pytest.fixture
 def activated(monkeypatch: pytest.MonkeyPatch) -> RunningFake:
     """A bus without a broker on it; the tests put an activation file there."""
@@ -200,6 +305,47 @@ async def test_the_brokers_coming_and_going_can_be_watched_without_starting_it(f
         with pytest.raises(BrokerDisconnectedError):
             await anext(watch)
     assert fake_broker.calls == ()
+
+
+async def test_a_change_while_the_app_is_busy_is_not_missed_by_a_watch(fake_broker: RunningFake) -> None:
+    fake_broker.stop_broker()
+    async with BrokerClient(CLIENT_ID) as client:
+        assert not await client.is_available()  # connected
+        watch = client.watch()
+        first = asyncio.ensure_future(anext(watch))
+        await asyncio.wait({first}, timeout=0)
+        fake_broker.start_broker()  # the loop stands still meanwhile
+        seen = await first
+        if seen is Presence.OFFLINE:
+            seen = await anext(watch)
+        assert seen is Presence.ONLINE
+        await watch.aclose()
+
+
+async def test_only_the_bus_is_believed_about_the_brokers_presence(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        watch = client.watch()
+        assert await anext(watch) is Presence.ONLINE
+        connection = await client._transport.bus().connection(client._transport, limit=5)
+        liar = await Connection.open(fake_broker.address)
+        liar.send(
+            Message(
+                MessageKind.SIGNAL,
+                destination=connection.unique_name,
+                path="/org/freedesktop/DBus",
+                interface="org.freedesktop.DBus",
+                member="NameOwnerChanged",
+                signature="sss",
+                body=("com.microsoft.identity.broker1", ":1.1", ""),
+            )
+        )
+        liar.close()
+        fake_broker.restart_broker()
+        assert [await anext(watch), await anext(watch)] == [Presence.OFFLINE, Presence.ONLINE]
+        pending = asyncio.ensure_future(anext(watch))
+        await asyncio.wait({pending}, timeout=0)
+        assert not pending.done()
+        pending.cancel()
 
 
 async def test_the_reply_size_can_be_limited(fake_broker: RunningFake) -> None:

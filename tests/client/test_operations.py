@@ -16,6 +16,7 @@ from linuxbroker import (
     Account,
     AccountUnusableError,
     BrokerClient,
+    BrokerError,
     DeclinedScopesError,
     InteractionRequiredError,
     InvalidArgumentError,
@@ -257,6 +258,16 @@ async def test_a_wrong_password_is_an_error_that_does_not_show_it(fake_broker: R
         with pytest.raises(InteractionRequiredError, match="AADSTS50126") as caught:
             await client.acquire_token_by_username_password("ada@contoso.example", "wrong-Secret-42", GRAPH)
     assert "wrong-Secret-42" not in f"{caught.value!r} {caught.value}"
+
+
+async def test_a_password_that_the_broker_quotes_back_as_json_is_not_shown(fake_broker: RunningFake) -> None:
+    password = 'pa"ss\\wörd'
+    for spelling in (json.dumps(password), json.dumps(password, ensure_ascii=False), password):
+        fake_broker.plant("dbus_error", method="acquireTokenSilently", context=f"bad: {spelling}", times=1)
+        async with BrokerClient(CLIENT_ID) as client:
+            with pytest.raises(BrokerError, match="hidden") as caught:
+                await client.acquire_token_by_username_password("ada@contoso.example", password, GRAPH)
+        assert "ss" not in str(caught.value).partition("bad:")[2].partition("(org.")[0]
 
 
 async def test_a_claims_challenge_renews_a_revoked_token(fake_broker: RunningFake) -> None:
