@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ import pytest
 import linuxbroker
 from linuxbroker import BrokerClient, BrokerError, Timeouts
 from linuxbroker.errors import ERROR_CLASSES
+from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker_fake import FakeConfig, Fault, FaultKind, PersonaName, RunningFake
 from linuxbroker_fake.control import CONTROL_XML
 
@@ -299,6 +301,10 @@ def test_command_table_has_every_command(shell: Shell) -> None:
 
 def test_client_table_has_every_method() -> None:
     assert set(_first_column("method of `BrokerClient`")) == _public(BrokerClient)
+
+
+def test_azure_table_has_every_option() -> None:
+    assert _first_column("option of `BrokerCredential`") == list(inspect.signature(BrokerCredential).parameters)
 
 
 def test_fake_table_has_every_method() -> None:
