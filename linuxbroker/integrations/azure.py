@@ -15,7 +15,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import AuthenticationRecord, AuthenticationRequiredError, CredentialUnavailableError
 
 from linuxbroker import validation
-from linuxbroker.authority import host_of
+from linuxbroker.authority import host_of, preferred_host
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountUnusableError,
@@ -41,7 +41,7 @@ _DEFAULT_AUTHORITY = "login.microsoftonline.com"
 _DEFAULT_SCOPES = {
     "login.microsoftonline.com": ("https://management.core.windows.net//.default",),
     "login.microsoftonline.us": ("https://management.core.usgovcloudapi.net//.default",),
-    "login.chinacloudapi.cn": ("https://management.core.chinacloudapi.cn//.default",),
+    "login.partner.microsoftonline.cn": ("https://management.core.chinacloudapi.cn//.default",),
 }
 _CAE_CAPABILITY = "CP1"
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")
@@ -114,6 +114,7 @@ class BrokerCredential:
         if login_hint is not None:
             validation.text("login_hint", login_hint)
         validation.window_handle(parent_window_handle)
+        validation.time_limit("timeout", timeout)
         if isinstance(additionally_allowed_tenants, str):
             raise ValueError('additionally_allowed_tenants must be a list of str, such as ["*"]')
         self._tenant = _checked_tenant(tenant_id or _DEFAULT_TENANT)
@@ -222,7 +223,7 @@ class BrokerCredential:
             CredentialUnavailableError: there is no bus, no broker that answers, or no scope known for the cloud.
             ClientAuthenticationError: anything else went wrong.
         """
-        for_scopes = tuple(scopes or ()) or _DEFAULT_SCOPES.get(self._host)
+        for_scopes = tuple(scopes or ()) or _DEFAULT_SCOPES.get(preferred_host(self._host))
         if for_scopes is None:
             raise CredentialUnavailableError(message="name scopes: those of this cloud are not known here")
         wanted = self._wanted(for_scopes, claims, tenant_id, enable_cae, kwargs.get("pop"))

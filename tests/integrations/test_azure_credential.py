@@ -30,7 +30,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from linuxbroker import BrokerClient, InvalidArgumentError
+from linuxbroker import BrokerClient
 from linuxbroker.integrations.azure import DEVELOPER_CLIENT_ID, BrokerCredential
 from linuxbroker_fake import RunningFake
 
@@ -211,17 +211,23 @@ async def test_user_of_a_record_that_the_broker_lacks_is_asked(fake_broker: Runn
 async def test_authenticate_asks_for_azure_resource_manager_unless_told(fake_broker: RunningFake) -> None:
     async with BrokerCredential(login_hint=ADA) as credential:
         await credential.authenticate()
-        assert _parameters(fake_broker, INTERACTIVE)["requestedScopes"] == [
-            "https://management.core.windows.net//.default"
-        ]
+    assert _parameters(fake_broker, INTERACTIVE)["requestedScopes"] == ["https://management.core.windows.net//.default"]
+    async with BrokerCredential(authority="login.chinacloudapi.cn") as credential:
+        await credential.authenticate()
+    scopes = ["https://management.core.chinacloudapi.cn//.default"]
+    assert _parameters(fake_broker, INTERACTIVE)["requestedScopes"] == scopes
     async with BrokerCredential(authority="login.cloud.example") as credential:
         with pytest.raises(CredentialUnavailableError, match="name scopes"):
             await credential.authenticate()
 
 
-@pytest.mark.parametrize("fault", ["mfa_expired", "consent_missing"])
-async def test_user_is_asked_when_the_broker_wants_it(fake_broker: RunningFake, fault: str) -> None:
-    fake_broker.plant(fault, method=SILENT)
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "mfa_expired"}, {"kind": "consent_missing"}, {"kind": "status", "status": 13}],
+    ids=lambda fault: str(fault["kind"]),
+)
+async def test_user_is_asked_when_that_may_help(fake_broker: RunningFake, fault: dict[str, Any]) -> None:
+    fake_broker.plant(**fault, method=SILENT)
     async with BrokerCredential(login_hint=ADA) as credential:
         assert _upn_of(fake_broker, (await credential.get_token(SCOPE)).token) == ADA
     assert _parameters(fake_broker, INTERACTIVE)["account"]["username"] == ADA
@@ -322,9 +328,9 @@ async def test_bus_can_be_named(fake_broker: RunningFake, monkeypatch: pytest.Mo
     ids=lambda options: next(iter(options)),
 )
 def test_an_option_that_can_not_be_right_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r".") as caught:
+    (name,) = options
+    with pytest.raises(ValueError, match=name):
         BrokerCredential(**options)
-    assert isinstance(caught.value, InvalidArgumentError) or "tenant" in str(caught.value)
 
 
 # Claims, continuous access evaluation, proof of possession
@@ -427,6 +433,27 @@ async def test_chain_moves_on_when_the_broker_dies_before_the_user_is_asked(
     fake_broker.plant("crash", method="getAccounts")
     async with ChainedTokenCredential(BrokerCredential(login_hint=ADA), azure_cli) as chain:
         assert (await chain.get_token_info(SCOPE)).token == CLI_TOKEN
+
+
+@pytest.mark.parametrize(
+    ("error", "method", "unavailable"),
+    [
+        ("Timeout", "getAccounts", True),
+        ("Timeout", INTERACTIVE, False),
+        ("NoReply", INTERACTIVE, False),
+        ("Spawn.ChildExited", "getAccounts", True),
+        ("Spawn.ChildExited", INTERACTIVE, True),
+    ],
+)
+async def test_a_broker_that_goes_silent_is_absent_until_the_user_is_asked(
+    fake_broker: RunningFake, error: str, method: str, unavailable: bool
+) -> None:
+    fake_broker.plant("mfa_expired", method=SILENT)
+    fake_broker.plant("dbus_error", name=f"org.freedesktop.DBus.Error.{error}", method=method)
+    async with BrokerCredential(login_hint=ADA) as credential:
+        with pytest.raises(ClientAuthenticationError) as caught:
+            await credential.get_token(SCOPE)
+    assert isinstance(caught.value, CredentialUnavailableError) is unavailable
 
 
 async def test_chain_moves_on_where_the_user_may_not_be_asked(
