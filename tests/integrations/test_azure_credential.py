@@ -424,7 +424,7 @@ async def test_chain_moves_on_where_there_is_no_broker(
     with pytest.raises(CredentialUnavailableError):
         await ours.authenticate(scopes=[SCOPE])
     async with ChainedTokenCredential(ours, azure_cli) as chain:
-        assert (await chain.get_token_info(SCOPE)).token == CLI_TOKEN
+        assert (await chain.get_token(SCOPE)).token == CLI_TOKEN
 
 
 async def test_chain_moves_on_when_the_broker_dies_before_the_user_is_asked(
@@ -432,7 +432,7 @@ async def test_chain_moves_on_when_the_broker_dies_before_the_user_is_asked(
 ) -> None:
     fake_broker.plant("crash", method="getAccounts")
     async with ChainedTokenCredential(BrokerCredential(login_hint=ADA), azure_cli) as chain:
-        assert (await chain.get_token_info(SCOPE)).token == CLI_TOKEN
+        assert (await chain.get_token(SCOPE)).token == CLI_TOKEN
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,7 @@ async def test_chain_ends_where_the_broker_is_there_and_fails(
     fake_broker.plant(fault, method=SILENT)
     async with ChainedTokenCredential(BrokerCredential(login_hint=ADA), azure_cli) as chain:
         with pytest.raises(ClientAuthenticationError, match="BrokerCredential: Authentication failed"):
-            await chain.get_token_info(SCOPE)
+            await chain.get_token(SCOPE)
     assert not fake_broker.calls_of(INTERACTIVE)
 
 
