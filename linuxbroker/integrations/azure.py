@@ -265,9 +265,10 @@ class BrokerCredential:
             reason = error
         if self._may_ask:
             return _token_info(await self._ask(wanted, account))
+        why = f"{self._username} is not signed in to the broker." if self._username else "No account is chosen."
         raise AuthenticationRequiredError(
             wanted.scopes,
-            message=f"The user has to sign in: call authenticate. {reason or 'No account is chosen.'}",
+            message=f"The user has to sign in: call authenticate. {reason or why}",
             claims=wanted.challenge,
         ) from reason
 

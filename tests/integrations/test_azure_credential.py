@@ -261,6 +261,14 @@ async def test_an_app_that_may_not_ask_is_told_that_nobody_is_chosen(fake_broker
     assert not fake_broker.calls
 
 
+@pytest.mark.fake_broker(signed_in=[ADA])
+async def test_an_app_that_may_not_ask_is_told_who_is_not_signed_in(fake_broker: RunningFake) -> None:
+    async with BrokerCredential(login_hint=GRACE, disable_automatic_authentication=True) as credential:
+        with pytest.raises(AuthenticationRequiredError, match=f"{GRACE} is not signed in"):
+            await credential.get_token(SCOPE)
+    assert [call.member for call in fake_broker.calls] == ["getAccounts"]
+
+
 @pytest.mark.parametrize("allowed", [[FABRIKAM], ["*"]])
 async def test_a_tenant_that_is_allowed_is_used(fake_broker: RunningFake, allowed: list[str]) -> None:
     credential = BrokerCredential(login_hint=ADA, tenant_id=CONTOSO, additionally_allowed_tenants=allowed)
