@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 
 from linuxbroker import validation
 from linuxbroker.bus import (
-    BusError,
     ClosedHereError,
     DisconnectedError,
     Message,
@@ -149,6 +148,3 @@ class BrokerTransport:
         if options.on_send is not None:
             options.on_send()
         return await connection.call(message, limit=options.limit)
-
-
-__all__ = ["BrokerTransport", "BusError", "CallOptions", "Timeouts"]

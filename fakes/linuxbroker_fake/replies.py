@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from linuxbroker.models import tag_name
 from linuxbroker_fake.directory import AccountRecord
 from linuxbroker_fake.entra import MintedToken
 from linuxbroker_fake.faults import TOKEN_METHODS, Failure
@@ -15,7 +16,6 @@ _STATUS_NAMES = {
     3: "StatusInternal::NoNetwork",
     7: "StatusInternal::UserCanceled",
 }
-_TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class ReplyWriter:
@@ -116,7 +116,7 @@ class ReplyWriter:
         if not self._persona.diagnostics:
             telemetry |= {
                 "api_status_code": _STATUS_NAMES.get(failure.status, f"StatusInternal::{failure.status}"),
-                "all_error_tags": _spell(failure.tag),
+                "all_error_tags": tag_name(failure.tag),
             }
         if member not in TOKEN_METHODS:
             return {"error": error}
@@ -142,8 +142,3 @@ class ReplyWriter:
 
     def _telemetry(self, correlation_id: str) -> dict[str, str]:
         return {**self._persona.telemetry, "correlation_id": correlation_id}
-
-
-def _spell(tag: int) -> str:
-    digits = [tag >> shift & 0x3F for shift in (24, 18, 12, 6, 0)]
-    return "".join(_TAG_ALPHABET[digit] for digit in digits if digit < len(_TAG_ALPHABET)) if tag else ""
