@@ -1,0 +1,92 @@
+"""Does an application see the same of this library's ``PublicClientApplication`` as of MSAL's on Microsoft's runtime?
+
+Each scenario is run through both, one after the other, against the same fake broker in the same state. The outcomes are
+equal but for times, ids and telemetry, and for what the table of agreed differences has. A scenario names the rows that
+show in it: a difference that is named and not there is a failure too.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linuxbroker_fake import FakeConfig, RunningFake
+from tests.compat.agreed_differences import AGREED
+from tests.compat.application_scenarios import ORGANIZATIONS, SCENARIOS, Scenario
+from tests.compat.desktop import User
+
+DRIVER = str(Path(__file__).with_name("application_driver.py"))
+TIMES_AND_IDS = {
+    "auth_uri",
+    "code_verifier",
+    "correlation_id",
+    "_correlation_id",
+    "exp",
+    "expires_at",
+    "iat",
+    "latest_attempt_at",
+    "msal_telemetry",
+    "nbf",
+    "nonce",
+    "rh",
+    "state",
+    "uti",
+}
+
+
+@pytest.fixture
+def fake_broker_config(scenario: Scenario) -> FakeConfig:
+    return FakeConfig.model_validate({"persona": "microsoft-2.5.2", **scenario.broker})
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_an_application_sees_the_same(scenario: Scenario, user: User, fake_broker: RunningFake) -> None:
+    if not scenario.has_broker:
+        fake_broker.stop_broker()
+    theirs = _run("msal", scenario, user)
+    fake_broker.reset()
+    ours = _run("linuxbroker", scenario, user)
+
+    differences = set[str]()
+    for one, other in zip(theirs, ours, strict=True):
+        differences |= {name for name, agreed in AGREED.items() if agreed.settle(one, other)}
+    assert ours == theirs
+    assert differences == set(scenario.differs)
+
+
+def test_every_agreed_difference_is_seen_in_a_scenario() -> None:
+    assert {name for scenario in SCENARIOS for name in scenario.differs} == set(AGREED)
+
+
+def test_no_scenario_is_there_twice() -> None:
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS) >= 40
+
+
+def _run(library: str, scenario: Scenario, user: User) -> list[dict[str, Any]]:
+    question = {"application": {"authority": ORGANIZATIONS, **scenario.application}, "steps": scenario.steps}
+    outcomes = json.loads(user.python(DRIVER, library, stdin=json.dumps(question)))
+    return [_comparable(copy.deepcopy(outcome)) for outcome in outcomes]
+
+
+def _comparable(value: Any, key: str = "") -> Any:
+    """The value without times and ids, with tokens read, and scopes, which are a set, in order."""
+    if key in TIMES_AND_IDS:
+        return "*"
+    if key == "scope":
+        return sorted(value.split() if isinstance(value, str) else value)
+    if key == "expires_in" and value in range(3590, 3601):
+        return "about an hour"
+    if isinstance(value, Mapping):
+        return {name: _comparable(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    if isinstance(value, str) and value.startswith("eyJ") and value.count(".") == 2:
+        payload = value.split(".")[1]
+        return _comparable(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
+    return value
