@@ -44,7 +44,7 @@ class PublicClientApplication:
     It takes what MSAL 1.39 takes, and gives MSAL's dicts. On Linux the broker is asked over D-Bus; on Windows, macOS
     and WSL the flags go to MSAL, whose own broker support serves them. Where no broker serves an authority or a flow,
     or none answers, MSAL's flows without a broker are used. Creating one does no I/O. Use it as an async context
-    manager, or call ``aclose``, to give the connection to the bus back.
+    manager, or call ``aclose``, to give its connections back.
 
     Args:
         client_id: the app registration's "Application (client) ID".
@@ -172,7 +172,8 @@ class PublicClientApplication:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give the connection to the bus back; a later call opens one again."""
+        """Give the connections to the bus and to the login host back; a later call opens them again."""
+        await self._msal.close()
         if self._client is not None:
             await self._client.aclose()
 
@@ -552,6 +553,80 @@ class PublicClientApplication:
             auth_code_flow,
             dict(auth_response),
             None if scopes is None else list(scopes),
+            **kwargs,
+        )
+
+    async def get_authorization_request_url(
+        self,
+        scopes: Sequence[str],
+        login_hint: str | None = None,
+        state: str | None = None,
+        redirect_uri: str | None = None,
+        response_type: str = "code",
+        prompt: str | None = None,
+        nonce: str | None = None,
+        domain_hint: str | None = None,
+        claims_challenge: str | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Make the address to send the user to; MSAL advises ``initiate_auth_code_flow`` in its place.
+
+        Args:
+            scopes, login_hint, state, redirect_uri, response_type, prompt, nonce, domain_hint, claims_challenge,
+                kwargs: as MSAL has them.
+
+        Returns:
+            The address.
+
+        Raises:
+            ValueError: an argument can't be right.
+        """
+        url: str = await self._msal.call(
+            "get_authorization_request_url",
+            list(scopes),
+            login_hint=login_hint,
+            state=state,
+            redirect_uri=redirect_uri,
+            response_type=response_type,
+            prompt=prompt,
+            nonce=nonce,
+            domain_hint=domain_hint,
+            claims_challenge=claims_challenge,
+            **kwargs,
+        )
+        return url
+
+    async def acquire_token_by_authorization_code(
+        self,
+        code: str,
+        scopes: Sequence[str],
+        redirect_uri: str | None = None,
+        nonce: str | None = None,
+        claims_challenge: str | None = None,
+        forwarded_client_claims: str | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Redeem an authorization code; MSAL advises ``acquire_token_by_auth_code_flow`` in its place.
+
+        Args:
+            code: the code.
+            scopes: what the token is for.
+            redirect_uri, nonce, claims_challenge, forwarded_client_claims, kwargs: as MSAL has them.
+
+        Returns:
+            MSAL's dict: with ``access_token``, or with ``error``.
+
+        Raises:
+            ValueError: an argument can't be right.
+        """
+        return await self._by_msal(
+            "acquire_token_by_authorization_code",
+            code,
+            list(scopes),
+            redirect_uri=redirect_uri,
+            nonce=nonce,
+            claims_challenge=claims_challenge,
+            forwarded_client_claims=forwarded_client_claims,
             **kwargs,
         )
 

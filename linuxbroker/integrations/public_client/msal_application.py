@@ -45,6 +45,11 @@ class LazyMsalApplication:
         """
         return await run_blocking(lambda: getattr(self._made(), method)(*args, **kwargs))
 
+    async def close(self) -> None:
+        """Close the connections of the HTTP client that MSAL made; a later call opens them again."""
+        if self._application is not None and self._options.get("http_client") is None:
+            await run_blocking(self._application.http_client.close)
+
     def _made(self) -> Any:
         with self._lock:
             if self._application is None:
