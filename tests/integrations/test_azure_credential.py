@@ -46,7 +46,7 @@ NO_BUS = "unix:path=/nonexistent/bus"
 
 
 def _upn_of(fake: RunningFake, token: str) -> str:
-    return str(fake.broker.verify_access_token(token)["preferred_username"])
+    return str(fake.broker.verify_access_token(token)["upn"])
 
 
 def _parameters(fake: RunningFake, method: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ async def test_token_and_its_expiry_are_the_brokers(fake_broker: RunningFake) ->
         token = await credential.get_token(SCOPE)
         info = await credential.get_token_info(SCOPE)
     claims = fake_broker.broker.verify_access_token(token.token)
-    assert (claims["preferred_username"], claims["exp"]) == (ADA, token.expires_on)
+    assert (claims["upn"], claims["exp"]) == (ADA, token.expires_on)
     assert (info.token, info.expires_on, info.token_type, info.refresh_on) == (*token, "Bearer", None)
     assert type(info.expires_on) is int
     assert not fake_broker.calls_of(INTERACTIVE)
