@@ -32,7 +32,8 @@ def test_it_ends_with_the_block(storage: azurite.Azurite, tmp_path: Path) -> Non
     _wait_for_the_end(pidfd)
 
 
-def test_it_ends_with_a_test_run_that_is_killed(storage: azurite.Azurite, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("storage")
+def test_it_ends_with_a_test_run_that_is_killed(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys\n"
         "from tests.azurite import azurite\n"
@@ -48,9 +49,8 @@ def test_it_ends_with_a_test_run_that_is_killed(storage: azurite.Azurite, tmp_pa
     _wait_for_the_end(pidfd)
 
 
-def test_a_start_that_fails_tells_why(
-    storage: azurite.Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("storage")
+def test_a_start_that_fails_tells_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "azurite-blob"
     program.write_text("#!/bin/sh\necho the reason >&2\n", encoding="utf-8")
     program.chmod(0o755)

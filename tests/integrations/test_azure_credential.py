@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from azure.core import AsyncPipelineClient
 from azure.core.credentials import TokenRequestOptions
 from azure.core.credentials_async import AsyncSupportsTokenInfo, AsyncTokenCredential
@@ -28,7 +29,6 @@ from azure.identity.aio import AzureCliCredential, ChainedTokenCredential
 from linuxbroker import BrokerClient
 from linuxbroker.integrations.azure import DEVELOPER_CLIENT_ID, BrokerCredential
 from linuxbroker_fake import RunningFake
-from tests.certificates import make_certificate
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://storage.azure.com/.default"
@@ -560,9 +560,9 @@ class _Resource:
 
 
 @asynccontextmanager
-async def _running(resource: _Resource, certificate: Path) -> AsyncIterator[str]:
+async def _running(resource: _Resource, authority: trustme.CA) -> AsyncIterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     server = await asyncio.start_server(resource.serve, "127.0.0.1", 0, ssl=context)
     async with server:
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -572,11 +572,13 @@ async def _running(resource: _Resource, certificate: Path) -> AsyncIterator[str]
 async def test_revoked_token_is_replaced_on_the_resources_challenge(
     fake_broker: RunningFake, tmp_path: Path, sign_in_again: bool
 ) -> None:
-    certificate, resource = make_certificate(tmp_path), _Resource(fake_broker)
-    async with BrokerCredential(login_hint=ADA) as credential, _running(resource, certificate) as url:
+    authority, resource = trustme.CA(), _Resource(fake_broker)
+    authority_file = str(tmp_path / "authority.pem")
+    authority.cert_pem.write_to_path(authority_file)
+    async with BrokerCredential(login_hint=ADA) as credential, _running(resource, authority) as url:
         policy = AsyncBearerTokenCredentialPolicy[HttpRequest, AsyncHttpResponse](credential, SCOPE, enable_cae=True)
         client = AsyncPipelineClient[HttpRequest, AsyncHttpResponse](
-            url, policies=[policy], transport=AioHttpTransport(connection_verify=str(certificate))
+            url, policies=[policy], transport=AioHttpTransport(connection_verify=authority_file)
         )
         async with client:
             await client.send_request(HttpRequest("GET", url))

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import trustme
 from aiohttp import web
 
 ACCESS_TOKEN = "a-token-of-the-login-host"
@@ -24,13 +25,14 @@ class LoginHost:
 
     Attributes:
         authority: of its one tenant.
+        certificate_authority: the file that a client verifies it with.
         requests: the last part of each path that was asked for, in order.
         forms: what was posted.
         polled: set once an application has asked for a token.
     """
 
     def __init__(self, pending: int = 0, interval: int = 0) -> None:
-        self.authority = ""
+        self.authority = self.certificate_authority = ""
         self.requests: list[str] = []
         self.forms: list[dict[str, str]] = []
         self.polled = asyncio.Event()
@@ -38,21 +40,24 @@ class LoginHost:
         self._interval = interval
 
     @asynccontextmanager
-    async def running(self, certificate: Path) -> AsyncIterator[LoginHost]:
+    async def running(self, folder: Path) -> AsyncIterator[LoginHost]:
         """Serve on a port of 127.0.0.1 until the block ends.
 
         Args:
-            certificate: the file with the key and the certificate.
+            folder: where the certificate authority is written to.
 
         Yields:
-            Itself, with ``authority`` set.
+            Itself, with ``authority`` and ``certificate_authority`` set.
         """
         application = web.Application()
         application.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", self._endpoints)
         application.router.add_post("/{tenant}/oauth2/v2.0/devicecode", self._device_code)
         application.router.add_post("/{tenant}/oauth2/v2.0/token", self._token)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+        certificates = trustme.CA()
+        certificates.issue_cert("127.0.0.1").configure_cert(context)
+        self.certificate_authority = str(folder / "authority.pem")
+        certificates.cert_pem.write_to_path(self.certificate_authority)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)

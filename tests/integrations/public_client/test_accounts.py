@@ -11,7 +11,6 @@ import pytest
 
 from linuxbroker import BrokerError, PublicClientApplication
 from linuxbroker_fake import RunningFake
-from tests.certificates import make_certificate
 from tests.integrations.public_client.login_host import LoginHost
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -110,14 +109,13 @@ async def test_failures_to_list_and_to_remove_are_raised(
 async def test_accounts_of_the_token_cache_are_listed_after_the_brokers(
     fake_broker: RunningFake, tmp_path: Path
 ) -> None:
-    certificate = make_certificate(tmp_path)
     async with (
-        LoginHost().running(certificate) as host,
+        LoginHost().running(tmp_path) as host,
         PublicClientApplication(
             CLIENT_ID,
             authority=host.authority,
             instance_discovery=False,
-            verify=str(certificate),
+            verify=host.certificate_authority,
             token_cache=_cache_with(environment="127.0.0.1"),
             enable_broker_on_linux=True,
         ) as application,

@@ -19,7 +19,6 @@ from dbus_next.constants import MessageType
 
 from linuxbroker import PublicClientApplication, Timeouts
 from linuxbroker_fake import RunningFake
-from tests.certificates import make_certificate
 from tests.integrations.public_client.login_host import ACCESS_TOKEN, LoginHost
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -98,11 +97,14 @@ def test_an_authority_that_no_broker_serves_needs_no_package(place: tuple[str, s
 
 
 async def test_device_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path: Path) -> None:
-    certificate = make_certificate(tmp_path)
     async with (
-        LoginHost().running(certificate) as host,
+        LoginHost().running(tmp_path) as host,
         PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=str(certificate), **ALL_FLAGS
+            CLIENT_ID,
+            authority=host.authority,
+            instance_discovery=False,
+            verify=host.certificate_authority,
+            **ALL_FLAGS,
         ) as application,
     ):
         flow = await application.initiate_device_flow([SCOPE])
@@ -112,11 +114,14 @@ async def test_device_code_bypasses_the_broker(fake_broker: RunningFake, tmp_pat
 
 
 async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path: Path) -> None:
-    certificate = make_certificate(tmp_path)
     async with (
-        LoginHost().running(certificate) as host,
+        LoginHost().running(tmp_path) as host,
         PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=str(certificate), **ALL_FLAGS
+            CLIENT_ID,
+            authority=host.authority,
+            instance_discovery=False,
+            verify=host.certificate_authority,
+            **ALL_FLAGS,
         ) as application,
     ):
         flow = await application.initiate_auth_code_flow(
@@ -203,15 +208,14 @@ async def test_without_a_broker_other_flows_are_used(
 ) -> None:
     if lacking == "a broker":
         fake_broker.stop_broker()
-    certificate = make_certificate(tmp_path)
     async with (
         _mute_broker(fake_broker) if lacking == "an answer" else nullcontext(),
-        LoginHost(pending=2).running(certificate) as host,
+        LoginHost(pending=2).running(tmp_path) as host,
         PublicClientApplication(
             CLIENT_ID,
             authority=host.authority,
             instance_discovery=False,
-            verify=str(certificate),
+            verify=host.certificate_authority,
             enable_broker_on_linux=True,
             bus_address=NO_BUS if lacking == "a bus" else None,
             timeouts=Timeouts(ping=0.2),
@@ -257,14 +261,13 @@ async def test_without_opting_in_the_broker_is_never_asked(fake_broker: RunningF
 async def test_a_request_that_fails_is_not_tried_elsewhere(
     fault: str, fake_broker: RunningFake, tmp_path: Path
 ) -> None:
-    certificate = make_certificate(tmp_path)
     async with (
-        LoginHost().running(certificate) as host,
+        LoginHost().running(tmp_path) as host,
         PublicClientApplication(
             CLIENT_ID,
             authority=host.authority,
             instance_discovery=False,
-            verify=str(certificate),
+            verify=host.certificate_authority,
             enable_broker_on_linux=True,
         ) as application,
     ):
@@ -283,11 +286,10 @@ async def test_a_request_that_fails_is_not_tried_elsewhere(
 
 async def test_blocking_calls_leave_the_loop_free(tmp_path: Path) -> None:
     """The login host answers on the very loop that waits for its answers."""
-    certificate = make_certificate(tmp_path)
     async with (
-        LoginHost(pending=5).running(certificate) as host,
+        LoginHost(pending=5).running(tmp_path) as host,
         PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=str(certificate)
+            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
         ) as application,
     ):
         await _signed_in_by_device_code(application, host)
@@ -296,11 +298,10 @@ async def test_blocking_calls_leave_the_loop_free(tmp_path: Path) -> None:
 
 
 async def test_cancelling_ends_the_polling_of_a_device_code(tmp_path: Path) -> None:
-    certificate = make_certificate(tmp_path)
     async with (
-        LoginHost(pending=1_000_000, interval=1).running(certificate) as host,
+        LoginHost(pending=1_000_000, interval=1).running(tmp_path) as host,
         PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=str(certificate)
+            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
         ) as application,
     ):
         flow = await application.initiate_device_flow([SCOPE])
@@ -315,11 +316,10 @@ async def test_cancelling_ends_the_polling_of_a_device_code(tmp_path: Path) -> N
 
 
 async def test_an_exit_condition_of_the_applications_own_is_kept(tmp_path: Path) -> None:
-    certificate = make_certificate(tmp_path)
     async with (
-        LoginHost(pending=1_000_000, interval=1).running(certificate) as host,
+        LoginHost(pending=1_000_000, interval=1).running(tmp_path) as host,
         PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=str(certificate)
+            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
         ) as application,
     ):
         flow = await application.initiate_device_flow([SCOPE])

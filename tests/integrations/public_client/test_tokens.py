@@ -45,7 +45,7 @@ def _parameters(fake: RunningFake, method: str) -> dict[str, Any]:
 async def test_a_token_is_what_msal_returns(application: PublicClientApplication, fake_broker: RunningFake) -> None:
     result = await application.acquire_token_interactive([SCOPE], parent_window_handle=CONSOLE)
     claims = fake_broker.broker.verify_access_token(result.pop("access_token"))
-    assert claims["preferred_username"] == ADA
+    assert claims["upn"] == ADA
     telemetry = json.loads(result.pop("msal_telemetry"))
     assert telemetry["msalruntime_telemetry"]["correlation_id"]
     assert result.pop("id_token_claims")["preferred_username"] == ADA
@@ -250,7 +250,7 @@ async def test_authority_of_one_request(application: PublicClientApplication, fa
 async def test_username_and_password(application: PublicClientApplication, fake_broker: RunningFake) -> None:
     with pytest.warns(DeprecationWarning, match="ropc"):
         result = await application.acquire_token_by_username_password(ADA, "not-a-real-password-ada", [SCOPE])
-    assert fake_broker.broker.verify_access_token(result["access_token"])["preferred_username"] == ADA
+    assert fake_broker.broker.verify_access_token(result["access_token"])["upn"] == ADA
     with pytest.warns(DeprecationWarning, match="ropc"):
         failed = await application.acquire_token_by_username_password(ADA, "a-wrong-password", [SCOPE])
     assert failed["error"] == "broker_error" and "a-wrong-password" not in str(failed)
