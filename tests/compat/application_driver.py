@@ -1,8 +1,9 @@
 """What does an application see of ``msal.PublicClientApplication``, or of this library's? Prints it as JSON.
 
 Run as a program, ``application_driver.py msal`` or ``application_driver.py linuxbroker``, on a session bus. It reads an
-object with ``application``, the arguments of the constructor but for the client id, and ``steps``. A step has ``call``,
-a method, and ``arguments``, of which some are written in JSON's terms:
+object with ``application``, the arguments of the constructor but for the client id, and ``steps``; ``kernel``, where it
+is there, is what the machine says of its kernel in place of the truth. A step has ``call``, a method, and
+``arguments``, of which some are written in JSON's terms:
 
 - ``parent_window_handle``: ``"console"`` is CONSOLE_WINDOW_HANDLE;
 - ``account``: the UPN of an account of the last ``get_accounts``, or an account as it is;
@@ -19,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import platform
 import sys
 import warnings
 from types import SimpleNamespace
@@ -129,7 +131,11 @@ async def _outcomes(library: str, scenario: Json) -> list[Json]:
 def main() -> None:
     """Carry out the scenario that comes on standard input."""
     warnings.simplefilter("ignore", DeprecationWarning)
-    print(json.dumps(asyncio.run(_outcomes(sys.argv[1], json.load(sys.stdin)))))
+    scenario = json.load(sys.stdin)
+    if "kernel" in scenario:
+        uname = platform.uname()._replace(release=scenario["kernel"])
+        platform.uname = lambda: uname
+    print(json.dumps(asyncio.run(_outcomes(sys.argv[1], scenario))))
 
 
 if __name__ == "__main__":

@@ -344,3 +344,6 @@ SCENARIOS = [
         differs=("tenant records", "realm"),
     ),
 ]
+
+# What is left to MSAL on a machine whose broker support is MSAL's.
+HANDED_OVER = Scenario("handed over", (_sign_in(), ACCOUNTS, _silent()), broker=ADA_ONLY)

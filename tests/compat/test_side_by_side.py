@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,10 +19,11 @@ import pytest
 
 from linuxbroker_fake import FakeConfig, RunningFake
 from tests.compat.agreed_differences import AGREED
-from tests.compat.application_scenarios import ORGANIZATIONS, SCENARIOS, Scenario
+from tests.compat.application_scenarios import HANDED_OVER, ORGANIZATIONS, SCENARIOS, Scenario
 from tests.compat.desktop import User
 
 DRIVER = str(Path(__file__).with_name("application_driver.py"))
+WSL = "5.15.167.4-microsoft-standard-WSL2"
 TIMES_AND_IDS = {
     "auth_uri",
     "code_verifier",
@@ -38,6 +40,11 @@ TIMES_AND_IDS = {
     "state",
     "uti",
 }
+
+
+@pytest.fixture
+def scenario() -> Scenario:
+    return HANDED_OVER
 
 
 @pytest.fixture
@@ -68,8 +75,18 @@ def test_no_scenario_is_there_twice() -> None:
     assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS) >= 40
 
 
-def _run(library: str, scenario: Scenario, user: User) -> list[dict[str, Any]]:
-    question = {"application": {"authority": ORGANIZATIONS, **scenario.application}, "steps": scenario.steps}
+@pytest.mark.parametrize("flag", ["enable_broker_on_wsl", "enable_broker_on_linux"])
+def test_on_wsl_the_flag_is_handed_to_msal(flag: str, scenario: Scenario, user: User, fake_broker: RunningFake) -> None:
+    scenario = dataclasses.replace(scenario, application={"enable_broker_on_linux": False, flag: True})
+    theirs = _run("msal", scenario, user, kernel=WSL)
+    assert theirs[0]["result"]["token_source"] == "broker"
+    fake_broker.reset()
+    assert _run("linuxbroker", scenario, user, kernel=WSL) == theirs
+
+
+def _run(library: str, scenario: Scenario, user: User, **more: str) -> list[dict[str, Any]]:
+    application = {"authority": ORGANIZATIONS, **scenario.application}
+    question = {"application": application, "steps": scenario.steps, **more}
     outcomes = json.loads(user.python(DRIVER, library, stdin=json.dumps(question)))
     return [_comparable(copy.deepcopy(outcome)) for outcome in outcomes]
 

@@ -39,3 +39,17 @@ TEST_SUITES = tuple(example for example in EXAMPLES if example.language == "pyth
 SHELL = tuple(example for example in EXAMPLES if example.language == "sh")
 # The one that needs a storage service: tests/azurite runs it.
 (STORAGE,) = (example for example in SCRIPTS if "azure.storage" in example.code)
+
+
+def moved(sign: str) -> str:
+    """One side of the change that moves a program from MSAL.
+
+    Args:
+        sign: ``-`` for the program before, ``+`` for the one after.
+
+    Returns:
+        The program.
+    """
+    ((indent, change),) = re.findall(r"^( *)```diff\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL)
+    lines = [line.removeprefix(indent) for line in change.splitlines(keepends=True)]
+    return "".join(line[1:] for line in lines if line[0] in (" ", sign))

@@ -23,7 +23,7 @@ from linuxbroker.errors import ERROR_CLASSES
 from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker_fake import FakeConfig, Fault, FaultKind, PersonaName, RunningFake
 from linuxbroker_fake.control import CONTROL_XML
-from tests.docs.examples import EXAMPLES, README, ROOT, SCRIPTS, SHELL, STORAGE, TEST_SUITES, Example
+from tests.docs.examples import EXAMPLES, README, ROOT, SCRIPTS, SHELL, STORAGE, TEST_SUITES, Example, moved
 
 CI_SCRIPT = ROOT / ".ci" / "run"
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -131,6 +131,11 @@ def test_first_example_asks_the_user_when_it_must(shell: Shell, fake: RunningFak
     fake.plant("mfa_expired", method="acquireTokenSilently")
     assert shell.run(sys.executable, "signin.py", bus_address=fake.address).startswith("Bearer token for " + SCOPES[0])
     assert fake.calls_of("acquireTokenInteractively")
+
+
+def test_moving_from_msal_leads_to_the_example() -> None:
+    assert moved("+") == _only(SCRIPTS, "app.get_accounts()").code
+    assert compile(moved("-"), "before.py", "exec").co_names[0] == "msal"
 
 
 @pytest.mark.parametrize("example", TEST_SUITES, ids=_at_line)
