@@ -140,13 +140,15 @@ def _unlike(expected: Json, got: Json, place: str, compare: Any) -> list[Differe
         return [] if same else [Difference(place, expected, got)]
     if isinstance(expected, list) and isinstance(got, list):
         wanted, there = cast("Sequence[Json]", expected), cast("Sequence[Json]", got)
-        if len(wanted) != len(there):
-            return [Difference(place, expected, got)]
-        return [
+        found = [
             difference
-            for index, (one, other) in enumerate(zip(wanted, there, strict=True))
+            for index, (one, other) in enumerate(zip(wanted, there, strict=False))
             for difference in compare(one, other, f"{place}[{index}]")
         ]
+        for index in range(min(len(wanted), len(there)), max(len(wanted), len(there))):
+            one, other = (items[index] if index < len(items) else _ABSENT for items in (wanted, there))
+            found.append(Difference(f"{place}[{index}]", one, other))
+        return found
     same = type(expected) is type(got) and expected == got
     return [] if same else [Difference(place, expected, got)]
 

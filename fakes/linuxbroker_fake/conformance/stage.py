@@ -22,7 +22,7 @@ from linuxbroker_fake.config import FakeConfig, InteractiveUser, UserAction
 from linuxbroker_fake.conformance.wire import Wire
 from linuxbroker_fake.faults import FaultKind
 from linuxbroker_fake.private_bus import PrivateBus
-from linuxbroker_fake.service import serve
+from linuxbroker_fake.service import FakeService, serve
 
 _NAME_CHANGES = (
     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',"
@@ -44,6 +44,7 @@ class Stage:
         self._brokers: dict[str, FakeBroker] = {}
         self._on_bus: FakeBroker | None = None
         self._serving: AsyncExitStack | None = None
+        self._service: FakeService | None = None
         self._owned = False
         self._owner_changed = asyncio.Condition()
         self._wakers: set[asyncio.Task[None]] = set()
@@ -78,7 +79,7 @@ class Stage:
         )
         started = state.get("state", "running")
         broker = self._brokers.setdefault(config.model_dump_json(), FakeBroker(config))
-        if started != "running" or self._on_bus is not broker:
+        if started != "running" or self._on_bus is not broker or not self._is_serving:
             await self._clear()
         broker.reset()
         broker.screen.user = InteractiveUser.model_validate(state.get("user", {}))
@@ -95,6 +96,8 @@ class Stage:
         Args:
             name: the vector's ``event``.
         """
+        if name == "presence":  # nothing happens but what the driver says
+            return
         assert self._on_bus is not None, f"the event {name} needs a broker that was running"
         broker = self._on_bus
         if name in ("stopBroker", "restartBroker"):
@@ -116,18 +119,24 @@ class Stage:
             kind, details = _fault_of(reply)
             self._on_bus.plant(kind, method=reply["method"], times=1, **details)
 
+    @property
+    def _is_serving(self) -> bool:
+        """Whether our broker is on the bus; it is not once a scripted crash has struck."""
+        return self._service is not None and not self._service.stopped.is_set()
+
     async def _put_on_bus(self, broker: FakeBroker) -> None:
-        if self._serving is not None:
+        if self._is_serving:
             return
+        await self._take_off_bus()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(serve(broker, self.address))
+            self._service = await stack.enter_async_context(serve(broker, self.address))
             self._serving = stack.pop_all()
         self._on_bus = broker
         await self._wait_for_owner(True)
 
     async def _take_off_bus(self) -> None:
         if self._serving is not None:
-            serving, self._serving = self._serving, None
+            serving, self._serving, self._service = self._serving, None, None
             await serving.aclose()
         await self._wait_for_owner(False)
 
