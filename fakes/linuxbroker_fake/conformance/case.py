@@ -22,7 +22,8 @@ DEFAULTS: Mapping[str, str] = {
     "redirectUri": "https://login.microsoftonline.com/common/oauth2/nativeclient",
     "authority": "https://login.microsoftonline.com/common",
 }
-_SECRET_KEYS = frozenset(
+# Texts under these keys are shown nowhere.
+SECRET_KEYS = frozenset(
     {"accessToken", "accessTokenToRenew", "cookieContent", "idToken", "nonce", "password", "signedHttpRequest"}
 )
 
@@ -51,12 +52,14 @@ class CaseResult:
     Attributes:
         vector: the case.
         problems: what was wrong; none where it passed.
+        skipped: why it was not played, or the empty string.
         stderr: what the driver wrote to standard error meanwhile.
         seconds: how long it took.
     """
 
     vector: Vector
     problems: list[Problem] = field(default_factory=lambda: list[Problem]())
+    skipped: str = ""
     stderr: str = ""
     seconds: float = 0.0
 
@@ -231,7 +234,7 @@ def _texts_under(value: Any, key: str) -> Iterator[str]:
     elif isinstance(value, list):
         for item in cast("list[Any]", value):
             yield from _texts_under(item, key)
-    elif isinstance(value, str) and key in _SECRET_KEYS and value:
+    elif isinstance(value, str) and key in SECRET_KEYS and value:
         yield value
 
 

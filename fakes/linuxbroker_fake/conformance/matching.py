@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -44,6 +44,13 @@ EMPTY: Mapping[str, Json] = {
 }
 # Keys of a request that may be left out or written with any text: they say who calls, and when.
 FREE_TEXT = frozenset({"onboardingBlob", "x-client-xtra-sku", "msal_client_sku", "msal_client_ver"})
+_MILLISECONDS_FROM = 10**11  # PROTOCOL.md, EX-05
+_TYPES: Mapping[str, Callable[[Json], bool]] = {
+    "integer": lambda value: type(value) is int,
+    "milliseconds": lambda value: type(value) is int and value >= _MILLISECONDS_FROM,
+    "list": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+}
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ def outcome_differences(expected: Json, got: Json, place: str = "") -> list[Diff
             continue
         if key in got:
             found += outcome_differences(value, got[key], where)
-        elif value is not None:
+        elif value is not None and not (_matcher(value) == "$oneOf" and None in value["$oneOf"]):
             found.append(Difference(where, value, _ABSENT))
     return found
 
@@ -135,6 +142,9 @@ def _unlike(expected: Json, got: Json, place: str, compare: Any) -> list[Differe
     if matcher == "$pattern":
         same = isinstance(got, str) and re.fullmatch(expected[matcher], got) is not None
         return [] if same else [Difference(place, f"a text like {expected[matcher]}", got)]
+    if matcher == "$type":
+        same = _TYPES[expected[matcher]](got)
+        return [] if same else [Difference(place, f"a value of type {expected[matcher]}", got)]
     if matcher == "$oneOf":
         same = any(not compare(choice, got, place) for choice in expected[matcher])
         return [] if same else [Difference(place, expected, got)]

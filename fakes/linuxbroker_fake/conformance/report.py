@@ -22,6 +22,8 @@ def describe(result: CaseResult) -> str:
     Returns:
         A line where it passed; else what was expected, what came, and where they differ.
     """
+    if result.skipped:
+        return f"skip  {result.vector.id}: {result.skipped}"
     if result.passed:
         return f"ok    {result.vector.id}"
     lines = [f"FAIL  {result.vector.id}: {result.vector.shows} ({', '.join(result.vector.rows)})"]
@@ -42,9 +44,11 @@ def summary(results: Sequence[CaseResult]) -> str:
     Returns:
         The line.
     """
+    counts = _counts(results)
+    told = f"{counts['cases']} cases: {counts['passed']} passed, {counts['failed']} failed"
+    told += f", {counts['skipped']} skipped" if counts["skipped"] else ""
     failed = [result.vector.id for result in results if not result.passed]
-    counted = f"{len(results)} cases: {len(results) - len(failed)} passed, {len(failed)} failed"
-    return counted + (f": {' '.join(failed)}" if failed else "")
+    return told + (f": {' '.join(failed)}" if failed else "")
 
 
 def as_json(results: Sequence[CaseResult], version: str, command: Sequence[str]) -> str:
@@ -65,15 +69,14 @@ def as_json(results: Sequence[CaseResult], version: str, command: Sequence[str])
             "shows": result.vector.shows,
             "rows": list(result.vector.rows),
             "passed": result.passed,
+            "skipped": result.skipped,
             "seconds": round(result.seconds, 3),
             "problems": [_problem_as_dict(problem) for problem in result.problems],
             "stderr": result.stderr,
         }
         for result in results
     ]
-    passed = sum(result.passed for result in results)
-    counts = {"cases": len(results), "passed": passed, "failed": len(results) - passed}
-    document = {"interfaces": version, "command": list(command), "summary": counts, "cases": cases}
+    document = {"interfaces": version, "command": list(command), "summary": _counts(results), "cases": cases}
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -86,19 +89,25 @@ def as_junit(results: Sequence[CaseResult]) -> str:
     Returns:
         JUnit XML.
     """
-    failed = sum(not result.passed for result in results)
-    seconds = sum(result.seconds for result in results)
-    suite = ElementTree.Element(
-        "testsuite",
-        {"name": "linuxbroker conformance", "tests": str(len(results)), "failures": str(failed), "time": f"{seconds:.3f}"},
-    )
+    counts = {name: str(count) for name, count in _counts(results).items()}
+    suite = ElementTree.Element("testsuite", {"name": "linuxbroker conformance", "tests": counts["cases"]})
+    suite.attrib |= {"failures": counts["failed"], "skipped": counts["skipped"]}
+    suite.attrib["time"] = f"{sum(result.seconds for result in results):.3f}"
     for result in results:
         named = {"classname": result.vector.kind, "name": result.vector.id, "time": f"{result.seconds:.3f}"}
         case = ElementTree.SubElement(suite, "testcase", named)
-        if not result.passed:
+        if result.skipped:
+            ElementTree.SubElement(case, "skipped", {"message": result.skipped})
+        elif not result.passed:
             failure = ElementTree.SubElement(case, "failure", {"message": _printable(result.problems[0].what)})
             failure.text = _printable(describe(result))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _counts(results: Sequence[CaseResult]) -> dict[str, int]:
+    failed = sum(not result.passed for result in results)
+    skipped = sum(bool(result.skipped) for result in results)
+    return {"cases": len(results), "passed": len(results) - failed - skipped, "failed": failed, "skipped": skipped}
 
 
 def _describe_problem(problem: Problem) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from linuxbroker.resources import interfaces_folder
 
 VALUES_FILE = "values.json"
 SCHEMA_FILE = "vectors.schema.json"
+UNPINNED_FILE = "unpinned.json"
 # What a step of a request or reply vector holds, which stands in the vector itself.
 _STEP_KEYS = ("call", "event", "replies", "sent", "outcome")
 
@@ -70,7 +72,7 @@ def load_vectors(folder: Path | None = None) -> list[Vector]:
     values = _read(where / VALUES_FILE)
     vectors: list[Vector] = []
     for path in sorted(where.glob("*.json")):
-        if path.name not in (VALUES_FILE, SCHEMA_FILE):
+        if path.name not in (VALUES_FILE, SCHEMA_FILE, UNPINNED_FILE):
             vectors += [_vector(_expanded(item, values, path.name)) for item in _read(path)["vectors"]]
     ids = [vector.id for vector in vectors]
     if len(set(ids)) != len(ids):
@@ -83,7 +85,7 @@ def select(vectors: Sequence[Vector], wanted: Iterable[str]) -> list[Vector]:
 
     Args:
         vectors: all.
-        wanted: their ids; one that ends in ``*`` stands for all that begin so.
+        wanted: their ids; ``*`` in one stands for any text.
 
     Returns:
         Those wanted, in their own order; all where nothing is wanted.
@@ -94,8 +96,7 @@ def select(vectors: Sequence[Vector], wanted: Iterable[str]) -> list[Vector]:
     chosen: set[str] = set()
     patterns = list(wanted)
     for pattern in patterns:
-        begins = pattern[:-1] if pattern.endswith("*") else None
-        found = {item.id for item in vectors if item.id == pattern or (begins is not None and item.id.startswith(begins))}
+        found = {vector.id for vector in vectors if fnmatchcase(vector.id, pattern)}
         if not found:
             raise VectorError(f"there is no vector {pattern!r}")
         chosen |= found
