@@ -5,21 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
 from linuxbroker.errors import BrokerError
 
 T = TypeVar("T")
-
-
-@dataclass
-class _Call(Generic[T]):
-    """A call in flight, and how many wait for it. A failure is its result: nobody may be left to raise it to."""
-
-    task: asyncio.Task[T | BrokerError]
-    waiting: int = 0
 
 
 class SharedCalls(Generic[T]):
@@ -43,47 +34,92 @@ class SharedCalls(Generic[T]):
         Raises:
             BrokerError: it failed; an exception of its own for everyone who waits.
         """
-        call = self._join(key, operation)
-        call.waiting += 1
+        loop = asyncio.get_running_loop()
+        calls = self._calls_of(loop)
+        call = calls.get(key)
+        if call is None:
+            call = calls[key] = _Call(operation, partial(self._forget, loop, key))
         try:
-            outcome = await asyncio.shield(call.task)
+            outcome = await call.outcome()
         except asyncio.CancelledError:
-            call.waiting -= 1
-            if not call.waiting and not call.task.done():
-                self._forget(key, call)
-                call.task.cancel()
-                await asyncio.wait({call.task})
+            if call.is_unwanted:
+                await call.cancel()
             raise
         if isinstance(outcome, BrokerError):
             raise copy.deepcopy(outcome)
         return outcome
 
-    def _join(self, key: Hashable, operation: Callable[[], Awaitable[T]]) -> _Call[T]:
-        loop = asyncio.get_running_loop()
+    def _calls_of(self, loop: asyncio.AbstractEventLoop) -> dict[Hashable, _Call[T]]:
         if loop not in self._of_loop:
             for closed in [known for known in tuple(self._of_loop) if known.is_closed()]:
                 self._of_loop.pop(closed, None)
-        calls = self._of_loop.setdefault(loop, {})
-        call = calls.get(key)
-        if call is None or call.task.done():
-            call = calls[key] = _Call(asyncio.ensure_future(_outcome(operation)))
-            call.task.add_done_callback(partial(self._ended, key, call))
-        return call
+        return self._of_loop.setdefault(loop, {})
 
-    def _ended(self, key: Hashable, call: _Call[T], _task: asyncio.Task[T | BrokerError]) -> None:
-        self._forget(key, call)
-
-    def _forget(self, key: Hashable, call: _Call[T]) -> None:
-        loop = call.task.get_loop()
-        calls = self._of_loop.get(loop, {})
-        if calls.get(key) is call:
-            del calls[key]
+    def _forget(self, loop: asyncio.AbstractEventLoop, key: Hashable) -> None:
+        calls = self._of_loop[loop]
+        del calls[key]
         if not calls:
-            self._of_loop.pop(loop, None)
+            del self._of_loop[loop]
 
 
-async def _outcome(operation: Callable[[], Awaitable[T]]) -> T | BrokerError:
-    try:
-        return await operation()
-    except BrokerError as error:
-        return error
+class _Call(Generic[T]):
+    """A call in flight, and those who wait for it.
+
+    Args:
+        operation: makes the call.
+        forget: called once, when nobody is to join any more.
+    """
+
+    def __init__(self, operation: Callable[[], Awaitable[T]], forget: Callable[[], None]) -> None:
+        self._waiters: set[asyncio.Future[T | BrokerError]] = set()
+        self._forget: Callable[[], None] | None = forget
+        self._task = asyncio.ensure_future(self._run(operation))
+        self._task.add_done_callback(self._ended)
+
+    async def outcome(self) -> T | BrokerError:
+        """Wait for the end of the call; a failure of the broker's is returned."""
+        waiter: asyncio.Future[T | BrokerError] = self._task.get_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            return await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether it goes on though nobody waits for it."""
+        return not self._waiters and not self._task.done()
+
+    async def cancel(self) -> None:
+        """End it, and wait until it has."""
+        self._close()
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self, operation: Callable[[], Awaitable[T]]) -> None:
+        outcome: T | BrokerError
+        try:
+            outcome = await operation()
+        except BrokerError as error:
+            outcome = error
+        self._close()
+        for waiter in self._waiters:  # told here: a callback of the task would be a turn of the loop later
+            if not waiter.done():
+                waiter.set_result(outcome)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Pass on an end that is no outcome: cancelled from outside, or a mistake of this library's."""
+        self._close()
+        mistake = None if task.cancelled() else task.exception()
+        for waiter in self._waiters:
+            if waiter.done():
+                continue
+            if mistake is None:
+                waiter.cancel()
+            else:
+                waiter.set_exception(mistake)
+
+    def _close(self) -> None:
+        if self._forget is not None:
+            forget, self._forget = self._forget, None
+            forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 
 from linuxbroker import validation
 from linuxbroker.bus import (
@@ -96,15 +97,7 @@ class BrokerTransport:
             BusError: no reply was to be had.
             MalformedReplyError: the reply is not a text.
         """
-        message = Message(
-            MessageKind.CALL,
-            destination=BROKER_BUS_NAME,
-            path=BROKER_OBJECT_PATH,
-            interface=BROKER_INTERFACE,
-            member=member,
-            signature="sss",
-        )
-        reply = await self._send(message, options, write_arguments)
+        reply = await self._send(_broker_call(member), options, write_arguments)
         if reply.signature != "s":
             raise MalformedReplyError("it is not a text")
         return str(reply.body[0])
@@ -152,3 +145,15 @@ class BrokerTransport:
         if options.on_send is not None:
             options.on_send()
         return await connection.call(message, limit=options.limit, write_body=write_body)
+
+
+@cache
+def _broker_call(member: str) -> Message:
+    return Message(
+        MessageKind.CALL,
+        destination=BROKER_BUS_NAME,
+        path=BROKER_OBJECT_PATH,
+        interface=BROKER_INTERFACE,
+        member=member,
+        signature="sss",
+    )

@@ -264,9 +264,9 @@ class Connection:
         return self._unsent_bytes <= _UNSENT_LIMIT_BYTES
 
     def _write_call(self, call: _Call) -> None:
-        message = call.message if call.write_body is None else replace(call.message, body=call.write_body())
+        body = None if call.write_body is None else call.write_body()
         call.serial = self._next_serial()
-        data = encode(message, call.serial)
+        data = encode(call.message, call.serial, body)
         self._pending[call.serial] = call.reply
         self._write(data)
 

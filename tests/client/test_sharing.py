@@ -237,7 +237,7 @@ def test_a_loop_that_was_closed_under_a_call_is_forgotten_by_the_next(fake_broke
     loop = asyncio.new_event_loop()
     abandoned = loop.create_task(client.acquire_token_silent(GRAPH))
     loop.run_until_complete(fake_broker.called("getAccounts"))
-    (shared,) = (call.task for call in client._shared_tokens._of_loop[loop].values())
+    (shared,) = (call._task for call in client._shared_tokens._of_loop[loop].values())
     abandoned._log_destroy_pending = shared._log_destroy_pending = False  # type: ignore[attr-defined]
     loop.close()
 
