@@ -28,6 +28,7 @@ HEAD = '''\
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from linuxbroker import models
@@ -38,9 +39,9 @@ PROTOCOL_VERSION = "0.0"
 
 
 class Transport(Protocol):
-    """What the proxy needs: a way to call a method with texts and get a text."""
+    """What the proxy needs: a way to call a method with three texts, written when they can be sent, and get a text."""
 
-    async def call(self, member: str, arguments: tuple[str, ...], options: CallOptions) -> str:
+    async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method; raises what ``linuxbroker.transport.BrokerTransport.call`` raises."""
         ...
 
@@ -69,7 +70,10 @@ METHOD = '''
         options: CallOptions,
     ) -> models.{reply_type}:
         """Call ``{member}``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("{member}", arguments, options)
         return read_reply(models.{reply_type}, reply)
 '''

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from linuxbroker import failures, validation
@@ -44,6 +45,7 @@ from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
 from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
+from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
 
@@ -101,6 +103,7 @@ class BrokerClient:
             validation.text("bus_address", bus_address, empty=True)
         self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes))
         self._proxy = Broker1Proxy(self._transport)
+        self._shared_tokens: SharedCalls[TokenResult] = SharedCalls()
         self._cancellations: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> BrokerClient:
@@ -170,6 +173,9 @@ class BrokerClient:
     ) -> TokenResult:
         """Get a token without the user.
 
+        Equal requests that are in flight at the same time share one call of the broker, its result and its correlation
+        id. A request with a claims challenge, a token to renew, a proof of possession or a correlation id never does.
+
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
             account: whose token, from ``get_accounts``; without one, that of the only user who is signed in, or, where
@@ -202,22 +208,13 @@ class BrokerClient:
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
         )
+        parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
         correlation = validation.correlation_id(correlation_id)
-        if account is not None:
-            parameters["authority"] = authority_for_realm(base, account.realm)
-        else:
-            parameters["authority"] = base
-            account = await self._sole_account(correlation)
-            if account is None:
-                parameters["is_sign_in"] = True
-        username = account.username if account else ""
-        request = AcquireTokenSilentlyRequest(
-            auth_parameters=AuthParameters(**parameters, account=account, username=username)
-        )
-        call = CallContext("acquireTokenSilently", correlation, username, (access_token_to_renew or "",))
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
-        return self._token(reply, request.auth_parameters, call)
+        acquire = partial(self._acquire_token_silently, parameters, account, correlation)
+        alone = parameters["decoded_claims"] or parameters["access_token_to_renew"] or parameters["pop_params"]
+        if alone or correlation_id is not None:
+            return await acquire()
+        return await self._shared_tokens.run(_what_is_asked_for(parameters, account), acquire)
 
     async def acquire_token_interactive(
         self,
@@ -504,6 +501,21 @@ class BrokerClient:
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
 
+    async def _acquire_token_silently(
+        self, parameters: dict[str, Any], account: Account | None, correlation_id: str
+    ) -> TokenResult:
+        if account is None:
+            account = await self._sole_account(correlation_id)
+            if account is None:
+                parameters["is_sign_in"] = True
+        username = account.username if account else ""
+        asked = AuthParameters(**parameters, account=account, username=username)
+        call = CallContext("acquireTokenSilently", correlation_id, username, (asked.access_token_to_renew,))
+        request = AcquireTokenSilentlyRequest(auth_parameters=asked)
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
+        return self._token(reply, asked, call)
+
     async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:
         call = CallContext("getAccounts", correlation_id)
         # The runtime puts the client id here; it must not be empty (PROTOCOL.md, "getAccounts").
@@ -606,3 +618,14 @@ class BrokerClient:
         if declined := declined_scopes(asked.requested_scopes, result.scopes):
             raise failures.scopes_declined(declined, result, call)
         return result
+
+
+def _what_is_asked_for(parameters: Mapping[str, Any], account: Account | None) -> Hashable:
+    """What two silent requests of one client, without claims or proof of possession, have in common when equal."""
+    query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
+    return (
+        *(parameters[name] for name in ("client_id", "redirect_uri", "authority")),
+        tuple(parameters["requested_scopes"]),
+        frozenset(query.items()),
+        account and account.to_json(),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from linuxbroker import models
@@ -12,9 +13,9 @@ PROTOCOL_VERSION = "0.0"
 
 
 class Transport(Protocol):
-    """What the proxy needs: a way to call a method with texts and get a text."""
+    """What the proxy needs: a way to call a method with three texts, written when they can be sent, and get a text."""
 
-    async def call(self, member: str, arguments: tuple[str, ...], options: CallOptions) -> str:
+    async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method; raises what ``linuxbroker.transport.BrokerTransport.call`` raises."""
         ...
 
@@ -41,7 +42,10 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenInteractively``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("acquireTokenInteractively", arguments, options)
         return read_reply(models.AcquireTokenReply, reply)
 
@@ -53,7 +57,10 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenSilently``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("acquireTokenSilently", arguments, options)
         return read_reply(models.AcquireTokenReply, reply)
 
@@ -65,7 +72,10 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GetAccountsReply:
         """Call ``getAccounts``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("getAccounts", arguments, options)
         return read_reply(models.GetAccountsReply, reply)
 
@@ -77,7 +87,10 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.RemoveAccountReply:
         """Call ``removeAccount``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("removeAccount", arguments, options)
         return read_reply(models.RemoveAccountReply, reply)
 
@@ -89,7 +102,10 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquirePrtSsoCookieReply:
         """Call ``acquirePrtSsoCookie``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("acquirePrtSsoCookie", arguments, options)
         return read_reply(models.AcquirePrtSsoCookieReply, reply)
 
@@ -101,7 +117,10 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GenerateSignedHttpRequestReply:
         """Call ``generateSignedHttpRequest``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("generateSignedHttpRequest", arguments, options)
         return read_reply(models.GenerateSignedHttpRequestReply, reply)
 
@@ -113,7 +132,10 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.CancelInteractiveFlowReply:
         """Call ``cancelInteractiveFlow``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("cancelInteractiveFlow", arguments, options)
         return read_reply(models.CancelInteractiveFlowReply, reply)
 
@@ -125,6 +147,9 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GetLinuxBrokerVersionReply:
         """Call ``getLinuxBrokerVersion``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("getLinuxBrokerVersion", arguments, options)
         return read_reply(models.GetLinuxBrokerVersionReply, reply)

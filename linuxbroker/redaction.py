@@ -23,13 +23,15 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         The text, at most 2,000 characters of it, with what could be a secret replaced by ``(hidden)`` and control
         characters by spaces.
     """
-    for spelling in sorted({spelling for secret in secrets for spelling in _spellings(secret)}, key=len, reverse=True):
+    spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+    for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, _HIDDEN)
     text = _OPAQUE.sub(_HIDDEN, text)
-    text = "".join(character if character.isprintable() else " " for character in text)
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
 
 def _spellings(secret: str) -> set[str]:
     """A secret as it is, and as JSON spells it: a broker may quote the request back."""
-    return {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]} - {""}
+    return {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}

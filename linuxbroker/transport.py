@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 
 from linuxbroker import validation
 from linuxbroker.bus import (
@@ -80,12 +81,13 @@ class BrokerTransport:
         self._timeouts = timeouts
         self._max_reply_bytes = max_reply_bytes
 
-    async def call(self, member: str, arguments: tuple[str, ...], options: CallOptions) -> str:
+    async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method of the broker's interface.
 
         Args:
             member: the method.
-            arguments: its arguments, all texts.
+            write_arguments: gives its arguments, all texts, when they can be sent; for a call that is sent a second
+                time, once more.
             options: how to call it.
 
         Returns:
@@ -95,16 +97,7 @@ class BrokerTransport:
             BusError: no reply was to be had.
             MalformedReplyError: the reply is not a text.
         """
-        message = Message(
-            MessageKind.CALL,
-            destination=BROKER_BUS_NAME,
-            path=BROKER_OBJECT_PATH,
-            interface=BROKER_INTERFACE,
-            member=member,
-            signature="s" * len(arguments),
-            body=arguments,
-        )
-        reply = await self._send(message, options)
+        reply = await self._send(_broker_call(member), options, write_arguments)
         if reply.signature != "s":
             raise MalformedReplyError("it is not a text")
         return str(reply.body[0])
@@ -132,19 +125,35 @@ class BrokerTransport:
         """Give the running loop's connection back; it is closed when nobody else uses it."""
         self.bus().release(self)
 
-    async def _send(self, message: Message, options: CallOptions) -> Message:
+    async def _send(
+        self, message: Message, options: CallOptions, write_body: Callable[[], Sequence[str]] | None = None
+    ) -> Message:
         try:
-            return await self._send_once(message, options)
+            return await self._send_once(message, options, write_body)
         except DisconnectedError as error:
             if not options.repeatable or isinstance(error, ClosedHereError):
                 raise
         except RemoteError as error:
             if not options.repeatable or error.name not in _BROKER_WENT_AWAY:
                 raise
-        return await self._send_once(message, options)
+        return await self._send_once(message, options, write_body)
 
-    async def _send_once(self, message: Message, options: CallOptions) -> Message:
+    async def _send_once(
+        self, message: Message, options: CallOptions, write_body: Callable[[], Sequence[str]] | None
+    ) -> Message:
         connection = await self.bus().connection(self, limit=self._timeouts.connect)
         if options.on_send is not None:
             options.on_send()
-        return await connection.call(message, limit=options.limit)
+        return await connection.call(message, limit=options.limit, write_body=write_body)
+
+
+@cache
+def _broker_call(member: str) -> Message:
+    return Message(
+        MessageKind.CALL,
+        destination=BROKER_BUS_NAME,
+        path=BROKER_OBJECT_PATH,
+        interface=BROKER_INTERFACE,
+        member=member,
+        signature="sss",
+    )

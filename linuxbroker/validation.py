@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+import pydantic_core
+
 from linuxbroker import jwt_claims
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.models import Account
@@ -74,9 +76,17 @@ def text(name: str, value: object, *, empty: bool = False) -> str:
         )
     if "\0" in value:
         raise InvalidArgumentError(f"{name} holds a NUL character, which D-Bus can't carry")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not _is_unicode(value):
         raise InvalidArgumentError(f"{name} holds half a surrogate pair, which is not valid Unicode")
     return value
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def instance(name: str, value: object, kind: type[T]) -> T:
@@ -219,7 +229,7 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
         return ""
     checked = text(name, value)
     try:
-        parsed: Any = json.loads(checked)
+        parsed: Any = pydantic_core.from_json(checked)
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,8 @@ async def _connected(tmp_path: Path) -> AsyncIterator[tuple[Connection, Peer]]:
         arrived.put_nowait(peer)
         await done.wait()
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     async with await asyncio.start_unix_server(serve, tmp_path / "bus", limit=4096):
         connection = await Connection.open(f"unix:path={tmp_path / 'bus'}")
@@ -83,7 +87,7 @@ async def test_calls_wait_for_a_peer_that_is_slow_to_read_and_memory_stays_bound
     async with _connected(tmp_path) as (connection, peer):
         calls = [asyncio.ensure_future(connection.call(_call("x" * 100_000), limit=None)) for _ in range(100)]
         await asyncio.wait(calls, timeout=0)
-        assert not connection._room.is_set()
+        assert connection._waiting
         assert MEBIBYTE < connection._unsent_bytes < 1.2 * MEBIBYTE
         for _ in calls:
             peer.send(method_return(await peer.receive(), "s", "done"))
@@ -100,6 +104,76 @@ async def test_small_calls_to_a_full_socket_wait_as_well(tmp_path: Path) -> None
             peer.send(method_return(call, "s", call.body[0]))
         replies = await asyncio.gather(*calls)
         assert [len(reply.body[0]) for reply in replies] == list(range(2000))
+
+
+async def test_calls_that_wait_for_room_write_their_arguments_when_it_is_their_turn(tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def arguments(number: int) -> tuple[str]:
+        written.append(number)
+        return ("x" * MEBIBYTE,)
+
+    async with _connected(tmp_path) as (connection, peer):
+        calls = [
+            asyncio.ensure_future(connection.call(_call(), limit=None, write_body=partial(arguments, number)))
+            for number in range(20)
+        ]
+        await asyncio.wait(calls, timeout=0)
+        assert len(written) < 4
+        for answered, _ in enumerate(calls, start=1):
+            peer.send(method_return(await peer.receive(), "s", "done"))
+            assert len(written) < answered + 4
+        await asyncio.gather(*calls)
+        assert written == list(range(20))
+
+
+async def test_a_call_that_can_not_be_written_once_there_is_room_fails_alone(tmp_path: Path) -> None:
+    async with _connected(tmp_path) as (connection, peer):
+        first, bad, last = (
+            asyncio.ensure_future(connection.call(_call(), limit=None, write_body=lambda body=body: (body,)))  # type: ignore[misc]
+            for body in ("x" * 2 * MEBIBYTE, 4711, "last")
+        )
+        await asyncio.wait({first}, timeout=0)
+        for _ in range(2):
+            peer.send(method_return(await peer.receive(), "s", "done"))
+        with pytest.raises(BadMessageError):
+            await bad
+        assert [reply.body for reply in await asyncio.gather(first, last)] == [("done",), ("done",)]
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts what it was given to do."""
+
+    steps = 0
+
+    def call_soon(self, *args: Any, **options: Any) -> asyncio.Handle:  # type: ignore[override]
+        self.steps += 1
+        return super().call_soon(*args, **options)
+
+
+def test_a_call_that_waits_for_room_costs_no_more_among_many_that_do(tmp_path: Path) -> None:
+    async def steps_of(count: int) -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CountingLoop)
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        async with _connected(folder) as (connection, peer):
+            calls = [asyncio.ensure_future(connection.call(_call("x" * 20_000), limit=None)) for _ in range(count)]
+            await asyncio.wait(calls, timeout=0)
+            assert len(connection._waiting) > count - 100
+            before = loop.steps
+            for _ in calls:
+                peer.send(method_return(await peer.receive(), "s", "done"))
+            await asyncio.gather(*calls)
+            return loop.steps - before
+
+    loop = CountingLoop()
+    try:
+        few, many = loop.run_until_complete(steps_of(200)), loop.run_until_complete(steps_of(2000))
+        loop.run_until_complete(asyncio.wait(asyncio.all_tasks(loop)))
+    finally:
+        loop.close()
+    assert many / 2000 < 2 * few / 200
 
 
 async def test_a_call_that_waits_for_room_ends_at_its_limit(tmp_path: Path) -> None:
