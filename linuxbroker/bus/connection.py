@@ -25,6 +25,7 @@ from linuxbroker.bus.errors import (
     ConnectError,
     DisconnectedError,
     RemoteError,
+    ReplyTooLargeError,
 )
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
 from linuxbroker.bus.handshake import authenticate
@@ -50,8 +51,10 @@ class Connection:
         self.on_call: Callable[[Message], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._frames = FrameReader(max_message_bytes)
+        self._frames = FrameReader(skips=self._skips)
+        self._max_message_bytes = max_message_bytes
         self._pending: dict[int, asyncio.Future[Message]] = {}
+        self._reply_limits: dict[int, int] = {}
         self._signal_handlers: list[Callable[[Message], None]] = []
         self._close_handlers: list[Callable[[BusError], None]] = []
         self._unsent: deque[memoryview] = deque()
@@ -73,7 +76,8 @@ class Connection:
         Args:
             address: a D-Bus address; the session bus's unless given.
             limit: seconds for all of it, every alternative of the address included; None for no limit.
-            max_message_bytes: the largest message that will be read.
+            max_message_bytes: a longer message is passed over, unless it is the reply to a call with a limit of its
+                own.
 
         Returns:
             The connection, ready for calls.
@@ -140,18 +144,20 @@ class Connection:
         """How many calls wait for a reply."""
         return len(self._pending)
 
-    async def call(self, message: Message, *, limit: float | None) -> Message:
+    async def call(self, message: Message, *, limit: float | None, max_reply_bytes: int | None = None) -> Message:
         """Send a method call and wait for its reply.
 
         Args:
             message: the call.
             limit: seconds to wait for the reply; None to wait for ever.
+            max_reply_bytes: the longest message that is taken for the reply; the connection's limit unless given.
 
         Returns:
             The reply message.
 
         Raises:
             RemoteError: a D-Bus error came back.
+            ReplyTooLargeError: the reply is longer than allowed.
             CallTimeoutError: no reply within the limit.
             DisconnectedError: the connection is closed, or ended before the reply came.
             BadMessageError: the call can't be written, or the peer stopped speaking D-Bus.
@@ -165,10 +171,13 @@ class Connection:
                 raise self._end_reason()
             serial = self._next_serial()
             self._pending[serial] = future
+            if max_reply_bytes is not None:
+                self._reply_limits[serial] = max_reply_bytes
             self._write(encode(message, serial))
             reply: Message = await future
         finally:
             self._pending.pop(serial, None)
+            self._reply_limits.pop(serial, None)
             if timer is not None:
                 timer.cancel()
             if future.done() and not future.cancelled():
@@ -288,12 +297,25 @@ class Connection:
             return False
         try:
             for frame in self._frames.feed(data):
-                self._dispatch(decode(frame))
+                self._dispatch(decode(frame), len(frame))
         except BadMessageError as error:
             self._end(error)
         return True
 
-    def _dispatch(self, message: Message) -> None:
+    def _skips(self, length: int, reply_serial: int) -> bool:
+        """Whether a long message is passed over; the call that it replies to ends here and now."""
+        if reply_serial and reply_serial not in self._pending:
+            return True
+        allowed = self._reply_limits.get(reply_serial, self._max_message_bytes)
+        if length > allowed and reply_serial:
+            self._refuse(self._pending[reply_serial], length, allowed)
+        return length > allowed
+
+    def _refuse(self, future: asyncio.Future[Message], length: int, allowed: int) -> None:
+        if not future.done():
+            future.set_exception(ReplyTooLargeError(length, allowed))
+
+    def _dispatch(self, message: Message, length: int) -> None:
         if message.kind is MessageKind.CALL:
             self._answer(message)
         elif message.kind is MessageKind.SIGNAL:
@@ -301,7 +323,10 @@ class Connection:
                 handler(message)
         else:
             future = self._pending.get(message.reply_serial)
-            if future is not None and not future.done():
+            allowed = self._reply_limits.get(message.reply_serial, length)
+            if future is not None and length > allowed:
+                self._refuse(future, length, allowed)
+            elif future is not None and not future.done():
                 future.set_result(message)
 
     def _answer(self, call: Message) -> None:

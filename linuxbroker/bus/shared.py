@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import weakref
 
 from linuxbroker.bus.connection import Connection
 from linuxbroker.bus.errors import ClosedHereError, ConnectError
-from linuxbroker.bus.frames import MAX_MESSAGE_BYTES
 
-_registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str | None, int], SharedBus]]
+# What is no reply to a call of the broker: signals about bus names, and answers of the bus itself.
+_MAX_MESSAGE_BYTES = 1024 * 1024
+
+_registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, SharedBus]]
 _registry = weakref.WeakKeyDictionary()
 _registry_lock = threading.Lock()
 
 
-def shared_bus(address: str | None, max_message_bytes: int = MAX_MESSAGE_BYTES) -> SharedBus:
+def shared_bus(address: str | None) -> SharedBus:
     """Find or make the running loop's shared connection to a bus. Nothing is connected yet.
 
     Args:
         address: a D-Bus address; None for the session bus.
-        max_message_bytes: the largest message that will be read.
 
     Returns:
-        The same object for the same loop and arguments.
+        The same object for the same loop and address.
 
     Raises:
         RuntimeError: no loop is running.
     """
     loop = asyncio.get_running_loop()
-    key = (address, max_message_bytes)
     with _registry_lock:
         if loop not in _registry:
             _forget_closed_loops()
             _registry[loop] = {}
         buses = _registry[loop]
-        if key not in buses:
-            buses[key] = SharedBus(address, max_message_bytes)
-        return buses[key]
+        if address not in buses:
+            buses[address] = SharedBus(address)
+        return buses[address]
 
 
 def _forget_closed_loops() -> None:
@@ -59,12 +60,15 @@ os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 class SharedBus:
-    """A bus connection that is opened by the first call, shared by its users, and closed with the last of them."""
+    """A bus connection that is opened by the first call, shared by its users, and closed with the last of them.
 
-    def __init__(self, address: str | None, max_message_bytes: int) -> None:
+    A user that is dropped without ``release`` counts as done once it is collected.
+    """
+
+    def __init__(self, address: str | None) -> None:
         self._address = address
-        self._max_message_bytes = max_message_bytes
-        self._users: weakref.WeakSet[object] = weakref.WeakSet()
+        self._loop = weakref.ref(asyncio.get_running_loop())
+        self._users: set[weakref.ref[object]] = set()
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
         self._waiting = 0
@@ -84,7 +88,7 @@ class SharedBus:
             ConnectError: the bus can't be reached, or not within the limit.
             ClosedHereError: ``release`` was called meanwhile.
         """
-        self._users.add(user)
+        self._users.add(weakref.ref(user, self._dropped))
         if self._connection is not None and self._connection.check_open():
             return self._connection
         opening = self._opening or self._open()
@@ -108,10 +112,7 @@ class SharedBus:
         Args:
             user: what was given to ``connection``.
         """
-        self._users.discard(user)
-        if not self._users:
-            self._give_up()
-            self.abandon()
+        self._forget(weakref.ref(user))
 
     def abandon(self) -> None:
         """Close what is open, even after the loop itself was closed."""
@@ -119,9 +120,22 @@ class SharedBus:
             self._connection.close()
             self._connection = None
 
+    def _dropped(self, user: weakref.ref[object]) -> None:
+        """Runs in whichever thread collects the user."""
+        loop = self._loop()
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to do it, nor in need of it
+                loop.call_soon_threadsafe(self._forget, user)
+
+    def _forget(self, user: weakref.ref[object]) -> None:
+        self._users.discard(user)
+        if not self._users:
+            self._give_up()
+            self.abandon()
+
     def _open(self) -> asyncio.Task[Connection]:
         # Each waiter has a limit of its own; the attempt ends with the last of them.
-        attempt = Connection.open(self._address, limit=None, max_message_bytes=self._max_message_bytes)
+        attempt = Connection.open(self._address, limit=None, max_message_bytes=_MAX_MESSAGE_BYTES)
         self._opening = asyncio.ensure_future(attempt)
         self._opening.add_done_callback(self._opened)
         self._waiting = 0
