@@ -65,7 +65,7 @@ class CallOptions:
         limit: seconds to wait for the reply, a repetition's included; None for no limit.
         repeatable: whether the call may be sent a second time when the bus or the broker went away under the first,
             and again while the broker starts.
-        on_send: called when the bus is reached and the call is about to be written.
+        on_send: called when the bus is reached and the call is written.
     """
 
     limit: float | None
@@ -145,14 +145,13 @@ class BrokerTransport:
         waited, pause, lost = 0.0, _FIRST_PAUSE_SECONDS, None
         while True:
             connection = await self.bus().connection(self, limit=self._timeouts.connect)
-            if options.on_send is not None:
-                options.on_send()
             began = clock()
             try:
                 return await connection.call(
                     message,
                     limit=None if options.limit is None else max(0.0, options.limit - waited),
                     max_reply_bytes=max_reply_bytes,
+                    on_send=options.on_send,
                 )
             except CallTimeoutError as error:
                 failure: BusError = CallTimeoutError(message.member, options.limit or error.limit)

@@ -144,13 +144,21 @@ class Connection:
         """How many calls wait for a reply."""
         return len(self._pending)
 
-    async def call(self, message: Message, *, limit: float | None, max_reply_bytes: int | None = None) -> Message:
+    async def call(
+        self,
+        message: Message,
+        *,
+        limit: float | None,
+        max_reply_bytes: int | None = None,
+        on_send: Callable[[], None] | None = None,
+    ) -> Message:
         """Send a method call and wait for its reply.
 
         Args:
             message: the call.
             limit: seconds to wait for the reply; None to wait for ever.
             max_reply_bytes: the longest message that is taken for the reply; the connection's limit unless given.
+            on_send: called when the call is written; never, if it ends before.
 
         Returns:
             The reply message.
@@ -173,7 +181,10 @@ class Connection:
             self._pending[serial] = future
             if max_reply_bytes is not None:
                 self._reply_limits[serial] = max_reply_bytes
-            self._write(encode(message, serial))
+            data = encode(message, serial)
+            if on_send is not None:
+                on_send()
+            self._write(data)
             reply: Message = await future
         finally:
             self._pending.pop(serial, None)
@@ -188,7 +199,12 @@ class Connection:
         return reply
 
     async def call_bus(
-        self, member: str, signature: str = "", *body: Any, limit: float | None = 60.0
+        self,
+        member: str,
+        signature: str = "",
+        *body: Any,
+        limit: float | None = 60.0,
+        on_send: Callable[[], None] | None = None,
     ) -> tuple[Any, ...]:
         """Call a method of the bus daemon itself.
 
@@ -197,6 +213,7 @@ class Connection:
             signature: the signature of the arguments.
             body: the arguments.
             limit: seconds to wait; None to wait for ever.
+            on_send: called when the call is written; never, if it ends before.
 
         Returns:
             The values that came back.
@@ -204,7 +221,7 @@ class Connection:
         Raises:
             BusError: as ``call`` does.
         """
-        return tuple((await self.call(bus_call(member, signature, *body), limit=limit)).body)
+        return tuple((await self.call(bus_call(member, signature, *body), limit=limit, on_send=on_send)).body)
 
     def send(self, message: Message) -> None:
         """Send a message that has no reply: a signal, a return or an error.

@@ -9,12 +9,13 @@ import threading
 import weakref
 
 from linuxbroker.bus.connection import Connection
-from linuxbroker.bus.errors import ClosedHereError, ConnectError
+from linuxbroker.bus.errors import BusError, ClosedHereError, ConnectError
 
 # What is no reply to a call of the broker: signals about bus names, and answers of the bus itself.
 _MAX_MESSAGE_BYTES = 1024 * 1024
 
-_registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, SharedBus]]
+# Weak on both sides: an open connection is kept by its loop, which reads from it, and goes with the loop.
+_registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str | None, SharedBus]]
 _registry = weakref.WeakKeyDictionary()
 _registry_lock = threading.Lock()
 
@@ -33,20 +34,8 @@ def shared_bus(address: str | None) -> SharedBus:
     """
     loop = asyncio.get_running_loop()
     with _registry_lock:
-        if loop not in _registry:
-            _forget_closed_loops()
-            _registry[loop] = {}
-        buses = _registry[loop]
-        if address not in buses:
-            buses[address] = SharedBus(address)
-        return buses[address]
-
-
-def _forget_closed_loops() -> None:
-    """A loop that was closed with connections open can't close them any more: the next loop does it."""
-    for loop in [loop for loop in _registry if loop.is_closed()]:
-        for bus in _registry.pop(loop).values():
-            bus.abandon()
+        buses = _registry.setdefault(loop, weakref.WeakValueDictionary())
+        return buses.setdefault(address, SharedBus(address))
 
 
 def _forget_after_fork() -> None:
@@ -114,24 +103,25 @@ class SharedBus:
         """
         self._forget(weakref.ref(user))
 
-    def abandon(self) -> None:
-        """Close what is open, even after the loop itself was closed."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
     def _dropped(self, user: weakref.ref[object]) -> None:
         """Runs in whichever thread collects the user."""
         loop = self._loop()
         if loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to do it, nor in need of it
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the connection with it
                 loop.call_soon_threadsafe(self._forget, user)
 
     def _forget(self, user: weakref.ref[object]) -> None:
         self._users.discard(user)
         if not self._users:
             self._give_up()
-            self.abandon()
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _ended(self, _reason: BusError) -> None:
+        self._connection = None
 
     def _open(self) -> asyncio.Task[Connection]:
         # Each waiter has a limit of its own; the attempt ends with the last of them.
@@ -154,5 +144,6 @@ class SharedBus:
             return
         if wanted and self._users:
             self._connection = opening.result()
+            self._connection.on_close(self._ended)
         else:
             opening.result().close()

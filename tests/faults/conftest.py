@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 
-def descriptors() -> int:
-    """How many file descriptors this process has open, the one that counts them aside."""
-    return len(list(Path("/proc/self/fd").iterdir())) - 1
+def descriptors() -> list[str]:
+    """What the file descriptors are that this process has open, the one that lists them aside."""
+    return [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,7 @@ def _nothing_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     before = descriptors()
     yield
     gc.collect()
-    assert descriptors() <= before
+    after = descriptors()
+    assert len(after) <= len(before), f"{sorted(before)}\n{sorted(after)}"
     said = [record for record in caplog.records if record.name in ("root", "asyncio") and record.levelno > logging.INFO]
     assert not said
