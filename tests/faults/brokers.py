@@ -83,6 +83,7 @@ class Observer:
     """A connection of the test's own, to ask the bus with, and a fake broker in another process."""
 
     def __init__(self, connection: Connection) -> None:
+        self.unique_name = connection.unique_name
         self._connection = connection
         self._owners: asyncio.Queue[str] = asyncio.Queue()
         connection.on_signal(self._on_signal)
