@@ -32,7 +32,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from linuxbroker import models
-from linuxbroker.codec import read_reply
+from linuxbroker.codec import DEEPEST_READ, read_reply
 from linuxbroker.transport import CallOptions
 
 PROTOCOL_VERSION = "0.0"
@@ -55,10 +55,12 @@ class {class_name}:
 
     Args:
         transport: what carries the calls.
+        max_reply_depth: how deeply a reply's JSON may be nested.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, max_reply_depth: int = DEEPEST_READ) -> None:
         self._transport = transport
+        self._max_reply_depth = max_reply_depth
 '''
 
 METHOD = '''
@@ -75,7 +77,7 @@ METHOD = '''
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("{member}", arguments, options)
-        return read_reply(models.{reply_type}, reply)
+        return read_reply(models.{reply_type}, reply, self._max_reply_depth)
 '''
 
 

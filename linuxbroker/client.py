@@ -52,6 +52,7 @@ from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
+MAX_REPLY_DEPTH = 64
 # What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
 _CANCELLATION = BrokerErrorBody(
     context="The InteractiveRequest was canceled on behalf of the user",
@@ -79,7 +80,8 @@ class BrokerClient:
         redirect_uri: the app's redirect URI; the broker's own unless the app has registered another.
         bus_address: a D-Bus address; else DBUS_SESSION_BUS_ADDRESS, else ``unix:path=$XDG_RUNTIME_DIR/bus``.
         timeouts: the time limits.
-        max_reply_bytes: a reply larger than this many bytes is refused.
+        max_reply_bytes: a reply larger than this many bytes is refused, without being taken in.
+        max_reply_depth: a reply whose JSON objects and arrays are nested more deeply than this is refused; up to 200.
 
     Raises:
         InvalidArgumentError: an argument can't be right.
@@ -94,6 +96,7 @@ class BrokerClient:
         bus_address: str | None = None,
         timeouts: Timeouts | None = None,
         max_reply_bytes: int = MAX_REPLY_BYTES,
+        max_reply_depth: int = MAX_REPLY_DEPTH,
     ) -> None:
         self.client_id = validation.client_id(client_id)
         self.authority = validation.authority(authority)
@@ -102,7 +105,7 @@ class BrokerClient:
         if bus_address is not None:
             validation.text("bus_address", bus_address, empty=True)
         self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes))
-        self._proxy = Broker1Proxy(self._transport)
+        self._proxy = Broker1Proxy(self._transport, validation.reply_depth(max_reply_depth))
         self._shared_tokens: SharedCalls[TokenResult] = SharedCalls()
         self._cancellations: set[asyncio.Task[None]] = set()
 
@@ -116,7 +119,8 @@ class BrokerClient:
 
     async def aclose(self) -> None:
         """Give the connection back once cancelled sign-ins have ended; a later call opens one again."""
-        running = [task for task in self._cancellations if task.get_loop() is asyncio.get_running_loop()]
+        # A copy first: another thread's loop may add to the set.
+        running = [task for task in tuple(self._cancellations) if task.get_loop() is asyncio.get_running_loop()]
         try:
             if running:
                 await asyncio.wait(running)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from linuxbroker import models
-from linuxbroker.codec import read_reply
+from linuxbroker.codec import DEEPEST_READ, read_reply
 from linuxbroker.transport import CallOptions
 
 PROTOCOL_VERSION = "0.0"
@@ -29,10 +29,12 @@ class Broker1Proxy:
 
     Args:
         transport: what carries the calls.
+        max_reply_depth: how deeply a reply's JSON may be nested.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, max_reply_depth: int = DEEPEST_READ) -> None:
         self._transport = transport
+        self._max_reply_depth = max_reply_depth
 
     async def acquire_token_interactively(
         self,
@@ -47,7 +49,7 @@ class Broker1Proxy:
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("acquireTokenInteractively", arguments, options)
-        return read_reply(models.AcquireTokenReply, reply)
+        return read_reply(models.AcquireTokenReply, reply, self._max_reply_depth)
 
     async def acquire_token_silently(
         self,
@@ -62,7 +64,7 @@ class Broker1Proxy:
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("acquireTokenSilently", arguments, options)
-        return read_reply(models.AcquireTokenReply, reply)
+        return read_reply(models.AcquireTokenReply, reply, self._max_reply_depth)
 
     async def get_accounts(
         self,
@@ -77,7 +79,7 @@ class Broker1Proxy:
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("getAccounts", arguments, options)
-        return read_reply(models.GetAccountsReply, reply)
+        return read_reply(models.GetAccountsReply, reply, self._max_reply_depth)
 
     async def remove_account(
         self,
@@ -92,7 +94,7 @@ class Broker1Proxy:
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("removeAccount", arguments, options)
-        return read_reply(models.RemoveAccountReply, reply)
+        return read_reply(models.RemoveAccountReply, reply, self._max_reply_depth)
 
     async def acquire_prt_sso_cookie(
         self,
@@ -107,7 +109,7 @@ class Broker1Proxy:
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("acquirePrtSsoCookie", arguments, options)
-        return read_reply(models.AcquirePrtSsoCookieReply, reply)
+        return read_reply(models.AcquirePrtSsoCookieReply, reply, self._max_reply_depth)
 
     async def generate_signed_http_request(
         self,
@@ -122,7 +124,7 @@ class Broker1Proxy:
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("generateSignedHttpRequest", arguments, options)
-        return read_reply(models.GenerateSignedHttpRequestReply, reply)
+        return read_reply(models.GenerateSignedHttpRequestReply, reply, self._max_reply_depth)
 
     async def cancel_interactive_flow(
         self,
@@ -137,7 +139,7 @@ class Broker1Proxy:
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("cancelInteractiveFlow", arguments, options)
-        return read_reply(models.CancelInteractiveFlowReply, reply)
+        return read_reply(models.CancelInteractiveFlowReply, reply, self._max_reply_depth)
 
     async def get_linux_broker_version(
         self,
@@ -152,4 +154,4 @@ class Broker1Proxy:
             return PROTOCOL_VERSION, correlation_id, request.to_json()
 
         reply = await self._transport.call("getLinuxBrokerVersion", arguments, options)
-        return read_reply(models.GetLinuxBrokerVersionReply, reply)
+        return read_reply(models.GetLinuxBrokerVersionReply, reply, self._max_reply_depth)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 
-from linuxbroker import validation
+from linuxbroker import dbus_errors, validation
 from linuxbroker.bus import (
+    BusError,
+    CallTimeoutError,
     ClosedHereError,
     DisconnectedError,
     Message,
@@ -22,8 +25,9 @@ BROKER_BUS_NAME = "com.microsoft.identity.broker1"
 BROKER_OBJECT_PATH = "/com/microsoft/identity/broker1"
 BROKER_INTERFACE = "com.microsoft.identity.Broker1"
 
-# The broker died under the call; the bus starts it again for the next one.
-_BROKER_WENT_AWAY = {"org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Disconnected"}
+# Nothing tells when a broker that is starting has started: it is asked again after pauses that grow up to the last.
+_FIRST_PAUSE_SECONDS = 0.05
+_LAST_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Timeouts:
         interactive: a sign-in, which waits for a person.
         ping: how long ``is_available`` waits for an answer.
         cancel: how long the broker has to hear of a cancelled sign-in, and then to end it.
+        start_up: how long a broker that says that it is starting is asked again, where the call may be repeated.
 
     Raises:
         InvalidArgumentError: one is not a number, or below 0.
@@ -46,6 +51,7 @@ class Timeouts:
     interactive: float | None = None
     ping: float | None = 5.0
     cancel: float | None = 5.0
+    start_up: float | None = 10.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -57,9 +63,10 @@ class CallOptions:
     """How one call is made.
 
     Attributes:
-        limit: seconds to wait for the reply; None for no limit.
-        repeatable: whether the call may be sent a second time when the bus or the broker went away under the first.
-        on_send: called when the bus is reached and the call is about to be written.
+        limit: seconds to wait for the reply, a repetition's included; None for no limit.
+        repeatable: whether the call may be sent a second time when the bus or the broker went away under the first,
+            and again while the broker starts.
+        on_send: called when the bus is reached and the call is written.
     """
 
     limit: float | None
@@ -97,7 +104,7 @@ class BrokerTransport:
             BusError: no reply was to be had.
             MalformedReplyError: the reply is not a text.
         """
-        reply = await self._send(_broker_call(member), options, write_arguments)
+        reply = await self._send(_broker_call(member), options, write_arguments, self._max_reply_bytes)
         if reply.signature != "s":
             raise MalformedReplyError("it is not a text")
         return str(reply.body[0])
@@ -119,32 +126,51 @@ class BrokerTransport:
 
     def bus(self) -> SharedBus:
         """Give the running loop's shared bus, with nothing sent over it yet."""
-        return shared_bus(self._bus_address, self._max_reply_bytes)
+        return shared_bus(self._bus_address)
 
     def close(self) -> None:
         """Give the running loop's connection back; it is closed when nobody else uses it."""
         self.bus().release(self)
 
     async def _send(
-        self, message: Message, options: CallOptions, write_body: Callable[[], Sequence[str]] | None = None
+        self,
+        message: Message,
+        options: CallOptions,
+        write_body: Callable[[], Sequence[str]] | None = None,
+        max_reply_bytes: int | None = None,
     ) -> Message:
-        try:
-            return await self._send_once(message, options, write_body)
-        except DisconnectedError as error:
-            if not options.repeatable or isinstance(error, ClosedHereError):
-                raise
-        except RemoteError as error:
-            if not options.repeatable or error.name not in _BROKER_WENT_AWAY:
-                raise
-        return await self._send_once(message, options, write_body)
-
-    async def _send_once(
-        self, message: Message, options: CallOptions, write_body: Callable[[], Sequence[str]] | None
-    ) -> Message:
-        connection = await self.bus().connection(self, limit=self._timeouts.connect)
-        if options.on_send is not None:
-            options.on_send()
-        return await connection.call(message, limit=options.limit, write_body=write_body)
+        """Send a call, again where that does no harm; its time limit is for the reply, however often it is sent."""
+        clock = asyncio.get_running_loop().time
+        waited, pause, lost = 0.0, _FIRST_PAUSE_SECONDS, None
+        while True:
+            connection = await self.bus().connection(self, limit=self._timeouts.connect)
+            began = clock()
+            try:
+                return await connection.call(
+                    message,
+                    limit=None if options.limit is None else max(0.0, options.limit - waited),
+                    write_body=write_body,
+                    max_reply_bytes=max_reply_bytes,
+                    on_send=options.on_send,
+                )
+            except CallTimeoutError as error:
+                failure: BusError = CallTimeoutError(message.member, options.limit or error.limit)
+            except BusError as error:
+                failure = error
+            waited += clock() - began
+            if not options.repeatable:
+                raise failure
+            if isinstance(failure, RemoteError) and dbus_errors.is_starting(failure):
+                if waited + pause > _least(self._timeouts.start_up, options.limit):
+                    raise failure
+                await asyncio.sleep(pause)
+                waited, pause = waited + pause, min(2 * pause, _LAST_PAUSE_SECONDS)
+            elif lost is None and _was_lost(failure):
+                lost = failure
+            elif isinstance(lost, RemoteError) and isinstance(failure, RemoteError) and dbus_errors.is_absent(failure):
+                raise lost  # it was there a moment ago, and nothing has started it again
+            else:
+                raise failure
 
 
 @cache
@@ -157,3 +183,14 @@ def _broker_call(member: str) -> Message:
         member=member,
         signature="sss",
     )
+
+
+def _was_lost(failure: BusError) -> bool:
+    """Whether the bus or the broker went away under the call, and this process did not want it so."""
+    if isinstance(failure, RemoteError):
+        return dbus_errors.went_away(failure)
+    return isinstance(failure, DisconnectedError) and not isinstance(failure, ClosedHereError)
+
+
+def _least(*limits: float | None) -> float:
+    return min((limit for limit in limits if limit is not None), default=float("inf"))

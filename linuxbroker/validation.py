@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pydantic_core
 
 from linuxbroker import jwt_claims
+from linuxbroker.codec import DEEPEST_READ
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.models import Account
 
@@ -280,6 +281,17 @@ def reply_limit(value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InvalidArgumentError("max_reply_bytes must be a whole number of bytes, at least 1")
+    return value
+
+
+def reply_depth(value: object) -> int:
+    """Check how deeply a reply may be nested.
+
+    Raises:
+        InvalidArgumentError: it is not a whole number from 1 to what the JSON reader can do.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= DEEPEST_READ:
+        raise InvalidArgumentError(f"max_reply_depth must be a whole number from 1 to {DEEPEST_READ}")
     return value
 
 

@@ -10,6 +10,7 @@ from linuxbroker.bus.errors import (
     ConnectError,
     DisconnectedError,
     RemoteError,
+    ReplyTooLargeError,
 )
 from linuxbroker.bus.messages import Message, MessageKind
 from linuxbroker.bus.shared import SharedBus, shared_bus
@@ -26,6 +27,7 @@ __all__ = [
     "Message",
     "MessageKind",
     "RemoteError",
+    "ReplyTooLargeError",
     "SharedBus",
     "shared_bus",
 ]

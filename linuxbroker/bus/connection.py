@@ -25,6 +25,7 @@ from linuxbroker.bus.errors import (
     ConnectError,
     DisconnectedError,
     RemoteError,
+    ReplyTooLargeError,
 )
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
 from linuxbroker.bus.handshake import authenticate
@@ -48,8 +49,18 @@ class _Call:
 
     message: Message
     write_body: Callable[[], Sequence[Any]] | None
+    max_reply_bytes: int
+    on_send: Callable[[], None] | None
     reply: asyncio.Future[Message]
     serial: int = 0
+
+    def is_too_long(self, length: int) -> bool:
+        """Whether a reply of this length is refused, which ends the call here and now."""
+        if length <= self.max_reply_bytes:
+            return False
+        if not self.reply.done():
+            self.reply.set_exception(ReplyTooLargeError(length, self.max_reply_bytes))
+        return True
 
 
 class Connection:
@@ -60,8 +71,9 @@ class Connection:
         self.on_call: Callable[[Message], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._frames = FrameReader(max_message_bytes)
-        self._pending: dict[int, asyncio.Future[Message]] = {}
+        self._frames = FrameReader(skips=self._skips)
+        self._max_message_bytes = max_message_bytes
+        self._pending: dict[int, _Call] = {}
         # The calls that wait for room, in order, each under the future of its reply.
         self._waiting: OrderedDict[asyncio.Future[Message], _Call] = OrderedDict()
         self._signal_handlers: list[Callable[[Message], None]] = []
@@ -83,7 +95,8 @@ class Connection:
         Args:
             address: a D-Bus address; the session bus's unless given.
             limit: seconds for all of it, every alternative of the address included; None for no limit.
-            max_message_bytes: the largest message that will be read.
+            max_message_bytes: a longer message is passed over, unless it is the reply to a call with a limit of its
+                own.
 
         Returns:
             The connection, ready for calls.
@@ -151,7 +164,13 @@ class Connection:
         return len(self._pending)
 
     async def call(
-        self, message: Message, *, limit: float | None, write_body: Callable[[], Sequence[Any]] | None = None
+        self,
+        message: Message,
+        *,
+        limit: float | None,
+        write_body: Callable[[], Sequence[Any]] | None = None,
+        max_reply_bytes: int | None = None,
+        on_send: Callable[[], None] | None = None,
     ) -> Message:
         """Send a method call and wait for its reply.
 
@@ -160,19 +179,24 @@ class Connection:
             limit: seconds to wait for the reply; None to wait for ever.
             write_body: gives the arguments once there is room to send them, in place of the message's own: a call that
                 waits for room holds none.
+            max_reply_bytes: the longest message that is taken for the reply; the connection's limit unless given.
+            on_send: called when the call is written; never, if it ends before.
 
         Returns:
             The reply message.
 
         Raises:
             RemoteError: a D-Bus error came back.
+            ReplyTooLargeError: the reply is longer than allowed.
             CallTimeoutError: no reply within the limit.
             DisconnectedError: the connection is closed, or ended before the reply came.
             BadMessageError: the call can't be written, or the peer stopped speaking D-Bus.
         """
         if self._ended is not None:
             raise self._end_reason()
-        call = _Call(message, write_body, self._loop.create_future())
+        call = _Call(
+            message, write_body, max_reply_bytes or self._max_message_bytes, on_send, self._loop.create_future()
+        )
         timer = None if limit is None else self._loop.call_later(limit, _expire, call.reply, message.member, limit)
         try:
             if self._waiting or not self._has_room:
@@ -193,7 +217,12 @@ class Connection:
         return reply
 
     async def call_bus(
-        self, member: str, signature: str = "", *body: Any, limit: float | None = 60.0
+        self,
+        member: str,
+        signature: str = "",
+        *body: Any,
+        limit: float | None = 60.0,
+        on_send: Callable[[], None] | None = None,
     ) -> tuple[Any, ...]:
         """Call a method of the bus daemon itself.
 
@@ -202,6 +231,7 @@ class Connection:
             signature: the signature of the arguments.
             body: the arguments.
             limit: seconds to wait; None to wait for ever.
+            on_send: called when the call is written; never, if it ends before.
 
         Returns:
             The values that came back.
@@ -209,7 +239,7 @@ class Connection:
         Raises:
             BusError: as ``call`` does.
         """
-        return tuple((await self.call(bus_call(member, signature, *body), limit=limit)).body)
+        return tuple((await self.call(bus_call(member, signature, *body), limit=limit, on_send=on_send)).body)
 
     def send(self, message: Message) -> None:
         """Send a message that has no reply: a signal, a return or an error.
@@ -267,7 +297,9 @@ class Connection:
         body = None if call.write_body is None else call.write_body()
         call.serial = self._next_serial()
         data = encode(call.message, call.serial, body)
-        self._pending[call.serial] = call.reply
+        self._pending[call.serial] = call
+        if call.on_send is not None:
+            call.on_send()
         self._write(data)
 
     def _write(self, data: bytes) -> None:
@@ -320,21 +352,28 @@ class Connection:
             return False
         try:
             for frame in self._frames.feed(data):
-                self._dispatch(decode(frame))
+                self._dispatch(decode(frame), len(frame))
         except BadMessageError as error:
             self._end(error)
         return True
 
-    def _dispatch(self, message: Message) -> None:
+    def _skips(self, length: int, reply_serial: int) -> bool:
+        """Whether a long message is passed over; the call that it replies to ends here and now."""
+        call = self._pending.get(reply_serial)
+        if call is None:
+            return reply_serial != 0 or length > self._max_message_bytes
+        return call.is_too_long(length)
+
+    def _dispatch(self, message: Message, length: int) -> None:
         if message.kind is MessageKind.CALL:
             self._answer(message)
         elif message.kind is MessageKind.SIGNAL:
             for handler in tuple(self._signal_handlers):
                 handler(message)
         else:
-            future = self._pending.get(message.reply_serial)
-            if future is not None and not future.done():
-                future.set_result(message)
+            call = self._pending.get(message.reply_serial)
+            if call is not None and not call.is_too_long(length) and not call.reply.done():
+                call.reply.set_result(message)
 
     def _answer(self, call: Message) -> None:
         if self.on_call is not None:
@@ -360,7 +399,7 @@ class Connection:
         self._loop.remove_writer(self._sock)
         self._sock.close()
         self._unsent.clear()
-        for reply in (*self._pending.values(), *self._waiting):
+        for reply in (*(call.reply for call in self._pending.values()), *self._waiting):
             if not reply.done():
                 reply.set_exception(self._end_reason())
         for handler in tuple(self._close_handlers):

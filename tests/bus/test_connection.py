@@ -22,7 +22,7 @@ from linuxbroker.bus import (
     RemoteError,
 )
 from linuxbroker.bus.connection import error_reply, method_return
-from linuxbroker.bus.frames import FrameReader
+from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
 from linuxbroker.bus.messages import decode, encode
 from linuxbroker_fake import RunningFake
 
@@ -54,7 +54,9 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def _connected(tmp_path: Path) -> AsyncIterator[tuple[Connection, Peer]]:
+async def _connected(
+    tmp_path: Path, max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> AsyncIterator[tuple[Connection, Peer]]:
     arrived: asyncio.Queue[Peer] = asyncio.Queue()
     done = asyncio.Event()
 
@@ -68,7 +70,7 @@ async def _connected(tmp_path: Path) -> AsyncIterator[tuple[Connection, Peer]]:
             await writer.wait_closed()
 
     async with await asyncio.start_unix_server(serve, tmp_path / "bus", limit=4096):
-        connection = await Connection.open(f"unix:path={tmp_path / 'bus'}")
+        connection = await Connection.open(f"unix:path={tmp_path / 'bus'}", max_message_bytes=max_message_bytes)
         connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         try:
             yield connection, await arrived.get()
@@ -320,3 +322,36 @@ def test_messages_are_found_however_the_stream_is_cut() -> None:
         reader = FrameReader()
         found = [frame for start in range(0, len(stream), step) for frame in reader.feed(stream[start : start + step])]
         assert found == whole
+
+
+@pytest.mark.parametrize(
+    "unasked",
+    [
+        Message(MessageKind.SIGNAL, path="/", interface="a.b", member="S", signature="s", body=("x" * 3 * MEBIBYTE,)),
+        Message(
+            MessageKind.CALL, path="/", member="C", signature="s", body=("x" * 3 * MEBIBYTE,), reply_expected=False
+        ),
+        Message(MessageKind.RETURN, reply_serial=999, signature="s", body=("x" * 3 * MEBIBYTE,)),
+        Message(MessageKind.SIGNAL, path="/" + "x" * MEBIBYTE, interface="a.b", member="S"),
+    ],
+    ids=["signal", "call", "reply to nothing", "header"],
+)
+async def test_a_long_message_that_nobody_asked_for_is_passed_over(tmp_path: Path, unasked: Message) -> None:
+    async with _connected(tmp_path, max_message_bytes=MEBIBYTE) as (connection, peer):
+        seen: list[Message] = []
+        connection.on_signal(seen.append)
+        call = asyncio.ensure_future(connection.call(_call(), limit=None, max_reply_bytes=5 * MEBIBYTE))
+        received = await peer.receive()
+        peer.send(unasked, serial=5)
+        peer.send(method_return(received, "s", "y" * 4 * MEBIBYTE))
+        assert len((await call).body[0]) == 4 * MEBIBYTE
+        assert not seen
+
+
+async def test_a_message_longer_than_dbus_allows_ends_the_connection(tmp_path: Path) -> None:
+    async with _connected(tmp_path) as (connection, peer):
+        call = asyncio.ensure_future(connection.call(_call(), limit=None))
+        await peer.receive()
+        peer.writer.write(b"l\x02\x01\x01" + (128 * MEBIBYTE).to_bytes(4, "little") + b"\x01\0\0\0" + bytes(4))
+        with pytest.raises(BadMessageError, match="134,217,728 allowed"):
+            await call

@@ -88,9 +88,7 @@ class Call:
         return {"version": await self.client.get_linux_broker_version()}
 
     async def silent(self) -> Json:
-        return _token(
-            await self.client.acquire_token_silent(self.line["scopes"], self.account, **self.token_options())
-        )
+        return _token(await self.client.acquire_token_silent(self.line["scopes"], self.account, **self.token_options()))
 
     async def interactive(self) -> Json:
         return _token(

@@ -263,7 +263,7 @@ async def test_fault_has_the_effect_that_the_table_says(row: dict[str, str], fak
     (kind,) = _names(row["kind"])
     fake.plant(kind, method="acquireTokenSilently", **_FAULT_DETAILS.get(kind, {}))
     expected = tuple(_class(name) for name in _names(row["what the application sees"]))
-    timeouts = Timeouts(call=2.0 if kind == "hang" else 60.0)
+    timeouts = Timeouts(call=1.0 if kind == "hang" else 60.0, start_up=0.05)
     async with BrokerClient(CLIENT_ID, bus_address=fake.address, timeouts=timeouts) as broker:
         try:
             outcome: object = await broker.acquire_token_silent(SCOPES)

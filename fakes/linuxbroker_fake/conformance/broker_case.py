@@ -91,7 +91,9 @@ class BrokerCase:
         except BrokerGoneError:
             return []
         listed = _at(answer.value, "accounts")
-        return [item for item in cast("list[Any]", listed) if isinstance(item, dict)] if isinstance(listed, list) else []
+        return (
+            [item for item in cast("list[Any]", listed) if isinstance(item, dict)] if isinstance(listed, list) else []
+        )
 
     async def _step(self, step: Mapping[str, Any]) -> None:
         if step.get("event") == "answer":

@@ -97,9 +97,7 @@ async def _values(connection: Connection, client_id: str, scopes: Sequence[str],
     return values
 
 
-async def _run_case(
-    vector: Vector, connection: Connection, values: Mapping[str, Any], limit: float
-) -> CaseResult:
+async def _run_case(vector: Vector, connection: Connection, values: Mapping[str, Any], limit: float) -> CaseResult:
     begin, result = time.monotonic(), CaseResult(vector)
     for need, reason in _NEEDS.items():
         if need in vector.needs and need not in values:

@@ -193,7 +193,9 @@ class Case:
             return
         for item, call in zip(expected, sent, strict=True):
             if "request" in item and (differences := request_differences(item["request"], call.request)):
-                self._problem(f"the request of {call.member} is not the expected one", item["request"], call.request, differences)
+                self._problem(
+                    f"the request of {call.member} is not the expected one", item["request"], call.request, differences
+                )
 
     def _keep_accounts(self, outcome: Mapping[str, Any]) -> None:
         if isinstance(outcome.get("accounts"), list):
