@@ -48,7 +48,7 @@ class SharedCalls(Generic[T]):
         call = self._of_loop.setdefault(loop, {})[key] = loop.create_future()
         outcome: T | BrokerError | None = None
         try:
-            outcome = await operation()
+            outcome = result = await operation()
         except BrokerError as error:
             outcome = copy.deepcopy(error)
             raise
@@ -56,7 +56,7 @@ class SharedCalls(Generic[T]):
             self._forget(loop, key)
             if not loop.is_closed():
                 call.set_result(outcome)
-        return outcome
+        return result
 
     def _calls_of(self, loop: asyncio.AbstractEventLoop) -> dict[Hashable, asyncio.Future[T | BrokerError | None]]:
         if loop not in self._of_loop:
