@@ -205,7 +205,7 @@ def scopes(value: object) -> list[str]:
         raise InvalidArgumentError(
             "scopes is empty; ask for at least one, such as https://graph.microsoft.com/.default"
         )
-    if any(len(scope.split()) != 1 for scope in checked):
+    if any(scope.split() != [scope] for scope in checked):
         raise InvalidArgumentError("scopes holds an item with white space in it; give each scope as an item of its own")
     if reserved := RESERVED_SCOPES.intersection(scope.casefold() for scope in checked):
         raise InvalidArgumentError(
