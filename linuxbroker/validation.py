@@ -83,6 +83,8 @@ def text(name: str, value: object, *, empty: bool = False) -> str:
 
 
 def _is_unicode(value: str) -> bool:
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -204,7 +206,7 @@ def scopes(value: object) -> list[str]:
         raise InvalidArgumentError(
             "scopes is empty; ask for at least one, such as https://graph.microsoft.com/.default"
         )
-    if any(character.isspace() for scope in checked for character in scope):
+    if any(scope.split() != [scope] for scope in checked):
         raise InvalidArgumentError("scopes holds an item with white space in it; give each scope as an item of its own")
     if reserved := RESERVED_SCOPES.intersection(scope.casefold() for scope in checked):
         raise InvalidArgumentError(

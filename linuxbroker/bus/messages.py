@@ -23,7 +23,8 @@ _Marshaller: Any = Marshaller
 _Unmarshaller: Any = Unmarshaller
 _DBusMessage: Any = DBusMessage
 
-_LENGTH_AND_SERIAL = Struct("<II")  # bytes 4 to 11 of every message; the library writes little-endian
+_LENGTH = Struct("<I")  # of a text; the library writes little-endian
+_LENGTH_AND_SERIAL = Struct("<II")  # bytes 4 to 11 of every message
 _MOST_CALL_HEADERS = 64
 _call_headers: dict[tuple[str | bool, ...], bytes] = {}
 
@@ -77,11 +78,25 @@ def encode(message: Message, serial: int, body: Sequence[Any] | None = None) -> 
     try:
         arguments = list(message.body if body is None else body)
         header = _header(message, arguments)
-        written: bytearray = _Marshaller(message.signature, arguments).marshall()
-        return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(len(written), serial), header[12:], written))
+        body_parts = _body(message.signature, arguments)
+        length = sum(map(len, body_parts))
+        return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(length, serial), header[12:], *body_parts))
     except Exception as error:  # the library raises bare Exception in places
         reason = type(error).__name__
     raise BadMessageError(f"can't write a call of {message.interface}.{message.member}: {reason}")
+
+
+def _body(signature: str, arguments: list[Any]) -> list[bytes | bytearray]:
+    """The arguments as they are written, in parts. Texts, which may be large, are copied no more than they must be."""
+    if set(signature) != {"s"} or len(signature) != len(arguments):
+        return [_Marshaller(signature, arguments).marshall()]
+    parts: list[bytes | bytearray] = []
+    length = 0
+    for text in arguments:
+        written = text.encode()
+        parts += (bytes(-length % 4), _LENGTH.pack(len(written)), written, b"\0")
+        length += -length % 4 + 4 + len(written) + 1
+    return parts
 
 
 def _header(message: Message, arguments: list[Any]) -> bytes:
