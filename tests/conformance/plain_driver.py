@@ -140,12 +140,11 @@ class Client:
         return document
 
     def authority(self) -> str:
-        """The application's, with the account's tenant in place of common and organizations where there is an account."""
+        """The application's, with the chosen account's tenant in place of common and organizations."""
         authority = self.line["authority"].rstrip("/")
         host, tenant = urlsplit(authority).netloc, urlsplit(authority).path.strip("/")
-        if self.line.get("account") and tenant in ("common", "organizations"):
-            return f"https://{host}/{self.account['realm']}" if self.account else authority
-        return authority
+        chosen = self.line.get("account")
+        return f"https://{host}/{chosen['realm']}" if chosen and tenant in ("common", "organizations") else authority
 
     def parameters(self, kind: int, **more: Any) -> dict[str, Any]:
         extra, pop = dict(self.line.get("extraQueryParameters", {})), self.pop()

@@ -115,6 +115,13 @@ class Driver:
             raise DriverError(f"the driver's line is no JSON object: {text[:_QUOTED]!r}")
         return cast("dict[str, Any]", value)
 
+    def take_unread(self) -> list[bytes]:
+        """Give the lines that it has written and nobody has read."""
+        lines: list[bytes] = []
+        while not self._lines.empty():
+            lines.append(self._lines.get_nowait())
+        return [line for line in lines if line]
+
     def take_stderr(self) -> str:
         """Give what it has written to standard error since the last time."""
         text, self._stderr = self._stderr, ""

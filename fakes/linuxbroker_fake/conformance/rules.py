@@ -19,11 +19,13 @@ class Past:
     Attributes:
         correlation_ids: the ids that its calls had.
         callers: the bus names under which it has called the broker.
+        cases: the vectors that were played to it.
     """
 
     def __init__(self) -> None:
         self.correlation_ids: set[str] = set()
         self.callers: set[str] = set()
+        self.cases: set[str] = set()
 
 
 def broken_rules(operation: str, calls: Sequence[SentCall], past: Past) -> list[str]:

@@ -1,0 +1,216 @@
+"""What does the conformance runner make of drivers that do not do their part, and what does it tell?"""
+
+from __future__ import annotations
+
+import json
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linuxbroker_fake.cli import main
+
+HERE = Path(__file__).parent
+PLAIN = [sys.executable, str(HERE / "plain_driver.py")]
+VERSIONS = ["rep-version", "rep-version-error", "req-version"]
+# A driver as it should be, but for the first of the three.
+MISBEHAVING = """
+import asyncio, os, signal, sys, time
+sys.path.insert(0, {folder!r})
+import plain_driver
+from plain_driver import Message, NAME, PATH, say
+
+good = plain_driver.answer
+
+async def answer(bus, line):
+    if line["id"].startswith("rep-version/"):
+        {misbehaviour}
+        return
+    await good(bus, line)
+
+plain_driver.answer = answer
+asyncio.run(plain_driver.main())
+"""
+RIGHT = '{"id": line["id"], "outcome": {"version": "99.0 fictional"}}'
+
+
+def run(*arguments: str) -> int:
+    return main(["conformance", "--timeout", "20", *arguments])
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    return tmp_path / "report.json"
+
+
+def misbehaving(path: Path, misbehaviour: str) -> list[str]:
+    driver = path / "driver.py"
+    driver.write_text(MISBEHAVING.format(folder=str(HERE), misbehaviour=misbehaviour))
+    return [sys.executable, str(driver)]
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "told"),
+    [
+        ("os._exit(3)", "the driver left with exit code 3 before it answered"),
+        ("os._exit(0)", "the driver left with exit code 0 before it answered"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "the driver was ended by SIGSEGV before it answered"),
+        ("raise SystemExit('a traceback of its own')", "the driver left with exit code 1 before it answered"),
+        ("await asyncio.Event().wait()", "the driver did not answer within 3 s"),
+        ("time.sleep(600)", "the driver did not answer within 3 s"),
+        ("os.close(1); await asyncio.Event().wait()", "the driver closed its standard output before it answered"),
+        ("print('fictional nonsense', flush=True)", "the driver's line is no JSON object: 'fictional nonsense'"),
+        ("print('[]', flush=True)", "the driver's line is no JSON object: '[]'"),
+        ("print('\\xff' * 500, flush=True)", "the driver's line is no JSON object: '"),
+        ("print(flush=True)", "the driver's line is no JSON object: ''"),
+        ("say({'id': 'another', 'outcome': {}})", "answered something else"),
+        ("say({'id': line['id']})", "the line has no outcome that is an object"),
+        ("say({'id': line['id'], 'outcome': 7})", "the line has no outcome that is an object"),
+        ("say({'id': line['id'], 'outcome': {}})", "the outcome is not the expected one"),
+        ("await good(bus, line); print('{}', flush=True)", "wrote more than one line for an answer"),
+        (
+            "await bus.call(Message(NAME, PATH, 'org.freedesktop.DBus.Introspectable', 'Introspect')); "
+            "await good(bus, line)",
+            "sent org.freedesktop.DBus.Introspectable.Introspect to the broker (CL-01)",
+        ),
+    ],
+)
+def test_a_driver_that_does_not_do_its_part_fails_the_case_and_not_the_run(
+    misbehaviour: str, told: str, tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver = misbehaving(tmp_path, misbehaviour)
+    code = run("--timeout", "3", "--json", str(report), "--only", *VERSIONS, "--", *driver)
+    cases = {case["id"]: case for case in json.loads(report.read_text())["cases"]}
+    assert {name: case["passed"] for name, case in cases.items()} == {
+        "rep-version": False,
+        "rep-version-error": True,
+        "req-version": True,
+    }
+    assert cases["rep-version"]["problems"][0]["what"].startswith(told)
+    assert code == 1
+    output = capsys.readouterr().out
+    assert f"      {told}" in output
+    assert output.endswith("3 cases: 2 passed, 1 failed: rep-version\n")
+
+
+def test_what_a_driver_writes_to_standard_error_is_shown_when_it_fails_and_never_stops_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "sys.stderr.write('fictional trouble\\n' * 50_000); sys.stderr.flush(); os._exit(1)"
+    assert run("--only", *VERSIONS, "--", *misbehaving(tmp_path, told)) == 1
+    output = capsys.readouterr().out
+    assert "the driver's standard error:" in output
+    assert "        fictional trouble" in output
+    assert len(output) < 10_000
+
+
+@pytest.mark.parametrize(
+    "misbehaviour",
+    [
+        "print('fictional-access-token', file=sys.stderr, flush=True); await good(bus, line)",
+        "say({'id': line['id'], 'outcome': {'error': {'family': 'broker', 'message': 'fictional-access-token'}}})",
+    ],
+)
+def test_a_driver_that_shows_a_token_fails(
+    misbehaviour: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver = misbehaving(tmp_path, misbehaviour)
+    source = Path(driver[1]).read_text().replace("rep-version/", "rep-token-error-wins/")
+    Path(driver[1]).write_text(source)
+    assert run("--only", "rep-token-error-wins", "rep-token-pop", "--", *driver) == 1
+    output = capsys.readouterr().out
+    assert "shows a token, a cookie, a password or a nonce" in output
+    assert output.endswith("2 cases: 1 passed, 1 failed: rep-token-error-wins\n")
+
+
+def test_a_failure_says_what_was_expected_what_came_and_where_they_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = "{'msalCppVersion': 7, 'fictionalKey': None}"
+    driver = misbehaving(
+        tmp_path,
+        f"await plain_driver.Client(bus, line).send('getLinuxBrokerVersion', {request}); "
+        "say({'id': line['id'], 'outcome': {'version': 'another'}})",
+    )
+    source = Path(driver[1]).read_text().replace("rep-version/", "req-version/")
+    Path(driver[1]).write_text(source)
+    assert run("--only", "req-version", "--", *driver) == 1
+    assert capsys.readouterr().out == (
+        "FAIL  req-version: Asking for the broker's version sends the caller's own. "
+        "(VA-01, VB-01, getLinuxBrokerVersion)\n"
+        "      the outcome is not the expected one\n"
+        "        at version\n"
+        '          - expected "2.5.2"\n'
+        '          + came     "another"\n'
+        '        expected in all {"version": "2.5.2"}\n'
+        '        came in all     {"version": "another"}\n'
+        "      the request of getLinuxBrokerVersion is not the expected one\n"
+        "        at fictionalKey\n"
+        "          - expected (absent)\n"
+        "          + came     null\n"
+        "        at msalCppVersion\n"
+        '          - expected "a text like .+"\n'
+        "          + came     7\n"
+        '        expected in all {"msalCppVersion": {"$pattern": ".+"}}\n'
+        '        came in all     {"fictionalKey": null, "msalCppVersion": 7}\n'
+        "1 cases: 0 passed, 1 failed: req-version\n"
+    )
+
+
+def test_the_json_report_has_every_case_and_the_version_of_the_interfaces(report: Path) -> None:
+    assert run("--quiet", "--json", str(report), "--only", *VERSIONS, "--", *PLAIN) == 0
+    written: dict[str, Any] = json.loads(report.read_text())
+    assert written["summary"] == {"cases": 3, "passed": 3, "failed": 0, "skipped": 0}
+    assert written["interfaces"] == "1.0"
+    assert written["command"] == PLAIN
+    assert [case["id"] for case in written["cases"]] == VERSIONS
+    assert all(case["rows"] and case["shows"] and not case["problems"] for case in written["cases"])
+
+
+def test_the_junit_report_is_what_ci_systems_read(tmp_path: Path) -> None:
+    path = tmp_path / "junit.xml"
+    driver = misbehaving(tmp_path, "print('\\x01 nonsense', file=sys.stderr, flush=True); os._exit(9)")
+    assert run("--junit", str(path), "--only", *VERSIONS, "--", *driver) == 1
+    suite = ElementTree.parse(path).getroot()
+    assert (suite.tag, suite.get("tests"), suite.get("failures")) == ("testsuite", "3", "1")
+    failures = {case.get("name"): case.find("failure") for case in suite.iter("testcase")}
+    assert {name for name, failure in failures.items() if failure is not None} == {"rep-version"}
+    failure = failures["rep-version"]
+    assert failure is not None and failure.get("message") == "the driver left with exit code 9 before it answered"
+    assert "? nonsense" in str(failure.text)
+
+
+def test_a_driver_that_is_not_there_is_no_failure_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--only", "req-version", "--", "/nowhere/driver") == 2
+    assert "can't start '/nowhere/driver': No such file or directory" in capsys.readouterr().err
+
+
+def test_vectors_that_are_not_there_and_a_missing_driver_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--only", "req-fictional", "--", *PLAIN) == 2
+    assert "there is no vector 'req-fictional'" in capsys.readouterr().err
+    assert run("--only", "req-version") == 2
+    assert "which program is under test?" in capsys.readouterr().err
+
+
+def test_the_vectors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--list", "--only", "req-version", "req-available") == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in listed] == ["req-version", "req-available"]
+
+
+def test_a_slow_case_is_played_beside_the_others_and_each_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A driver that gives up at once makes the slow case a quick one.
+    driver = misbehaving(tmp_path, "pass")
+    source = Path(driver[1]).read_text().replace("rep-version/", "seq-interactive-slow/").replace("pass", "os._exit(4)")
+    Path(driver[1]).write_text(source)
+    assert run("--only", "req-version", "seq-interactive-slow", "--", *driver) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert sorted(line.split(":")[0] for line in told if line.startswith(("ok", "FAIL"))) == [
+        "FAIL  seq-interactive-slow",
+        "ok    req-version",
+    ]
+    assert told[-1] == "2 cases: 1 passed, 1 failed: seq-interactive-slow"
