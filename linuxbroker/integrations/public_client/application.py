@@ -102,16 +102,22 @@ class PublicClientApplication:
     ) -> None:
         if client_credential is not None:
             raise ValueError("client_credential must be None: a public client has no credential")
+        # An empty text is no authority, as with MSAL: it is what an unset variable of the environment reads as.
+        authority, oidc_authority = authority or None, oidc_authority or None
         if authority is not None and oidc_authority is not None:
             raise ValueError("give authority or oidc_authority, not both")
         if exclude_scopes and "openid" in exclude_scopes:
             raise ValueError("exclude_scopes can't name openid: MSAL can't do without it")
+        if client_capabilities is not None and (
+            isinstance(client_capabilities, str) or not isinstance(client_capabilities, Sequence)
+        ):
+            raise ValueError('client_capabilities must be a list of str, such as ["CP1"]')
         self.client_id = client_id
         self.token_cache: Any = msal.TokenCache() if token_cache is None else token_cache
         self._capabilities = client_capabilities
         self._validates_authority = validate_authority and instance_discovery is not False
         flags = BrokerFlags(
-            windows=bool(enable_broker_on_windows),
+            windows=bool(enable_broker_on_windows or allow_broker),
             wsl=bool(enable_broker_on_wsl),
             mac=bool(enable_broker_on_mac),
             linux=bool(enable_broker_on_linux),
