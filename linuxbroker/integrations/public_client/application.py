@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -233,7 +233,7 @@ class PublicClientApplication:
             callback = on_loop(on_before_launching_ui) if on_before_launching_ui is not None else None
             return await self._by_msal(
                 "acquire_token_interactive",
-                list(scopes),
+                _listed(scopes),
                 prompt=prompt,
                 login_hint=login_hint,
                 domain_hint=domain_hint,
@@ -340,7 +340,7 @@ class PublicClientApplication:
                 return result
         by_msal: dict[str, Any] | None = await self._msal.call(
             "acquire_token_silent_with_error",
-            list(scopes),
+            _listed(scopes),
             account,
             authority=authority,
             force_refresh=force_refresh,
@@ -383,7 +383,7 @@ class PublicClientApplication:
                 "acquire_token_by_username_password",
                 username,
                 password,
-                list(scopes),
+                _listed(scopes),
                 claims_challenge=claims_challenge,
                 auth_scheme=auth_scheme,
                 **kwargs,
@@ -461,7 +461,7 @@ class PublicClientApplication:
         """
         return await self._by_msal(
             "initiate_device_flow",
-            None if scopes is None else list(scopes),
+            _listed(scopes),
             claims_challenge=claims_challenge,
             **kwargs,
         )
@@ -522,7 +522,7 @@ class PublicClientApplication:
         """
         return await self._by_msal(
             "initiate_auth_code_flow",
-            list(scopes),
+            _listed(scopes),
             redirect_uri=redirect_uri,
             state=state,
             prompt=prompt,
@@ -558,7 +558,7 @@ class PublicClientApplication:
             "acquire_token_by_auth_code_flow",
             auth_code_flow,
             dict(auth_response),
-            None if scopes is None else list(scopes),
+            _listed(scopes),
             **kwargs,
         )
 
@@ -589,7 +589,7 @@ class PublicClientApplication:
         """
         url: str = await self._msal.call(
             "get_authorization_request_url",
-            list(scopes),
+            _listed(scopes),
             login_hint=login_hint,
             state=state,
             redirect_uri=redirect_uri,
@@ -628,7 +628,7 @@ class PublicClientApplication:
         return await self._by_msal(
             "acquire_token_by_authorization_code",
             code,
-            list(scopes),
+            _listed(scopes),
             redirect_uri=redirect_uri,
             nonce=nonce,
             claims_challenge=claims_challenge,
@@ -649,7 +649,7 @@ class PublicClientApplication:
         Returns:
             MSAL's dict: with ``access_token``, or with ``error``.
         """
-        return await self._by_msal("acquire_token_by_refresh_token", refresh_token, list(scopes), **kwargs)
+        return await self._by_msal("acquire_token_by_refresh_token", refresh_token, _listed(scopes), **kwargs)
 
     async def _broker(self, data: Mapping[str, Any] | None = None) -> BrokerFlows | None:
         """The flows by broker; None where this library's broker does not serve the application or the request."""
@@ -693,6 +693,13 @@ class PublicClientApplication:
     def _is_cached(self, account: Mapping[str, Any]) -> bool:
         home = account.get("home_account_id")
         return any(cached["home_account_id"] == home for cached in self._cached_accounts())
+
+
+def _listed(scopes: Sequence[str] | None) -> list[str] | None:
+    """The scopes as MSAL takes them; a text in place of a list would be taken for a list of its letters."""
+    if isinstance(scopes, (str, bytes)) or not isinstance(scopes, (Iterable, type(None))):
+        raise ValueError('scopes must be a list of str, such as ["https://graph.microsoft.com/User.Read"]')
+    return None if scopes is None else list(scopes)
 
 
 def _has_expired(flow: Mapping[str, Any]) -> bool:

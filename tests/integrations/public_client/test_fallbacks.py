@@ -139,6 +139,25 @@ async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path:
     assert list(fake_broker.calls) == []
 
 
+@pytest.mark.parametrize("scopes", ["User.Read", b"User.Read", 1], ids=str)
+async def test_scopes_that_are_no_list_are_refused_without_a_broker_too(scopes: Any, tmp_path: Path) -> None:
+    async with (
+        LoginHost().running(tmp_path) as host,
+        PublicClientApplication(
+            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
+        ) as application,
+    ):
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.initiate_device_flow(scopes)
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.initiate_auth_code_flow(scopes, redirect_uri="http://localhost")
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.acquire_token_interactive(scopes)
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.acquire_token_by_refresh_token("a-refresh-token", scopes)
+    assert host.forms == []
+
+
 # Rule 2: a package is missing
 
 
