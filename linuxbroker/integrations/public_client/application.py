@@ -15,7 +15,7 @@ from linuxbroker.authority import host_of
 from linuxbroker.claims import merge_claims
 from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
 from linuxbroker.integrations.public_client import accounts
-from linuxbroker.integrations.public_client.blocking import on_loop
+from linuxbroker.integrations.public_client.blocking import on_loop, run_blocking
 from linuxbroker.integrations.public_client.broker_flows import BrokerFlows, Wanted
 from linuxbroker.integrations.public_client.eligibility import (
     BrokerFlags,
@@ -179,9 +179,11 @@ class PublicClientApplication:
 
     async def aclose(self) -> None:
         """Give the connections to the bus and to the login host back; a later call opens them again."""
-        await self._msal.close()
-        if self._client is not None:
-            await self._client.aclose()
+        try:
+            await self._msal.close()
+        finally:
+            if self._client is not None:
+                await self._client.aclose()
 
     async def acquire_token_interactive(
         self,
@@ -336,7 +338,7 @@ class PublicClientApplication:
         if flows is not None and accounts.is_brokers(account):
             claims = merge_claims(claims_challenge, forwarded_client_claims)
             result = await flows.silent(self._wanted(scopes, claims, auth_scheme, data, authority), account)
-            if result is not None or not self._is_cached(account):
+            if result is not None or not await self._is_cached(account):
                 return result
         by_msal: dict[str, Any] | None = await self._msal.call(
             "acquire_token_silent_with_error",
@@ -416,7 +418,7 @@ class PublicClientApplication:
         known = {account["home_account_id"] for account in brokers}
         others = [
             account
-            for account in self._cached_accounts()
+            for account in await self._cached_accounts()
             if account["home_account_id"] not in known
             and (not username or str(account["username"]).casefold() == username.casefold())
         ]
@@ -432,10 +434,13 @@ class PublicClientApplication:
             BrokerError: the broker did not do it.
         """
         flows = await self._broker()
-        if flows is None or self._is_cached(account):
-            await self._msal.call("remove_account", account)
-        if flows is not None and accounts.is_brokers(account):
-            await flows.remove(account)
+        # In MSAL's order: the broker has signed the user out even if the token cache's login host can't be reached.
+        try:
+            if flows is not None and accounts.is_brokers(account):
+                await flows.remove(account)
+        finally:
+            if flows is None or await self._is_cached(account):
+                await self._msal.call("remove_account", account)
 
     async def is_pop_supported(self) -> bool:
         """Find out whether proof-of-possession tokens are to be had: where a broker answers, also on Linux."""
@@ -687,12 +692,14 @@ class PublicClientApplication:
             authority=authority,
         )
 
-    def _cached_accounts(self) -> list[dict[str, Any]]:
-        return accounts.cached(self.token_cache, host_of(self._client.authority) if self._client else "")
+    async def _cached_accounts(self) -> list[dict[str, Any]]:
+        # A cache may read a file or a keyring whenever it is searched.
+        host = host_of(self._client.authority) if self._client else ""
+        return await run_blocking(lambda: accounts.cached(self.token_cache, host))
 
-    def _is_cached(self, account: Mapping[str, Any]) -> bool:
+    async def _is_cached(self, account: Mapping[str, Any]) -> bool:
         home = account.get("home_account_id")
-        return any(cached["home_account_id"] == home for cached in self._cached_accounts())
+        return any(cached["home_account_id"] == home for cached in await self._cached_accounts())
 
 
 def _listed(scopes: Sequence[str] | None) -> list[str] | None:
