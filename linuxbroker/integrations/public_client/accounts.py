@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from linuxbroker.authority import is_same_cloud
+from linuxbroker.authority import preferred_host
 from linuxbroker.models import Account
 
 _BROKER = "broker"
@@ -94,9 +94,14 @@ def cached(token_cache: Any, host: str) -> list[dict[str, Any]]:
         "realm",
     )
     entries: Iterable[Mapping[str, Any]] = token_cache.search(token_cache.CredentialType.ACCOUNT)
-    mine = [entry for entry in entries if is_same_cloud(str(entry.get("environment") or host), host)]
+    # A cache may be shared: what AD FS or another authority's application put there is not this one's.
+    mine = [entry for entry in entries if _cloud(str(entry.get("environment") or host)) == _cloud(host)]
     by_home = {entry.get("home_account_id"): {key: entry.get(key) for key in keys} for entry in mine}
     return [account for account in by_home.values() if account["account_source"] != _BROKER]
+
+
+def _cloud(host: str) -> str:
+    return preferred_host(host).casefold()
 
 
 def _folded(value: object) -> str:

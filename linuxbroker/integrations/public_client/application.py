@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from linuxbroker.authority import host_of
 from linuxbroker.claims import merge_claims
 from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
 from linuxbroker.integrations.public_client import accounts
-from linuxbroker.integrations.public_client.blocking import on_loop
+from linuxbroker.integrations.public_client.blocking import on_loop, run_blocking
 from linuxbroker.integrations.public_client.broker_flows import BrokerFlows, Wanted
 from linuxbroker.integrations.public_client.eligibility import (
     BrokerFlags,
@@ -102,16 +102,22 @@ class PublicClientApplication:
     ) -> None:
         if client_credential is not None:
             raise ValueError("client_credential must be None: a public client has no credential")
+        # An empty text is no authority, as with MSAL: it is what an unset variable of the environment reads as.
+        authority, oidc_authority = authority or None, oidc_authority or None
         if authority is not None and oidc_authority is not None:
             raise ValueError("give authority or oidc_authority, not both")
         if exclude_scopes and "openid" in exclude_scopes:
             raise ValueError("exclude_scopes can't name openid: MSAL can't do without it")
+        if client_capabilities is not None and (
+            isinstance(client_capabilities, str) or not isinstance(client_capabilities, Sequence)
+        ):
+            raise ValueError('client_capabilities must be a list of str, such as ["CP1"]')
         self.client_id = client_id
         self.token_cache: Any = msal.TokenCache() if token_cache is None else token_cache
         self._capabilities = client_capabilities
         self._validates_authority = validate_authority and instance_discovery is not False
         flags = BrokerFlags(
-            windows=bool(enable_broker_on_windows),
+            windows=bool(enable_broker_on_windows or allow_broker),
             wsl=bool(enable_broker_on_wsl),
             mac=bool(enable_broker_on_mac),
             linux=bool(enable_broker_on_linux),
@@ -173,9 +179,11 @@ class PublicClientApplication:
 
     async def aclose(self) -> None:
         """Give the connections to the bus and to the login host back; a later call opens them again."""
-        await self._msal.close()
-        if self._client is not None:
-            await self._client.aclose()
+        try:
+            await self._msal.close()
+        finally:
+            if self._client is not None:
+                await self._client.aclose()
 
     async def acquire_token_interactive(
         self,
@@ -227,7 +235,7 @@ class PublicClientApplication:
             callback = on_loop(on_before_launching_ui) if on_before_launching_ui is not None else None
             return await self._by_msal(
                 "acquire_token_interactive",
-                list(scopes),
+                _listed(scopes),
                 prompt=prompt,
                 login_hint=login_hint,
                 domain_hint=domain_hint,
@@ -330,11 +338,11 @@ class PublicClientApplication:
         if flows is not None and accounts.is_brokers(account):
             claims = merge_claims(claims_challenge, forwarded_client_claims)
             result = await flows.silent(self._wanted(scopes, claims, auth_scheme, data, authority), account)
-            if result is not None or not self._is_cached(account):
+            if result is not None or not await self._is_cached(account):
                 return result
         by_msal: dict[str, Any] | None = await self._msal.call(
             "acquire_token_silent_with_error",
-            list(scopes),
+            _listed(scopes),
             account,
             authority=authority,
             force_refresh=force_refresh,
@@ -377,7 +385,7 @@ class PublicClientApplication:
                 "acquire_token_by_username_password",
                 username,
                 password,
-                list(scopes),
+                _listed(scopes),
                 claims_challenge=claims_challenge,
                 auth_scheme=auth_scheme,
                 **kwargs,
@@ -410,7 +418,7 @@ class PublicClientApplication:
         known = {account["home_account_id"] for account in brokers}
         others = [
             account
-            for account in self._cached_accounts()
+            for account in await self._cached_accounts()
             if account["home_account_id"] not in known
             and (not username or str(account["username"]).casefold() == username.casefold())
         ]
@@ -426,10 +434,13 @@ class PublicClientApplication:
             BrokerError: the broker did not do it.
         """
         flows = await self._broker()
-        if flows is None or self._is_cached(account):
-            await self._msal.call("remove_account", account)
-        if flows is not None and accounts.is_brokers(account):
-            await flows.remove(account)
+        # In MSAL's order: the broker has signed the user out even if the token cache's login host can't be reached.
+        try:
+            if flows is not None and accounts.is_brokers(account):
+                await flows.remove(account)
+        finally:
+            if flows is None or await self._is_cached(account):
+                await self._msal.call("remove_account", account)
 
     async def is_pop_supported(self) -> bool:
         """Find out whether proof-of-possession tokens are to be had: where a broker answers, also on Linux."""
@@ -455,7 +466,7 @@ class PublicClientApplication:
         """
         return await self._by_msal(
             "initiate_device_flow",
-            None if scopes is None else list(scopes),
+            _listed(scopes),
             claims_challenge=claims_challenge,
             **kwargs,
         )
@@ -516,7 +527,7 @@ class PublicClientApplication:
         """
         return await self._by_msal(
             "initiate_auth_code_flow",
-            list(scopes),
+            _listed(scopes),
             redirect_uri=redirect_uri,
             state=state,
             prompt=prompt,
@@ -552,7 +563,7 @@ class PublicClientApplication:
             "acquire_token_by_auth_code_flow",
             auth_code_flow,
             dict(auth_response),
-            None if scopes is None else list(scopes),
+            _listed(scopes),
             **kwargs,
         )
 
@@ -583,7 +594,7 @@ class PublicClientApplication:
         """
         url: str = await self._msal.call(
             "get_authorization_request_url",
-            list(scopes),
+            _listed(scopes),
             login_hint=login_hint,
             state=state,
             redirect_uri=redirect_uri,
@@ -622,7 +633,7 @@ class PublicClientApplication:
         return await self._by_msal(
             "acquire_token_by_authorization_code",
             code,
-            list(scopes),
+            _listed(scopes),
             redirect_uri=redirect_uri,
             nonce=nonce,
             claims_challenge=claims_challenge,
@@ -643,7 +654,7 @@ class PublicClientApplication:
         Returns:
             MSAL's dict: with ``access_token``, or with ``error``.
         """
-        return await self._by_msal("acquire_token_by_refresh_token", refresh_token, list(scopes), **kwargs)
+        return await self._by_msal("acquire_token_by_refresh_token", refresh_token, _listed(scopes), **kwargs)
 
     async def _broker(self, data: Mapping[str, Any] | None = None) -> BrokerFlows | None:
         """The flows by broker; None where this library's broker does not serve the application or the request."""
@@ -681,12 +692,21 @@ class PublicClientApplication:
             authority=authority,
         )
 
-    def _cached_accounts(self) -> list[dict[str, Any]]:
-        return accounts.cached(self.token_cache, host_of(self._client.authority) if self._client else "")
+    async def _cached_accounts(self) -> list[dict[str, Any]]:
+        # A cache may read a file or a keyring whenever it is searched.
+        host = host_of(self._client.authority) if self._client else ""
+        return await run_blocking(lambda: accounts.cached(self.token_cache, host))
 
-    def _is_cached(self, account: Mapping[str, Any]) -> bool:
+    async def _is_cached(self, account: Mapping[str, Any]) -> bool:
         home = account.get("home_account_id")
-        return any(cached["home_account_id"] == home for cached in self._cached_accounts())
+        return any(cached["home_account_id"] == home for cached in await self._cached_accounts())
+
+
+def _listed(scopes: Sequence[str] | None) -> list[str] | None:
+    """The scopes as MSAL takes them; a text in place of a list would be taken for a list of its letters."""
+    if isinstance(scopes, (str, bytes)) or not isinstance(scopes, (Iterable, type(None))):
+        raise ValueError('scopes must be a list of str, such as ["https://graph.microsoft.com/User.Read"]')
+    return None if scopes is None else list(scopes)
 
 
 def _has_expired(flow: Mapping[str, Any]) -> bool:

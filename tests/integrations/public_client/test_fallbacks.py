@@ -74,6 +74,8 @@ def _outcome(place: tuple[str, str, str], arguments: dict[str, Any]) -> str:
         {"authority": "https://adfs.contoso.example/adfs"},
         {"authority": "https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_sign_in"},
         {"authority": "https://login.contoso.example/contoso.onmicrosoft.com/B2C_1_sign_in"},
+        {"authority": "https://login.microsoftonline.com/contoso.onmicrosoft.com/B2C_1_sign_in/"},
+        {"authority": "https://login.microsoftonline.com/tfp/contoso.onmicrosoft.com/b2c_1_sign_in"},
         {"authority": "https://contoso.ciamlogin.com"},
         {"authority": "https://contoso.ciamlogin.com/contoso.onmicrosoft.com"},
         {"authority": "https://some.dsts.example/dstsv2/common"},
@@ -137,6 +139,25 @@ async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path:
     assert list(fake_broker.calls) == []
 
 
+@pytest.mark.parametrize("scopes", ["User.Read", b"User.Read", 1], ids=str)
+async def test_scopes_that_are_no_list_are_refused_without_a_broker_too(scopes: Any, tmp_path: Path) -> None:
+    async with (
+        LoginHost().running(tmp_path) as host,
+        PublicClientApplication(
+            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
+        ) as application,
+    ):
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.initiate_device_flow(scopes)
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.initiate_auth_code_flow(scopes, redirect_uri="http://localhost")
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.acquire_token_interactive(scopes)
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.acquire_token_by_refresh_token("a-refresh-token", scopes)
+    assert host.forms == []
+
+
 # Rule 2: a package is missing
 
 
@@ -148,6 +169,7 @@ async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path:
         (WSL, _flag("wsl")),
         (WSL, _flag("linux")),
         (WINDOWS, ALL_FLAGS),
+        (WINDOWS, {"allow_broker": True}),
     ],
     ids=str,
 )
@@ -168,6 +190,7 @@ def test_a_flag_whose_package_is_missing_says_what_to_install(
         (WSL, _flag("windows", "mac")),
         (LINUX, ALL_FLAGS),
         (LINUX, {}),
+        (MAC, {"allow_broker": True}),
         (("freebsd14", "14.0", "amd64"), ALL_FLAGS),
     ],
     ids=str,

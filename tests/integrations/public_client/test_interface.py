@@ -82,6 +82,8 @@ def test_making_one_does_no_io(flag: bool) -> None:
             "not both",
         ),
         ({"exclude_scopes": ["openid"]}, "exclude_scopes"),
+        ({"client_capabilities": "CP1"}, "client_capabilities"),
+        ({"client_capabilities": 1}, "client_capabilities"),
         ({"authority": "login.microsoftonline.com/common", "enable_broker_on_linux": True}, "authority"),
     ],
     ids=str,
@@ -90,6 +92,20 @@ def test_arguments_that_can_not_be_right_are_refused(arguments: dict[str, Any], 
     with pytest.raises(ValueError, match=said) as caught:
         PublicClientApplication(CLIENT_ID, **arguments)
     assert "a-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"authority": ""},
+        {"oidc_authority": ""},
+        {"authority": "https://login.microsoftonline.com/organizations", "oidc_authority": ""},
+    ],
+    ids=str,
+)
+async def test_an_empty_authority_is_none(arguments: dict[str, Any], fake_broker: RunningFake) -> None:
+    async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True, **arguments) as application:
+        assert await application.is_pop_supported() is True
 
 
 async def test_an_application_works_again_after_it_was_closed(fake_broker: RunningFake) -> None:
