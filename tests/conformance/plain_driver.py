@@ -18,7 +18,11 @@ from urllib.parse import urlsplit
 from dbus_next import Message, MessageType
 from dbus_next.aio import MessageBus
 
-NAME, PATH, INTERFACE = "com.microsoft.identity.broker1", "/com/microsoft/identity/broker1", "com.microsoft.identity.Broker1"
+NAME, PATH, INTERFACE = (
+    "com.microsoft.identity.broker1",
+    "/com/microsoft/identity/broker1",
+    "com.microsoft.identity.Broker1",
+)
 BUS, DBUS = "org.freedesktop.DBus", "org.freedesktop.DBus.Error."
 DEFAULT_LIMIT = 60.0
 STATUSES = (
@@ -107,7 +111,9 @@ class Client:
         self.id = str(uuid.uuid4())
         self.account: dict[str, Any] | None = line.get("account")
 
-    async def send(self, member: str, request: Any, limit: float | None = DEFAULT_LIMIT, id: str = "") -> dict[str, Any]:
+    async def send(
+        self, member: str, request: Any, limit: float | None = DEFAULT_LIMIT, id: str = ""
+    ) -> dict[str, Any]:
         """Call a method of the broker, and read its reply; an error in it wins over all else."""
         body = ["0.0", id or self.id, json.dumps(request)]
         message = Message(NAME, PATH, INTERFACE, member, signature="sss", body=body)
@@ -302,7 +308,9 @@ class Client:
         rule = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{NAME}'"
         self.bus.add_message_handler(on_message)
         await self.bus.call(Message(BUS, "/org/freedesktop/DBus", BUS, "AddMatch", signature="s", body=[rule]))
-        owned = await self.bus.call(Message(BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", signature="s", body=[NAME]))
+        owned = await self.bus.call(
+            Message(BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", signature="s", body=[NAME])
+        )
         assert owned is not None
         changes.put_nowait("online" if owned.body[0] else "offline")
         last = ""

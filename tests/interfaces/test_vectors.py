@@ -107,7 +107,9 @@ def test_a_vector_has_its_source_from_the_rows_that_it_pins() -> None:
 
 def test_every_method_is_sent_and_answered() -> None:
     sent = {call["method"] for vector in VECTORS for calls in used_in(vector.steps, "sent") for call in calls}
-    scripted = {reply["method"] for vector in VECTORS for replies in used_in(vector.steps, "replies") for reply in replies}
+    scripted = {
+        reply["method"] for vector in VECTORS for replies in used_in(vector.steps, "replies") for reply in replies
+    }
     assert sent == METHODS
     assert scripted == METHODS
 
@@ -136,7 +138,9 @@ def requests() -> Iterator[Any]:
         for number, calls in enumerate(used_in(vector.steps, "sent")):
             for call in calls:
                 if "request" in call and vector.kind != "broker":
-                    yield pytest.param(call["method"], concrete(call["request"]), id=f"{vector.id}-{number}-{call['method']}")
+                    yield pytest.param(
+                        call["method"], concrete(call["request"]), id=f"{vector.id}-{number}-{call['method']}"
+                    )
 
 
 @pytest.mark.parametrize(("method", "request_json"), list(requests()))
@@ -183,14 +187,26 @@ def _folder(path: Path, *vectors: dict[str, Any]) -> Path:
     return path
 
 
-SMALL = {"id": "req-a", "kind": "request", "shows": "A.", "rows": ["TR-01"], "source": "R", "call": {"operation": "getAccounts"}}
+SMALL = {
+    "id": "req-a",
+    "kind": "request",
+    "shows": "A.",
+    "rows": ["TR-01"],
+    "source": "R",
+    "call": {"operation": "getAccounts"},
+}
 
 
 def test_a_value_is_put_in_with_what_stands_beside_it(tmp_path: Path) -> None:
     vector = {**SMALL, "sent": [{"$use": "known"}, {"$use": "known", "b": 2}]}
     (loaded,) = load_vectors(_folder(tmp_path, vector))
     assert loaded == Vector(
-        "req-a", "request", "A.", ("TR-01",), "R", steps=({"call": SMALL["call"], "sent": [{"a": 1}, {"a": 1, "b": 2}]},)
+        "req-a",
+        "request",
+        "A.",
+        ("TR-01",),
+        "R",
+        steps=({"call": SMALL["call"], "sent": [{"a": 1}, {"a": 1, "b": 2}]},),
     )
 
 
