@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         RedirectUriError,
         ServerUnavailableError,
         UnsupportedOperationError,
+        UntrustedBrokerError,
         UserCanceledError,
     )
     from linuxbroker.models.account import Account
@@ -85,6 +86,7 @@ __all__ = [
     "Timeouts",
     "TokenResult",
     "UnsupportedOperationError",
+    "UntrustedBrokerError",
     "UserCanceledError",
     "__version__",
 ]

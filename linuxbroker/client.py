@@ -46,6 +46,7 @@ from linuxbroker.proxy import Broker1Proxy
 from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
+from linuxbroker.trust import TrustPolicy, UntrustedOwnerError
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
@@ -78,6 +79,10 @@ class BrokerClient:
         bus_address: a D-Bus address; else DBUS_SESSION_BUS_ADDRESS, else ``unix:path=$XDG_RUNTIME_DIR/bus``.
         timeouts: the time limits.
         max_reply_bytes: a reply larger than this many bytes is refused.
+        trust: what is done, before each call, about a process that owns the broker's bus name and is not to be trusted
+            as its program does not belong to root: ``off`` does not look, ``warn`` logs a warning (logger
+            ``linuxbroker.trust``), ``strict`` sends nothing and raises ``UntrustedBrokerError``. See the README,
+            "Security", for what that can't protect from.
 
     Raises:
         InvalidArgumentError: an argument can't be right.
@@ -92,6 +97,7 @@ class BrokerClient:
         bus_address: str | None = None,
         timeouts: Timeouts | None = None,
         max_reply_bytes: int = MAX_REPLY_BYTES,
+        trust: TrustPolicy = "off",
     ) -> None:
         self.client_id = validation.client_id(client_id)
         self.authority = validation.authority(authority)
@@ -99,7 +105,10 @@ class BrokerClient:
         self.timeouts = Timeouts() if timeouts is None else validation.instance("timeouts", timeouts, Timeouts)
         if bus_address is not None:
             validation.text("bus_address", bus_address, empty=True)
-        self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes))
+        self.trust = validation.trust_policy(trust)
+        self._transport = BrokerTransport(
+            bus_address, self.timeouts, validation.reply_limit(max_reply_bytes), self.trust
+        )
         self._proxy = Broker1Proxy(self._transport)
         self._cancellations: set[asyncio.Task[None]] = set()
 
@@ -474,12 +483,13 @@ class BrokerClient:
         """Find out whether there is a broker that answers; starts it if it is not running.
 
         Returns:
-            Whether it answered ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds.
+            Whether it answered ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds, and may be asked
+            (``trust``).
             Source: PROTOCOL.md, "Transport".
         """
         try:
             await self._transport.ping()
-        except BusError:
+        except (BusError, UntrustedOwnerError):
             return False
         return True
 
@@ -546,6 +556,8 @@ class BrokerClient:
             reply = await method(request, correlation_id=call.correlation_id, options=options)
         except BusError as error:
             return failures.from_bus(error, call)
+        except UntrustedOwnerError as error:
+            return failures.untrusted(error, call)
         except MalformedReplyError as error:
             return failures.nonsense(str(error), call)
         return failures.from_reply(reply, call) or reply

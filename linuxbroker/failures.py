@@ -20,6 +20,7 @@ from linuxbroker.models import Reply, Status
 from linuxbroker.models.failure import aadsts_codes
 from linuxbroker.redaction import redact
 from linuxbroker.results import TokenResult
+from linuxbroker.trust import UntrustedOwnerError
 
 _DBUS = "org.freedesktop.DBus.Error."
 _NOT_INSTALLED = {_DBUS + "ServiceUnknown", _DBUS + "NameHasNoOwner", _DBUS + "Spawn.ServiceNotFound"}
@@ -95,6 +96,28 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
     if isinstance(error, BadMessageError):
         return _unreachable(errors.BrokerProtocolError, f"{error}.", call)
     return _unreachable(errors.BrokerUnreachableError, str(error), call)
+
+
+def untrusted(error: UntrustedOwnerError, call: CallContext) -> errors.UntrustedBrokerError:
+    """Make the failure of a call that was not sent, as its receiver is not trusted.
+
+    Args:
+        error: from ``linuxbroker.trust``.
+        call: the call that was not sent.
+
+    Returns:
+        The exception to raise.
+    """
+    end_it = "end it" if error.owner.pid is None else f"end it (kill {error.owner.pid})"
+    failure = _unreachable(
+        errors.UntrustedBrokerError,
+        f"nothing was sent: {error}. If you don't know that program, {end_it} and call again; if it is the broker that "
+        "you want to use, choose trust='warn' or 'off' (--trust).",
+        call,
+    )
+    failure.pid, failure.uid = error.owner.pid, error.owner.uid
+    failure.executable, failure.reason = error.doubt.executable, error.doubt.reason
+    return failure
 
 
 def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from linuxbroker import jwt_claims
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.models import Account
+from linuxbroker.trust import TRUST_POLICIES, TrustPolicy
 
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")
@@ -239,6 +240,18 @@ def prompt(value: object | None) -> str | None:
     if value is not None and value not in PROMPTS:
         raise InvalidArgumentError(f"prompt must be one of {', '.join(PROMPTS)}, or None")
     return value if value is None else str(value)
+
+
+def trust_policy(value: object) -> TrustPolicy:
+    """Check a trust policy.
+
+    Raises:
+        InvalidArgumentError: it is not one of the three.
+    """
+    for policy in TRUST_POLICIES:
+        if value == policy:
+            return policy
+    raise InvalidArgumentError(f"trust must be one of {', '.join(TRUST_POLICIES)}")
 
 
 def query_parameters(value: object | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from linuxbroker.bus.errors import (
     RemoteError,
 )
 from linuxbroker.bus.messages import Message, MessageKind
+from linuxbroker.bus.owner import NameOwner, name_owner
 from linuxbroker.bus.shared import SharedBus, shared_bus
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "DisconnectedError",
     "Message",
     "MessageKind",
+    "NameOwner",
     "RemoteError",
     "SharedBus",
+    "name_owner",
     "shared_bus",
 ]

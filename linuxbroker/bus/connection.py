@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from linuxbroker.bus import address as addresses
 from linuxbroker.bus.errors import (
@@ -42,6 +42,18 @@ _READS_IN_A_ROW = 16
 _BACKLOG_PAUSE_SECONDS = 0.01
 
 
+class _PendingCall(NamedTuple):
+    """A call that waits: for what, and from whom (from anyone, where that is empty)."""
+
+    reply: asyncio.Future[Message]
+    only_from: str
+
+    def takes(self, reply: Message) -> bool:
+        if not self.only_from or reply.sender == self.only_from:
+            return True
+        return reply.kind is MessageKind.ERROR and reply.sender == BUS_NAME
+
+
 class Connection:
     """An open connection to a message bus, bound to the loop that opened it. Made by ``Connection.open``."""
 
@@ -51,7 +63,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._sock = sock
         self._frames = FrameReader(max_message_bytes)
-        self._pending: dict[int, asyncio.Future[Message]] = {}
+        self._pending: dict[int, _PendingCall] = {}
         self._signal_handlers: list[Callable[[Message], None]] = []
         self._close_handlers: list[Callable[[BusError], None]] = []
         self._unsent: deque[memoryview] = deque()
@@ -140,12 +152,14 @@ class Connection:
         """How many calls wait for a reply."""
         return len(self._pending)
 
-    async def call(self, message: Message, *, limit: float | None) -> Message:
+    async def call(self, message: Message, *, limit: float | None, only_from: str = "") -> Message:
         """Send a method call and wait for its reply.
 
         Args:
             message: the call.
             limit: seconds to wait for the reply; None to wait for ever.
+            only_from: the unique name (the bus's own name for the bus) whose reply is taken, or the bus's error in its
+                place. Some buses pass on replies that were not asked for, from anyone. Empty takes any.
 
         Returns:
             The reply message.
@@ -164,7 +178,7 @@ class Connection:
             if self._ended is not None:
                 raise self._end_reason()
             serial = self._next_serial()
-            self._pending[serial] = future
+            self._pending[serial] = _PendingCall(future, only_from)
             self._write(encode(message, serial))
             reply: Message = await future
         finally:
@@ -179,7 +193,7 @@ class Connection:
         return reply
 
     async def call_bus(
-        self, member: str, signature: str = "", *body: Any, limit: float | None = 60.0
+        self, member: str, signature: str = "", *body: Any, limit: float | None = 60.0, only_from: str = ""
     ) -> tuple[Any, ...]:
         """Call a method of the bus daemon itself.
 
@@ -188,6 +202,7 @@ class Connection:
             signature: the signature of the arguments.
             body: the arguments.
             limit: seconds to wait; None to wait for ever.
+            only_from: as for ``call``.
 
         Returns:
             The values that came back.
@@ -195,7 +210,8 @@ class Connection:
         Raises:
             BusError: as ``call`` does.
         """
-        return tuple((await self.call(bus_call(member, signature, *body), limit=limit)).body)
+        reply = await self.call(bus_call(member, signature, *body), limit=limit, only_from=only_from)
+        return tuple(reply.body)
 
     def send(self, message: Message) -> None:
         """Send a message that has no reply: a signal, a return or an error.
@@ -300,9 +316,9 @@ class Connection:
             for handler in tuple(self._signal_handlers):
                 handler(message)
         else:
-            future = self._pending.get(message.reply_serial)
-            if future is not None and not future.done():
-                future.set_result(message)
+            call = self._pending.get(message.reply_serial)
+            if call is not None and call.takes(message) and not call.reply.done():
+                call.reply.set_result(message)
 
     def _answer(self, call: Message) -> None:
         if self.on_call is not None:
@@ -329,9 +345,9 @@ class Connection:
         self._sock.close()
         self._unsent.clear()
         self._room.set()
-        for future in self._pending.values():
-            if not future.done():
-                future.set_exception(self._end_reason())
+        for call in self._pending.values():
+            if not call.reply.done():
+                call.reply.set_exception(self._end_reason())
         for handler in tuple(self._close_handlers):
             handler(reason)
 

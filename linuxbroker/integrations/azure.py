@@ -32,6 +32,7 @@ from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.results import TokenResult
 from linuxbroker.transport import Timeouts
+from linuxbroker.trust import TrustPolicy
 
 # The Azure CLI's, which azure-identity and azure-identity-broker sign in to unless told otherwise.
 DEVELOPER_CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
@@ -88,6 +89,7 @@ class BrokerCredential:
         parent_window_handle: the X11 window id that the dialog belongs to.
         timeout: seconds that a person is given to sign in; None is no limit.
         bus_address: a D-Bus address, in place of the session bus's.
+        trust: as for ``BrokerClient``.
 
     Raises:
         ValueError: an argument can't be right.
@@ -107,6 +109,7 @@ class BrokerCredential:
         parent_window_handle: int | None = None,
         timeout: float | None = 300,
         bus_address: str | None = None,
+        trust: TrustPolicy = "off",
     ) -> None:
         if authentication_record is not None:
             client_id, authority = authentication_record.client_id, authentication_record.authority
@@ -130,6 +133,7 @@ class BrokerCredential:
             authority=f"https://{self._host}/{self._tenant}",
             bus_address=bus_address,
             timeouts=Timeouts(interactive=timeout),
+            trust=trust,
         )
 
     async def __aenter__(self) -> BrokerCredential:
