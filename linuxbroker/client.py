@@ -43,6 +43,7 @@ from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
+from linuxbroker.redaction import hidden
 from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
@@ -198,6 +199,8 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
+        claims_challenge, access_token_to_renew = hidden(claims_challenge), hidden(access_token_to_renew)
+        extra_query_parameters = hidden(extra_query_parameters)
         base = self._authority(authority)
         if account is not None:
             validation.account(account)
@@ -223,7 +226,7 @@ class BrokerClient:
         request = AcquireTokenSilentlyRequest(
             auth_parameters=AuthParameters(**parameters, account=account, username=username)
         )
-        call = CallContext("acquireTokenSilently", correlation, username, (access_token_to_renew or "",))
+        call = CallContext("acquireTokenSilently", correlation, username, request)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
         return self._token(reply, request.auth_parameters, call)
@@ -269,6 +272,8 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
+        claims_challenge, access_token_to_renew = hidden(claims_challenge), hidden(access_token_to_renew)
+        extra_query_parameters = hidden(extra_query_parameters)
         base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
         prompt = validation.prompt(prompt)
         if account is not None:
@@ -305,7 +310,7 @@ class BrokerClient:
             "acquireTokenInteractively",
             validation.correlation_id(correlation_id),
             account.username if account else login_hint or "",
-            (access_token_to_renew or "",),
+            request,
         )
         reply = await self._send_interactive(request, call)
         return self._token(reply, request.auth_parameters, call)
@@ -341,6 +346,8 @@ class BrokerClient:
             InteractionRequiredError: the password is wrong, or is not enough.
             BrokerError: as the class says.
         """
+        password, claims_challenge = hidden(password), hidden(claims_challenge)
+        extra_query_parameters = hidden(extra_query_parameters)
         validation.text("username", username)
         validation.text("password", password)
         parameters = token_parameters(
@@ -362,7 +369,7 @@ class BrokerClient:
                 authority=self._authority(authority),
             )
         )
-        call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, (password,))
+        call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, request)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, CallOptions(self.timeouts.call))
         return self._token(reply, request.auth_parameters, call)
 
@@ -390,6 +397,7 @@ class BrokerClient:
         Raises:
             BrokerError: as the class says.
         """
+        sso_url = hidden(sso_url)
         validation.account(account)
         parameters = token_parameters(
             AuthorizationType.PRT_SSO_COOKIE, scopes, client_id=self.client_id, redirect_uri=self.redirect_uri
@@ -405,9 +413,7 @@ class BrokerClient:
             ),
             sso_url=sso_url,
         )
-        call = CallContext(
-            "acquirePrtSsoCookie", validation.correlation_id(correlation_id), account.username, (sso_url,)
-        )
+        call = CallContext("acquirePrtSsoCookie", validation.correlation_id(correlation_id), account.username, request)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_prt_sso_cookie, request, call, options)
         cookies = [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in reply.cookie_items or ()]
@@ -437,7 +443,9 @@ class BrokerClient:
             raise InvalidArgumentError("auth_scheme names no request to sign; give it http_method and url")
         signed = auth_scheme.to_wire(account.home_account_id).model_copy(update={"authentication_scheme": "pop"})
         request = GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
-        call = CallContext("generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username)
+        call = CallContext(
+            "generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username, request
+        )
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.generate_signed_http_request, request, call, options)
         if not reply.signed_http_request:
@@ -456,7 +464,7 @@ class BrokerClient:
             BrokerError: as the class says.
         """
         request = RemoveAccountRequest(client_id=self.client_id, account=validation.account(account))
-        call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username)
+        call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username, request)
         await self._send(self._proxy.remove_account, request, call, CallOptions(self.timeouts.call))
 
     async def get_linux_broker_version(self, *, correlation_id: str | UUID | None = None) -> str:
@@ -610,7 +618,7 @@ class BrokerClient:
             requested_scopes=asked.requested_scopes,
             account=asked.account,
             login_host=host_of(asked.authority),
-            telemetry=failures.redacted_telemetry(reply, call),
+            telemetry=failures.redacted_telemetry(reply),
             correlation_id=call.correlation_id,
         )
         if isinstance(result, UnusableToken):

@@ -22,6 +22,7 @@ from linuxbroker.bus import (
     shared_bus,
 )
 from linuxbroker.codec import MalformedReplyError
+from linuxbroker.redaction import HiddenText
 from linuxbroker.trust import Doubt, TrustPolicy, UntrustedOwnerError, doubt
 
 _log = logging.getLogger("linuxbroker.trust")
@@ -105,7 +106,7 @@ class BrokerTransport:
             options: how to call it.
 
         Returns:
-            The reply, a text.
+            The reply, a text that no ``repr`` shows.
 
         Raises:
             BusError: no reply was to be had.
@@ -124,7 +125,7 @@ class BrokerTransport:
         reply = await self._send(message, options)
         if reply.signature != "s":
             raise MalformedReplyError("it is not a text")
-        return str(reply.body[0])
+        return HiddenText(reply.body[0])
 
     async def ping(self) -> None:
         """Ask the broker for a sign of life, which starts it if it is not running.

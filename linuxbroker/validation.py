@@ -220,10 +220,10 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
         return ""
     checked = text(name, value)
     try:
-        parsed: Any = json.loads(checked)
+        is_object = isinstance(json.loads(checked), dict)
     except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
+        is_object = False
+    if not is_object:
         raise InvalidArgumentError(
             f"{name} is not the text of a JSON object; a challenge from a WWW-Authenticate header is base64 and must "
             "be decoded first"
@@ -310,17 +310,20 @@ def ssh_key_id(query: Mapping[str, str]) -> str:
     Raises:
         InvalidArgumentError: neither names a key.
     """
-    confirmation = query.get("req_cnf", "")
-    document: Any = jwt_claims.decode_segment(confirmation)
-    with contextlib.suppress(ValueError, RecursionError):
-        document = json.loads(confirmation)
-    kid: object = cast("Mapping[str, Any]", document).get("kid") if isinstance(document, dict) else None
-    key_id = kid if isinstance(kid, str) and kid else query.get("key_id")
+    key_id = _confirmed_key_id(query.get("req_cnf", "")) or query.get("key_id")
     if not key_id:
         raise InvalidArgumentError(
             "an SSH certificate needs the id of its public key: 'kid' in extra_query_parameters['req_cnf'], or 'key_id'"
         )
     return key_id
+
+
+def _confirmed_key_id(confirmation: str) -> str | None:
+    document: Any = jwt_claims.decode_segment(confirmation)
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(confirmation)
+    kid: object = cast("Mapping[str, Any]", document).get("kid") if isinstance(document, dict) else None
+    return kid if isinstance(kid, str) else None
 
 
 def http_method(value: object) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, cast
 
@@ -30,6 +30,7 @@ from linuxbroker.errors import (
 from linuxbroker.models import Account
 from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import hidden
 from linuxbroker.results import TokenResult
 from linuxbroker.transport import Timeouts
 from linuxbroker.trust import TrustPolicy
@@ -64,8 +65,8 @@ class _Wanted:
     scopes: tuple[str, ...]
     tenant: str
     authority: str
-    challenge: str | None
-    claims: str | None
+    challenge: str | None = field(repr=False)
+    claims: str | None = field(repr=False)
     auth_scheme: PopAuthScheme | None
 
 
@@ -178,7 +179,7 @@ class BrokerCredential:
             ClientAuthenticationError: anything else went wrong.
             ValueError: there is no scope, or the tenant is no tenant.
         """
-        pop = kwargs.get("pop")
+        claims, pop = hidden(claims), hidden(kwargs.pop("pop", None))
         info = await self._get(self._wanted(scopes, claims, tenant_id, enable_cae, pop))
         return AccessToken(info.token, info.expires_on)
 
@@ -195,7 +196,8 @@ class BrokerCredential:
         Raises:
             ClientAuthenticationError: as for ``get_token``, and the others there.
         """
-        given = cast("Mapping[str, Any]", options or {})
+        given = cast("Mapping[str, Any]", hidden(options or {}))
+        del options
         return await self._get(
             self._wanted(
                 scopes, given.get("claims"), given.get("tenant_id"), bool(given.get("enable_cae")), given.get("pop")
@@ -227,10 +229,11 @@ class BrokerCredential:
             CredentialUnavailableError: there is no bus, no broker that answers, or no scope known for the cloud.
             ClientAuthenticationError: anything else went wrong.
         """
+        claims, pop = hidden(claims), hidden(kwargs.pop("pop", None))
         for_scopes = tuple(scopes or ()) or _DEFAULT_SCOPES.get(preferred_host(self._host))
         if for_scopes is None:
             raise CredentialUnavailableError(message="name scopes: those of this cloud are not known here")
-        wanted = self._wanted(for_scopes, claims, tenant_id, enable_cae, kwargs.get("pop"))
+        wanted = self._wanted(for_scopes, claims, tenant_id, enable_cae, pop)
         try:
             account = await self._find_account(wanted.tenant)
         except BrokerError as error:
@@ -357,7 +360,7 @@ def _with_capability(claims: str | None) -> str:
     of_token: object = wanted.get("access_token")
     known = cast("dict[str, Any]", of_token) if isinstance(of_token, dict) else {}
     wanted["access_token"] = {**known, "xms_cc": {"values": [_CAE_CAPABILITY]}}
-    return json.dumps(wanted)
+    return hidden(json.dumps(wanted))
 
 
 def _auth_scheme(pop: object) -> PopAuthScheme | None:

@@ -73,7 +73,7 @@ class AuthParameters(_SparseModel):
 
     access_token_to_renew: str = Secret("")
     account: Account | None = None
-    additional_query_parameters_for_authorization: Mapping[str, str]
+    additional_query_parameters_for_authorization: Mapping[str, str] = Secret()
     authority: str
     authorization_type: AuthorizationType
     client_id: str
