@@ -93,7 +93,8 @@ def _hide_unless_path(run: re.Match[str]) -> str:
 
 def _spellings(secret: str) -> set[str]:
     """A secret as it is, and as JSON, JSON in JSON, and URLs spell it: a broker may quote the request back."""
-    spellings = {str(secret), quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+    spellings = {str(secret), quote_plus(secret, errors="replace")}
+    spellings |= {quote(secret, safe, errors="replace") for safe in ("", "/")}
     for ascii_only in (True, False):
         once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         spellings |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}

@@ -154,14 +154,19 @@ def https_url(name: str, value: object) -> str:
         InvalidArgumentError: it is not.
     """
     checked = text(name, value)
-    try:
-        parts = urlsplit(checked)
-        valid = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or any(character.isspace() for character in checked):
+    if not _is_https_url(checked):
         raise InvalidArgumentError(f"{name} is not an https URL with a host, and no user name in it")
     return checked
+
+
+def _is_https_url(value: str) -> bool:
+    if any(character.isspace() for character in value):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False
 
 
 def authority(value: object) -> str:
