@@ -12,25 +12,16 @@ import os
 import sys
 from typing import Any
 
+_STARTS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork", "os.forkpty")
+_MAKES = ("os.mkdir", "os.rename", "os.link", "os.symlink", "os.putenv", "os.setxattr", "sqlite3.connect")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 events: list[str] = []
 
 
 def _record(event: str, arguments: tuple[Any, ...]) -> None:
-    started = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "os.fork", "os.forkpty")
-    made = (
-        "os.mkdir",
-        "os.rename",
-        "os.link",
-        "os.symlink",
-        "os.putenv",
-        "os.setxattr",
-        "shutil.copyfile",
-        "sqlite3.connect",
-    )
     if event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING:
         events.append(f"open {arguments[0]}")
-    elif event in started or event in made or event.startswith(("tempfile.", "syslog.")):
+    elif event in _STARTS + _MAKES or event.startswith(("tempfile.", "syslog.")):
         events.append(f"{event} {arguments!r}")
 
 
@@ -69,9 +60,9 @@ async def _main() -> None:
                     failures += 1
                     continue
                 for item in result if isinstance(result, list) else [result]:
-                    for name in ("access_token", "id_token", "client_info", "content"):
-                        received.append(getattr(item, name, ""))
-                    received.append(item if isinstance(item, str) else "")
+                    names = ("access_token", "id_token", "client_info", "content")
+                    received += [getattr(item, name, "") for name in names]
+                    received += [item] if isinstance(item, str) else []
             print("half way", flush=True)
             sys.stdin.readline()
     print(json.dumps({"events": events, "received": [text for text in received if text], "failures": failures}))

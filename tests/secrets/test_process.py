@@ -12,7 +12,19 @@ import pytest
 
 from linuxbroker_fake import Directory, FakeConfig, RunningFake
 from tests.secrets import program
-from tests.secrets.marks import ADA, CLAIMS, CLIENT_CLAIMS, HINT, NONCE, PASSWORD, RENEW, SENT, SSO_URL, spellings
+from tests.secrets.marks import (
+    ADA,
+    CLAIM,
+    CLAIMS,
+    CLIENT_CLAIMS,
+    HINT,
+    NONCE,
+    PASSWORD,
+    RENEW,
+    SPELLINGS,
+    SSO_URL,
+    spellings,
+)
 
 SECRETS = {
     "account": ADA.model_dump(by_alias=True),
@@ -36,15 +48,7 @@ def fake_broker_config() -> FakeConfig:
 async def test_secrets_are_in_no_argument_no_variable_and_no_file(fake_broker: RunningFake, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    places = (
-        "HOME",
-        "TMPDIR",
-        "XDG_CACHE_HOME",
-        "XDG_CONFIG_HOME",
-        "XDG_DATA_HOME",
-        "XDG_RUNTIME_DIR",
-        "XDG_STATE_HOME",
-    )
+    places = ["HOME", "TMPDIR", *(f"XDG_{kind}" for kind in ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "RUNTIME_DIR"))]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-X",
@@ -64,7 +68,7 @@ async def test_secrets_are_in_no_argument_no_variable_and_no_file(fake_broker: R
         assert await process.stdout.readline() == b"half way\n"
         of_process = Path("/proc", str(process.pid))
         shown += b"".join((of_process / name).read_bytes() for name in ("cmdline", "environ", "comm"))
-        shown += "\n".join(os.readlink(path) for path in (of_process / "fd").iterdir()).encode()
+        shown += "\n".join(str(path.readlink()) for path in (of_process / "fd").iterdir()).encode()
         fake_broker.plant("no_network")
         process.stdin.write(b"\n")
     output, errors = await process.communicate()
@@ -76,6 +80,21 @@ async def test_secrets_are_in_no_argument_no_variable_and_no_file(fake_broker: R
     assert told["events"] == []
     assert list(home.rglob("*")) == []
     everywhere = (shown + errors).decode("utf-8", "surrogateescape")
-    assert [
-        text for text in [*received, *(s for secret in SENT for s in spellings(secret))] if text in everywhere
-    ] == []
+    assert [text for text in [*received, *SPELLINGS] if text in everywhere] == []
+
+
+@pytest.mark.parametrize("output", [["--verbose"], ["--verbose", "--json"]])
+async def test_the_command_shows_in_its_log_and_errors_nothing_of_what_it_was_given(
+    fake_broker: RunningFake, output: list[str]
+) -> None:
+    for spelling in spellings(CLAIM) | spellings(CLAIMS):
+        fake_broker.clear_faults()
+        fake_broker.plant("status", method="acquireTokenSilently", status=6, context=f"AADSTS50058: {spelling}")
+        command = [sys.executable, "-m", "linuxbroker", "token", "--scope", "a", "--claims", CLAIMS, *output]
+        process = await asyncio.create_subprocess_exec(
+            *command, "--client-id", ADA.home_tenant, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        shown = b"".join(await process.communicate()).decode()
+        assert process.returncode == 1
+        assert "AADSTS50058: (hidden)" in shown
+        assert CLAIM not in shown
