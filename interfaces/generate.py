@@ -1,4 +1,6 @@
-"""What follows from the interface XML and the models? Writes linuxbroker/proxy.py and schemas/; --check only compares.
+"""What follows from the interface XML, the models and the vectors? Writes it down; --check only compares.
+
+Writes linuxbroker/proxy.py, schemas/, and the column of PROTOCOL.md that names each row's vectors.
 
 python interfaces/generate.py            writes them
 python interfaces/generate.py --check    exits with 1, and names them, when any is stale
@@ -11,7 +13,7 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from linuxbroker import models
@@ -20,6 +22,8 @@ HERE = Path(__file__).resolve().parent
 XML = HERE / "com.microsoft.identity.broker1.xml"
 PROXY = HERE.parent / "linuxbroker" / "proxy.py"
 SCHEMAS = HERE / "schemas"
+PROTOCOL = HERE / "PROTOCOL.md"
+VECTORS = HERE / "vectors"
 REQUEST_TYPE = "io.github.linuxbroker.RequestType"
 REPLY_TYPE = "io.github.linuxbroker.ReplyType"
 
@@ -28,19 +32,20 @@ HEAD = '''\
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from linuxbroker import models
-from linuxbroker.codec import read_reply
+from linuxbroker.codec import DEEPEST_READ, read_reply
 from linuxbroker.transport import CallOptions
 
 PROTOCOL_VERSION = "0.0"
 
 
 class Transport(Protocol):
-    """What the proxy needs: a way to call a method with texts and get a text."""
+    """What the proxy needs: a way to call a method with three texts, written when they can be sent, and get a text."""
 
-    async def call(self, member: str, arguments: tuple[str, ...], options: CallOptions) -> str:
+    async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method; raises what ``linuxbroker.transport.BrokerTransport.call`` raises."""
         ...
 
@@ -54,10 +59,12 @@ class {class_name}:
 
     Args:
         transport: what carries the calls.
+        max_reply_depth: how deeply a reply's JSON may be nested.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, max_reply_depth: int = DEEPEST_READ) -> None:
         self._transport = transport
+        self._max_reply_depth = max_reply_depth
 '''
 
 METHOD = '''
@@ -69,9 +76,12 @@ METHOD = '''
         options: CallOptions,
     ) -> models.{reply_type}:
         """Call ``{member}``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("{member}", arguments, options)
-        return read_reply(models.{reply_type}, reply)
+        return read_reply(models.{reply_type}, reply, self._max_reply_depth)
 '''
 
 
@@ -116,6 +126,49 @@ def schema_sources(xml: str) -> Iterator[tuple[str, str]]:
         yield f"{name}.schema.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def pins() -> dict[str, str]:
+    """Find the vectors that pin each row of PROTOCOL.md.
+
+    Returns:
+        For each row's id the vectors' ids in order, or ``none:`` and the reason's name in unpinned.json.
+    """
+    unpinned: dict[str, dict[str, list[str]]] = json.loads((VECTORS / "unpinned.json").read_text(encoding="utf-8"))
+    pinned = {row: f"none: {reason}" for reason, entry in unpinned.items() for row in entry["rows"]}
+    found: dict[str, list[str]] = {}
+    for path in sorted(VECTORS.glob("*.json")):
+        for vector in json.loads(path.read_text(encoding="utf-8")).get("vectors", []):
+            for row in vector["rows"]:
+                found.setdefault(row, []).append(vector["id"])
+    return {**pinned, **{row: ", ".join(names) for row, names in found.items()}}
+
+
+def protocol_with_vectors(text: str, vectors: Mapping[str, str]) -> str:
+    """Write the last column, ``vectors``, of each table whose rows have an id or are the methods.
+
+    Args:
+        text: PROTOCOL.md, with or without that column.
+        vectors: as ``pins`` gives them.
+
+    Returns:
+        PROTOCOL.md with the column as it should be.
+    """
+    lines: list[str] = []
+    in_table = had_column = False
+    for line in text.splitlines():
+        is_row, is_head = line.startswith("| "), line.startswith(("| id |", "| method |"))
+        in_table = is_head or (in_table and line.startswith("|"))
+        if not in_table:
+            lines.append(line)
+            continue
+        if is_head:
+            had_column = line.endswith("| vectors |")
+        bare = line[: line.rstrip("|").rindex("|") + 1] if had_column else line
+        row = line.split("|")[1].strip().strip("`")
+        cell = "vectors" if is_head else vectors.get(row, "") if is_row else "---"
+        lines.append(f"{bare} {cell} |" if is_row else f"{bare}{cell}|")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     """Write or check everything that is generated."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -123,9 +176,9 @@ def main() -> int:
     arguments = parser.parse_args()
     xml = XML.read_text(encoding="utf-8")
     wanted = {PROXY: proxy_source(xml), **{SCHEMAS / name: text for name, text in schema_sources(xml)}}
-    present = {
-        path: path.read_text(encoding="utf-8") for path in [PROXY, *SCHEMAS.glob("*.schema.json")] if path.exists()
-    }
+    wanted[PROTOCOL] = protocol_with_vectors(PROTOCOL.read_text(encoding="utf-8"), pins())
+    written = [PROXY, PROTOCOL, *SCHEMAS.glob("*.schema.json")]
+    present = {path: path.read_text(encoding="utf-8") for path in written if path.exists()}
     stale = sorted(path for path in wanted.keys() | present.keys() if wanted.get(path) != present.get(path))
     for path in stale:
         print(f"{'stale' if arguments.check else 'written'}: {path.relative_to(HERE.parent)}")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         UntrustedBrokerError,
         UserCanceledError,
     )
+    from linuxbroker.integrations.public_client.application import PublicClientApplication
     from linuxbroker.models.account import Account
     from linuxbroker.models.failure import Status
     from linuxbroker.pop import PopAuthScheme
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "linuxbroker.client": ("BrokerClient",),
+    "linuxbroker.integrations.public_client.application": ("PublicClientApplication",),
     "linuxbroker.models.account": ("Account",),
     "linuxbroker.models.failure": ("Status",),
     "linuxbroker.pop": ("PopAuthScheme",),
@@ -80,6 +82,7 @@ __all__ = [
     "PopAuthScheme",
     "Presence",
     "PrtSsoCookie",
+    "PublicClientApplication",
     "RedirectUriError",
     "ServerUnavailableError",
     "Status",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from linuxbroker import failures, validation
@@ -45,6 +46,7 @@ from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
 from linuxbroker.redaction import hidden
 from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
+from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
 from linuxbroker.trust import TrustPolicy, UntrustedOwnerError
@@ -52,6 +54,7 @@ from linuxbroker.trust import TrustPolicy, UntrustedOwnerError
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
+MAX_REPLY_DEPTH = 64
 # What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
 _CANCELLATION = BrokerErrorBody(
     context="The InteractiveRequest was canceled on behalf of the user",
@@ -79,7 +82,8 @@ class BrokerClient:
         redirect_uri: the app's redirect URI; the broker's own unless the app has registered another.
         bus_address: a D-Bus address; else DBUS_SESSION_BUS_ADDRESS, else ``unix:path=$XDG_RUNTIME_DIR/bus``.
         timeouts: the time limits.
-        max_reply_bytes: a reply larger than this many bytes is refused.
+        max_reply_bytes: a reply larger than this many bytes is refused, without being taken in.
+        max_reply_depth: a reply whose JSON objects and arrays are nested more deeply than this is refused; up to 200.
         trust: what is done, before each call, about a process that owns the broker's bus name and is not to be trusted
             as its program does not belong to root: ``off`` does not look, ``warn`` logs a warning (logger
             ``linuxbroker.trust``), ``strict`` sends nothing and raises ``UntrustedBrokerError``. See the README,
@@ -98,6 +102,7 @@ class BrokerClient:
         bus_address: str | None = None,
         timeouts: Timeouts | None = None,
         max_reply_bytes: int = MAX_REPLY_BYTES,
+        max_reply_depth: int = MAX_REPLY_DEPTH,
         trust: TrustPolicy = "off",
     ) -> None:
         self.client_id = validation.client_id(client_id)
@@ -110,7 +115,8 @@ class BrokerClient:
         self._transport = BrokerTransport(
             bus_address, self.timeouts, validation.reply_limit(max_reply_bytes), self.trust
         )
-        self._proxy = Broker1Proxy(self._transport)
+        self._proxy = Broker1Proxy(self._transport, validation.reply_depth(max_reply_depth))
+        self._shared_tokens: SharedCalls[TokenResult] = SharedCalls()
         self._cancellations: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> BrokerClient:
@@ -123,7 +129,8 @@ class BrokerClient:
 
     async def aclose(self) -> None:
         """Give the connection back once cancelled sign-ins have ended; a later call opens one again."""
-        running = [task for task in self._cancellations if task.get_loop() is asyncio.get_running_loop()]
+        # A copy first: another thread's loop may add to the set.
+        running = [task for task in tuple(self._cancellations) if task.get_loop() is asyncio.get_running_loop()]
         try:
             if running:
                 await asyncio.wait(running)
@@ -180,6 +187,9 @@ class BrokerClient:
     ) -> TokenResult:
         """Get a token without the user.
 
+        Equal requests that are in flight at the same time share one call of the broker, its result and its correlation
+        id. A request with a claims challenge, a token to renew, a proof of possession or a correlation id never does.
+
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
             account: whose token, from ``get_accounts``; without one, that of the only user who is signed in, or, where
@@ -214,22 +224,13 @@ class BrokerClient:
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
         )
+        parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
         correlation = validation.correlation_id(correlation_id)
-        if account is not None:
-            parameters["authority"] = authority_for_realm(base, account.realm)
-        else:
-            parameters["authority"] = base
-            account = await self._sole_account(correlation)
-            if account is None:
-                parameters["is_sign_in"] = True
-        username = account.username if account else ""
-        request = AcquireTokenSilentlyRequest(
-            auth_parameters=AuthParameters(**parameters, account=account, username=username)
-        )
-        call = CallContext("acquireTokenSilently", correlation, username, request)
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
-        return self._token(reply, request.auth_parameters, call)
+        acquire = partial(self._acquire_token_silently, parameters, account, correlation)
+        alone = parameters["decoded_claims"] or parameters["access_token_to_renew"] or parameters["pop_params"]
+        if alone or correlation_id is not None:
+            return await acquire()
+        return await self._shared_tokens.run(_what_is_asked_for(parameters, account), acquire)
 
     async def acquire_token_interactive(
         self,
@@ -522,6 +523,21 @@ class BrokerClient:
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
 
+    async def _acquire_token_silently(
+        self, parameters: dict[str, Any], account: Account | None, correlation_id: str
+    ) -> TokenResult:
+        if account is None:
+            account = await self._sole_account(correlation_id)
+            if account is None:
+                parameters["is_sign_in"] = True
+        username = account.username if account else ""
+        asked = AuthParameters(**parameters, account=account, username=username)
+        request = AcquireTokenSilentlyRequest(auth_parameters=asked)
+        call = CallContext("acquireTokenSilently", correlation_id, username, request)
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
+        return self._token(reply, asked, call)
+
     async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:
         call = CallContext("getAccounts", correlation_id)
         # The runtime puts the client id here; it must not be empty (PROTOCOL.md, "getAccounts").
@@ -626,3 +642,14 @@ class BrokerClient:
         if declined := declined_scopes(asked.requested_scopes, result.scopes):
             raise failures.scopes_declined(declined, result, call)
         return result
+
+
+def _what_is_asked_for(parameters: Mapping[str, Any], account: Account | None) -> Hashable:
+    """What two silent requests of one client, without claims or proof of possession, have in common when equal."""
+    query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
+    return (
+        *(parameters[name] for name in ("client_id", "redirect_uri", "authority")),
+        tuple(parameters["requested_scopes"]),
+        frozenset(query.items()),
+        account and account.to_json(),
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from linuxbroker import errors
+from linuxbroker import dbus_errors, errors
 from linuxbroker.bus import (
     AddressError,
     BadMessageError,
@@ -16,24 +16,21 @@ from linuxbroker.bus import (
     ConnectError,
     DisconnectedError,
     RemoteError,
+    ReplyTooLargeError,
 )
+from linuxbroker.dbus_errors import DBUS_ERROR, STARTING
 from linuxbroker.models import Reply, Status, WireModel
 from linuxbroker.models.failure import aadsts_codes
 from linuxbroker.redaction import redact, secrets_in
 from linuxbroker.results import TokenResult
 from linuxbroker.trust import UntrustedOwnerError
 
-_DBUS = "org.freedesktop.DBus.Error."
-_NOT_INSTALLED = {_DBUS + "ServiceUnknown", _DBUS + "NameHasNoOwner", _DBUS + "Spawn.ServiceNotFound"}
 _UNSUPPORTED = {
-    _DBUS + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
+    DBUS_ERROR + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
 }
-_WENT_AWAY = {_DBUS + "NoReply", _DBUS + "Disconnected"}
-_NO_ANSWER = {_DBUS + "Timeout"}
+_NO_ANSWER = {DBUS_ERROR + "Timeout"}
 # Himmelblau answers so for a method that it lacks (PROTOCOL.md, "Brokers in the field").
 _NOT_IMPLEMENTED = "not implemented"
-# What Himmelblau says while its daemon starts (same place).
-_STARTING = "broker socket connect"
 # The user can mend these by signing in: a session, a factor or a sign-in that is missing or has expired, a new
 # password or consent that is wanted. Source: Entra's list of AADSTS error codes.
 _INTERACTION_CODES = {
@@ -99,6 +96,8 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
         return _timed_out(f"no reply within {error.limit:g} s", call)
     if isinstance(error, DisconnectedError):
         return _unreachable(errors.BrokerDisconnectedError, f"{error}. Call again: the next call connects anew.", call)
+    if isinstance(error, ReplyTooLargeError):
+        return nonsense(f"{error} (max_reply_bytes)", call)
     if isinstance(error, BadMessageError):
         return _unreachable(errors.BrokerProtocolError, f"{error}.", call)
     return _unreachable(errors.BrokerUnreachableError, str(error), call)
@@ -142,16 +141,16 @@ def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:
 
 def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
     text = redact(error.text, call.secrets)
-    if error.name in _NOT_INSTALLED:
+    if dbus_errors.is_absent(error):
         absent = f"no identity broker is installed on this machine, or none for this user. {HOW_TO_INSTALL}"
         return _unreachable(errors.BrokerNotInstalledError, absent, call)
-    if error.name.startswith(_DBUS + "Spawn.") or error.name == _DBUS + "TimedOut":
+    if error.name.startswith(DBUS_ERROR + "Spawn.") or error.name == DBUS_ERROR + "TimedOut":
         failed = (
             f"the identity broker is installed but did not start: {text} ({error.name}). "
             "See 'journalctl --user -u microsoft-identity-broker' or 'journalctl -b'."
         )
         return _unreachable(errors.BrokerStartError, failed, call)
-    if error.name in _WENT_AWAY:
+    if dbus_errors.went_away(error):
         gone = f"the identity broker went away before it answered ({error.name}). Call again: the bus restarts it."
         return _unreachable(errors.BrokerDisconnectedError, gone, call)
     if error.name in _NO_ANSWER:
@@ -170,7 +169,7 @@ def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
 
 def _status_of_text(text: str) -> Status:
     """The status that a failure without one would have: a D-Bus error carries only a text."""
-    if _STARTING in text.casefold():
+    if STARTING in text.casefold():
         return Status.TRANSIENT_ERROR
     if _INTERACTION_CODES.intersection(aadsts_codes(text)):
         return Status.INTERACTION_REQUIRED

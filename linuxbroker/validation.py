@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+import pydantic_core
+
 from linuxbroker import jwt_claims
+from linuxbroker.codec import DEEPEST_READ
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.models import Account
 from linuxbroker.trust import TRUST_POLICIES, TrustPolicy
@@ -75,9 +78,17 @@ def text(name: str, value: object, *, empty: bool = False) -> str:
         )
     if "\0" in value:
         raise InvalidArgumentError(f"{name} holds a NUL character, which D-Bus can't carry")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not _is_unicode(value):
         raise InvalidArgumentError(f"{name} holds half a surrogate pair, which is not valid Unicode")
     return value
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def instance(name: str, value: object, kind: type[T]) -> T:
@@ -225,7 +236,7 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
         return ""
     checked = text(name, value)
     try:
-        is_object = isinstance(json.loads(checked), dict)
+        is_object = isinstance(pydantic_core.from_json(checked), dict)
     except (ValueError, RecursionError):
         is_object = False
     if not is_object:
@@ -288,6 +299,17 @@ def reply_limit(value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InvalidArgumentError("max_reply_bytes must be a whole number of bytes, at least 1")
+    return value
+
+
+def reply_depth(value: object) -> int:
+    """Check how deeply a reply may be nested.
+
+    Raises:
+        InvalidArgumentError: it is not a whole number from 1 to what the JSON reader can do.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= DEEPEST_READ:
+        raise InvalidArgumentError(f"max_reply_depth must be a whole number from 1 to {DEEPEST_READ}")
     return value
 
 

@@ -17,6 +17,8 @@ from linuxbroker.bus import BusError
 from linuxbroker.transport import BROKER_BUS_NAME
 from linuxbroker_fake.broker import FakeBroker
 from linuxbroker_fake.config import FakeConfig
+from linuxbroker_fake.conformance.command import add_arguments as add_conformance_arguments
+from linuxbroker_fake.conformance.command import run as run_conformance
 from linuxbroker_fake.personas import PersonaName
 from linuxbroker_fake.private_bus import DBusDaemonMissingError, PrivateBus
 from linuxbroker_fake.service import FakeService, NameTakenError, serve
@@ -39,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command == "write-service":
         return _write_service(arguments)
+    if arguments.command == "conformance":
+        return _check_conformance(arguments)
     try:
         config = _config(arguments)
     except (OSError, ValidationError) as error:
@@ -64,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         "exec", help="run a command on a private session bus with the fake broker on it; its exit code is passed on"
     )
     execute.add_argument("program", nargs="+", metavar="COMMAND", help="the command and its arguments, behind --")
+    add_conformance_arguments(
+        commands.add_parser("conformance", help="run the conformance vectors of interfaces/ against a program")
+    )
     write = commands.add_parser("write-service", help="write a D-Bus activation file, so that the bus starts the fake")
     write.add_argument("folder", type=Path, metavar="DIR", help="such as ~/.local/share/dbus-1/services")
     for command in (run, execute, write):
@@ -72,6 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--config", type=Path, metavar="FILE", help="a JSON file: tenants, users, apps, faults, …")
     return parser
+
+
+def _check_conformance(arguments: argparse.Namespace) -> int:
+    try:
+        return run_conformance(arguments)
+    except (BusError, DBusDaemonMissingError) as error:
+        return _fail(NO_BUS, str(error))
 
 
 def _config(arguments: argparse.Namespace) -> FakeConfig:

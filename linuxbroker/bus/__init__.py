@@ -10,6 +10,7 @@ from linuxbroker.bus.errors import (
     ConnectError,
     DisconnectedError,
     RemoteError,
+    ReplyTooLargeError,
 )
 from linuxbroker.bus.messages import Message, MessageKind
 from linuxbroker.bus.owner import NameOwner, name_owner
@@ -28,6 +29,7 @@ __all__ = [
     "MessageKind",
     "NameOwner",
     "RemoteError",
+    "ReplyTooLargeError",
     "SharedBus",
     "name_owner",
     "shared_bus",

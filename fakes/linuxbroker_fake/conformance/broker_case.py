@@ -1,0 +1,202 @@
+"""Does a broker pass a case? Sends the vector's calls to it, as other clients write them, and looks at the replies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from linuxbroker.bus import BusError, Connection, Message, MessageKind, RemoteError
+from linuxbroker.transport import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
+from linuxbroker_fake.conformance.case import SECRET_KEYS, Problem
+from linuxbroker_fake.conformance.matching import Difference, outcome_differences
+from linuxbroker_fake.conformance.vectors import Vector
+
+_GONE = frozenset(
+    f"org.freedesktop.DBus.Error.{name}" for name in ("NoReply", "ServiceUnknown", "Disconnected", "Timeout")
+)
+
+
+class BrokerGoneError(Exception):
+    """The broker gave no answer at all; the text says what happened."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for a call.
+
+    Attributes:
+        value: the reply, decoded; None where it is no JSON.
+        error: the name and the text of a D-Bus error, or the empty string.
+    """
+
+    value: Any = None
+    error: str = ""
+
+    def shown(self) -> Any:
+        """The answer as a problem shows it: a real broker's tokens are left out (PROTOCOL.md, SE-01)."""
+        return {"D-Bus error": self.error} if self.error else without_secrets(self.value)
+
+
+class BrokerCase:
+    """A ``broker`` vector that is played to a broker.
+
+    Args:
+        vector: what is played.
+        connection: an open connection to the broker's bus.
+        values: what ``{"$broker": NAME}`` stands for.
+        limit: seconds that the broker has for each answer.
+    """
+
+    def __init__(self, vector: Vector, connection: Connection, values: Mapping[str, Any], limit: float) -> None:
+        self._vector = vector
+        self._connection = connection
+        self._values = values
+        self._limit = limit
+        self._pending: asyncio.Task[Answer] | None = None
+        self.problems: list[Problem] = []
+
+    async def play(self) -> list[Problem]:
+        """Play the steps.
+
+        Returns:
+            What was wrong.
+        """
+        try:
+            for step in self._vector.steps:
+                await self._step(step)
+                if self.problems:
+                    break
+        except BrokerGoneError as error:
+            self.problems.append(Problem(str(error)))
+        finally:
+            if self._pending is not None:
+                self._pending.cancel()
+                await asyncio.gather(self._pending, return_exceptions=True)
+        return self.problems
+
+    async def accounts(self) -> list[dict[str, Any]]:
+        """Ask the broker for its accounts, as a client does before anything else.
+
+        Returns:
+            The accounts; none where the broker gives no such list.
+        """
+        request = {"clientId": self._values["clientId"], "redirectUri": self._values["redirectUri"]}
+        try:
+            calling = asyncio.ensure_future(self._call({"method": "getAccounts", "request": request}))
+            answer = await self._in_time(calling)
+        except BrokerGoneError:
+            return []
+        listed = _at(answer.value, "accounts")
+        return (
+            [item for item in cast("list[Any]", listed) if isinstance(item, dict)] if isinstance(listed, list) else []
+        )
+
+    async def _step(self, step: Mapping[str, Any]) -> None:
+        if step.get("event") == "answer":
+            assert self._pending is not None
+            answer = await self._in_time(self._pending)
+        else:
+            calling = asyncio.ensure_future(self._call(_filled(step["call"], self._values)))
+            if step.get("pending"):
+                self._pending = calling
+                return
+            answer = await self._in_time(calling)
+        self._check(_filled(step.get("outcome", {}), self._values), answer)
+
+    async def _in_time(self, answer: asyncio.Task[Answer]) -> Answer:
+        try:
+            return await asyncio.wait_for(asyncio.shield(answer), self._limit)
+        except asyncio.TimeoutError:
+            answer.cancel()
+            raise BrokerGoneError(f"the broker did not answer within {self._limit:g} s") from None
+
+    async def _call(self, call: Mapping[str, Any]) -> Answer:
+        interface, body = call.get("interface", BROKER_INTERFACE), call.get("body", [])
+        if interface == BROKER_INTERFACE:
+            body = ["0.0", str(uuid.uuid4()), json.dumps(call["request"])]
+        message = Message(
+            MessageKind.CALL,
+            destination=BROKER_BUS_NAME,
+            path=BROKER_OBJECT_PATH,
+            interface=interface,
+            member=call["method"],
+            signature="s" * len(body),
+            body=body,
+        )
+        try:
+            reply = await self._connection.call(message, limit=None)
+        except RemoteError as error:
+            if error.name in _GONE:
+                raise BrokerGoneError(f"the broker is not there, or left: {error.name}") from None
+            return Answer(error=f"{error.name}: {error.text}")
+        except BusError as error:
+            raise BrokerGoneError(str(error)) from None
+        if interface != BROKER_INTERFACE:
+            return Answer({"returned": list(reply.body)})
+        if reply.signature != "s":
+            return Answer({"signature": reply.signature})
+        try:
+            return Answer(json.loads(str(reply.body[0])))
+        except (ValueError, RecursionError):
+            return Answer()
+
+    def _check(self, expected: Mapping[str, Any], answer: Answer) -> None:
+        if expected.get("answered"):
+            return
+        if answer.error and not (expected.get("unsupported") and "not implemented" in answer.error.casefold()):
+            self._problem("the broker answers with a D-Bus error", expected.get("reply"), answer)
+            return
+        if answer.error or "reply" not in expected:
+            return
+        if differences := outcome_differences(expected["reply"], answer.value):
+            self._problem("the reply is not the expected one", expected["reply"], answer, differences)
+        absent = [key for key in expected.get("absent", ()) if _at(answer.value, key) is not None]
+        for key in absent:
+            self._problem(f"the reply must not have {key}", None, answer)
+
+    def _problem(self, what: str, expected: Any, answer: Answer, differences: Sequence[Difference] = ()) -> None:
+        shown = [
+            Difference(item.place, item.expected, without_secrets(item.got, item.place.rpartition(".")[2]))
+            for item in differences
+        ]
+        self.problems.append(Problem(what, expected, answer.shown(), tuple(shown)))
+
+
+def without_secrets(value: Any, key: str = "") -> Any:
+    """Make a reply fit to be shown.
+
+    Args:
+        value: any part of a reply.
+        key: the key that it stands under.
+
+    Returns:
+        The same, without its tokens, cookies and signed requests.
+    """
+    if isinstance(value, dict):
+        return {name: without_secrets(item, name) for name, item in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [without_secrets(item, key) for item in cast("list[Any]", value)]
+    return "(hidden)" if isinstance(value, str) and key in SECRET_KEYS else value
+
+
+def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """Replace each ``{"$broker": NAME}`` by what it stands for, and merge what stands beside it over it."""
+    if isinstance(value, list):
+        return [_filled(item, values) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    given = {key: _filled(item, values) for key, item in cast("dict[str, Any]", value).items()}
+    if "$broker" not in given:
+        return given
+    named = values[given.pop("$broker")]
+    return {**named, **given} if given else named
+
+
+def _at(value: Any, place: str) -> Any:
+    for key in place.split("."):
+        value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,384 @@
+"""What is the least that passes every vector? A client written against ``interfaces/`` alone, and its driver.
+
+It shares nothing with the library but the D-Bus library's message types: an example for a port, and what the mutation test
+puts mistakes into.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import sys
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+from dbus_next import Message, MessageType
+from dbus_next.aio import MessageBus
+
+NAME, PATH, INTERFACE = "com.microsoft.identity.broker1", "/com/microsoft/identity/broker1", "com.microsoft.identity.Broker1"
+BUS, DBUS = "org.freedesktop.DBus", "org.freedesktop.DBus.Error."
+DEFAULT_LIMIT = 60.0
+STATUSES = (
+    "Unexpected Reserved InteractionRequired NoNetwork NetworkTemporarilyUnavailable ServerTemporarilyUnavailable "
+    "ApiContractViolation UserCanceled ApplicationCanceled IncorrectConfiguration InsufficientBuffer AuthorityUntrusted "
+    "UserSwitch AccountUnusable UserDataRemovalRequired TransientError AccountSwitch DeviceNotRegistered KeyNotFound "
+    "AccountNotFound RequiredBrokerMissing FallbackToNativeMsal"
+).split()
+INTERACTION_CODES = {
+    "AADSTS" + code
+    for code in (
+        "16000 50055 50058 50072 50074 50076 50078 50079 50126 50132 50133 50144 50158 50173 65001 70008 70043 70044 "
+        "700082 700084"
+    ).split()
+}
+LACKS_METHOD = ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
+CANCELLATION = {
+    "context": "The InteractiveRequest was canceled on behalf of the user",
+    "diagnostics": None,
+    "errorCode": 0,
+    "status": 7,
+    "subStatus": 0,
+    "tag": 579379414,
+}
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Failure(Exception):
+    """An outcome that is an error."""
+
+    def __init__(self, family: str, **details: Any) -> None:
+        super().__init__(family)
+        self.outcome = {"family": family, "message": f"the broker: {family}", **details}
+
+
+def tag_name(tag: int) -> str:
+    digits = [tag >> shift & 63 for shift in (24, 18, 12, 6, 0)]
+    return "".join(ALPHABET[digit] for digit in digits) if tag > 0 and max(digits) < len(ALPHABET) else ""
+
+
+def broker_failure(status: int, context: str, tag: int = 0, sub_error: str = "") -> Failure:
+    name = STATUSES[status] if 0 <= status < len(STATUSES) else "Unexpected"
+    codes = list(dict.fromkeys(re.findall(r"AADSTS\d+", context)))
+    return Failure("broker", status=name, tag=tag_name(tag), codes=codes, subError=sub_error)
+
+
+def dbus_failure(name: str, text: str) -> Failure:
+    """PROTOCOL.md, "What a client makes of a D-Bus error"."""
+    short = name.removeprefix(DBUS) if name.startswith(DBUS) else ""
+    if short in ("ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound"):
+        return Failure("absent")
+    if short.startswith("Spawn.") or short == "TimedOut":
+        return Failure("start")
+    if short in ("NoReply", "Disconnected"):
+        return Failure("disconnected")
+    if short == "Timeout":
+        return Failure("timeout")
+    if short in LACKS_METHOD or text.lower() == "not implemented":
+        return Failure("unsupported")
+    if "broker socket connect" in text.lower():
+        return broker_failure(15, text)
+    interaction = INTERACTION_CODES.intersection(re.findall(r"AADSTS\d+", text))
+    return broker_failure(2 if interaction else 0, text)
+
+
+def json_of(segment: str) -> dict[str, Any]:
+    """A JSON object in base64url, such as a JWT's payload; an empty one where it is none."""
+    try:
+        value = json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    parts = token.split(".")
+    return json_of(parts[1]) if len(parts) == 3 else {}
+
+
+class Client:
+    """The operations, each for one line of the runner's."""
+
+    def __init__(self, bus: MessageBus, line: dict[str, Any]) -> None:
+        self.bus = bus
+        self.line = line
+        self.id = str(uuid.uuid4())
+        self.account: dict[str, Any] | None = line.get("account")
+
+    async def send(self, member: str, request: Any, limit: float | None = DEFAULT_LIMIT, id: str = "") -> dict[str, Any]:
+        """Call a method of the broker, and read its reply; an error in it wins over all else."""
+        body = ["0.0", id or self.id, json.dumps(request)]
+        message = Message(NAME, PATH, INTERFACE, member, signature="sss", body=body)
+        if limit is not None:
+            limit = self.line.get("timeLimit", limit)
+        try:
+            reply = await asyncio.wait_for(self.bus.call(message), limit)
+        except asyncio.TimeoutError:
+            raise Failure("timeout") from None
+        assert reply is not None
+        if reply.message_type is MessageType.ERROR:
+            raise dbus_failure(reply.error_name, str(reply.body[0]) if reply.body else "")
+        if reply.signature != "s":
+            raise Failure("malformed")
+        try:
+            document = json.loads(reply.body[0])
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            if member in ("removeAccount", "cancelInteractiveFlow"):
+                return {}
+            raise Failure("malformed")
+        inner = document.get("brokerTokenResponse") or {}
+        error = document.get("error")
+        if error is None:
+            error = inner.get("error")
+        if error is not None:
+            context, sub_error = str(error.get("context", "")), str(inner.get("subError", ""))
+            raise broker_failure(error.get("status", 0), context, error.get("tag", 0), sub_error)
+        return document
+
+    def authority(self) -> str:
+        """The application's, with the account's tenant in place of common and organizations where there is an account."""
+        authority = self.line["authority"].rstrip("/")
+        host, tenant = urlsplit(authority).netloc, urlsplit(authority).path.strip("/")
+        if self.line.get("account") and tenant in ("common", "organizations"):
+            return f"https://{host}/{self.account['realm']}" if self.account else authority
+        return authority
+
+    def parameters(self, kind: int, **more: Any) -> dict[str, Any]:
+        extra, pop = dict(self.line.get("extraQueryParameters", {})), self.pop()
+        if confirmation := extra.pop("req_cnf", None):
+            pop = {"kid": (json.loads(confirmation) if "{" in confirmation else json_of(confirmation))["kid"]}
+        parameters = {
+            "authority": self.line["authority"].rstrip("/"),
+            "authorizationType": kind,
+            "clientId": self.line["clientId"],
+            "redirectUri": self.line["redirectUri"],
+            "requestedScopes": self.line["scopes"],
+            "additionalQueryParametersForAuthorization": extra,
+            "decodedClaims": self.line.get("claims", ""),
+            "accessTokenToRenew": self.line.get("accessTokenToRenew", ""),
+            "popParams": pop,
+        }
+        return {**parameters, **more}
+
+    def pop(self) -> dict[str, Any] | None:
+        given = self.line.get("pop")
+        if not given:
+            return None
+        params = {"clientClaims": given.get("clientClaims", ""), "nonce": given.get("nonce", "")}
+        if "url" in given:
+            url = urlsplit(given["url"])
+            params |= {"httpMethod": given["httpMethod"], "uriHost": url.netloc, "uriPath": url.path}
+        if "kid" in given:
+            params |= {"authenticationScheme": "pop", "kid": given["kid"]}
+        return params
+
+    def token(self, reply: dict[str, Any]) -> dict[str, Any]:
+        response = reply.get("brokerTokenResponse") or {}
+        kinds = {0: "Bearer", 1: "pop", "bearer": "Bearer", "pop": "pop"}
+        kind = response.get("accessTokenType", 0)
+        kind = kinds.get(kind.lower() if isinstance(kind, str) else kind)
+        token = response.get("accessToken")
+        expiry = claims_of(token or "").get("exp") or int(response.get("expiresOn") or 0)
+        if not token or not kind or not expiry:
+            raise Failure("malformed")
+        seconds = expiry if expiry < 10**11 else expiry // 1000
+        requested = self.line["scopes"]
+        granted = response.get("grantedScopes", requested)
+        granted = granted.split() if isinstance(granted, str) else granted
+        declined = [scope for scope in requested if scope.lower() not in [item.lower() for item in granted]]
+        if declined:
+            raise Failure("declined", status="ApiContractViolation", declinedScopes=declined)
+        account = response.get("account") or self.account or account_of(response)
+        id_token = response.get("idToken", "")
+        return {
+            "token": {
+                "accessToken": token,
+                "tokenType": kind,
+                "expiresOn": seconds,
+                "scopes": granted,
+                "idToken": id_token,
+                "account": account,
+            }
+        }
+
+    async def listed(self) -> list[dict[str, Any]]:
+        request = {"clientId": self.line["clientId"], "redirectUri": self.line["clientId"]}
+        accounts = (await self.send("getAccounts", request)).get("accounts")
+        if accounts is None:
+            raise Failure("malformed")
+        return accounts
+
+    async def get_accounts(self) -> dict[str, Any]:
+        return {"accounts": await self.listed()}
+
+    async def find_account(self) -> dict[str, Any]:
+        return {"account": pick(await self.listed(), self.line["username"], self.line.get("tenant"))}
+
+    async def version(self) -> dict[str, Any]:
+        version = (await self.send("getLinuxBrokerVersion", {"msalCppVersion": "1.0"})).get("linuxBrokerVersion")
+        if not version:
+            raise Failure("malformed")
+        return {"version": version}
+
+    async def silent(self) -> dict[str, Any]:
+        more: dict[str, Any] = {}
+        if self.account is None:
+            accounts = await self.listed()
+            if len({account["homeAccountId"] for account in accounts}) == 1:
+                self.account = pick(accounts, accounts[0]["username"], None)
+            else:
+                more["isSignIn"] = True
+        more |= {"account": self.account, "username": (self.account or {}).get("username", "")}
+        parameters = self.parameters(1, **more, authority=self.authority())
+        return self.token(await self.send("acquireTokenSilently", {"authParameters": parameters}))
+
+    async def interactive(self) -> dict[str, Any]:
+        handle, prompt = self.line.get("parentWindowHandle", 0), self.line.get("prompt")
+        more: dict[str, Any] = {"parentWindow": {"handle": handle}}
+        if prompt:
+            more["prompt"] = prompt
+        if prompt == "select_account":
+            self.account = None
+            more["isSignIn"] = True
+        elif self.account is None:
+            more |= {"account": None, "isSignIn": True, "username": self.line.get("loginHint", "")}
+        else:
+            more |= {"account": self.account, "username": self.account["username"], "authority": self.authority()}
+        parameters = self.parameters(6, **more)
+        if self.account is not None:
+            parameters["additionalQueryParametersForAuthorization"]["hsu"] = "1"
+        request = {"authParameters": parameters, "parentWindowHandle": handle}
+        sign_in = asyncio.ensure_future(self.send("acquireTokenInteractively", request, limit=None))
+        try:
+            return self.token(await asyncio.shield(sign_in))
+        except asyncio.CancelledError:
+            await self.send("cancelInteractiveFlow", {"error": CANCELLATION}, id=str(uuid.uuid4()))
+            await asyncio.gather(sign_in, return_exceptions=True)
+            raise
+
+    async def password(self) -> dict[str, Any]:
+        more = {"account": None, "username": self.line["username"], "password": self.line["password"], "isSignIn": True}
+        return self.token(await self.send("acquireTokenSilently", {"authParameters": self.parameters(3, **more)}))
+
+    async def cookies(self) -> dict[str, Any]:
+        assert self.account is not None
+        more = {"account": self.account, "username": self.account["username"], "ssoUrl": self.line["ssoUrl"]}
+        request = {
+            "account": self.account, "authParameters": self.parameters(8, **more), "ssoUrl": self.line["ssoUrl"]
+        }  # fmt: skip
+        reply = await self.send("acquirePrtSsoCookie", request)
+        items = reply.get("cookieItems") or ([reply] if "cookieName" in reply else [])
+        cookies = [{"name": item.get("cookieName"), "content": item.get("cookieContent")} for item in items]
+        if not cookies or not all(cookie["content"] for cookie in cookies):
+            raise Failure("malformed")
+        return {"cookies": cookies}
+
+    async def sign(self) -> dict[str, Any]:
+        assert self.account is not None
+        pop = {**(self.pop() or {}), "authenticationScheme": "pop", "homeAccountId": self.account["homeAccountId"]}
+        reply = await self.send("generateSignedHttpRequest", {"clientId": self.line["clientId"], "popParams": pop})
+        if not reply.get("signedHttpRequest"):
+            raise Failure("malformed")
+        return {"signedHttpRequest": reply["signedHttpRequest"]}
+
+    async def remove(self) -> dict[str, Any]:
+        await self.send("removeAccount", {"clientId": self.line["clientId"], "account": self.account})
+        return {"removed": True}
+
+    async def available(self) -> dict[str, Any]:
+        reply = await self.bus.call(Message(NAME, PATH, BUS + ".Peer", "Ping"))
+        return {"available": reply is not None and reply.message_type is MessageType.METHOD_RETURN}
+
+    async def watch(self) -> dict[str, Any]:
+        changes: asyncio.Queue[str] = asyncio.Queue()
+
+        def on_message(message: Message) -> None:
+            if message.member == "NameOwnerChanged" and message.body[0] == NAME:
+                changes.put_nowait("online" if message.body[2] else "offline")
+
+        rule = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{NAME}'"
+        self.bus.add_message_handler(on_message)
+        await self.bus.call(Message(BUS, "/org/freedesktop/DBus", BUS, "AddMatch", signature="s", body=[rule]))
+        owned = await self.bus.call(Message(BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", signature="s", body=[NAME]))
+        assert owned is not None
+        changes.put_nowait("online" if owned.body[0] else "offline")
+        last = ""
+        try:
+            while True:
+                presence = await changes.get()
+                if presence != last:
+                    say({"id": self.line["id"], "presence": presence})
+                last = presence
+        finally:
+            self.bus.remove_message_handler(on_message)
+
+
+def pick(accounts: list[dict[str, Any]], username: str, tenant: str | None) -> dict[str, Any] | None:
+    """PROTOCOL.md, AR-05 and AR-06."""
+    mine = [account for account in accounts if account["username"].lower() == username.lower()]
+    if tenant is not None:
+        return next((account for account in mine if account["realm"] == tenant), None)
+    at_home = [account for account in mine if account["realm"] == account["homeAccountId"].partition(".")[2]]
+    return next(iter(at_home + mine), None)
+
+
+def account_of(response: dict[str, Any]) -> dict[str, Any] | None:
+    claims, home = claims_of(response.get("idToken") or ""), json_of(response.get("clientInfo") or "")
+    if "oid" not in claims or "tid" not in claims:
+        return None
+    return {
+        "homeAccountId": f"{home.get('uid', claims['oid'])}.{home.get('utid', claims['tid'])}",
+        "localAccountId": claims["oid"],
+        "realm": claims["tid"],
+        "username": claims.get("preferred_username", ""),
+    }
+
+
+OPERATIONS = {
+    "getAccounts": Client.get_accounts,
+    "findAccount": Client.find_account,
+    "getLinuxBrokerVersion": Client.version,
+    "acquireTokenSilently": Client.silent,
+    "acquireTokenInteractively": Client.interactive,
+    "acquireTokenByUsernamePassword": Client.password,
+    "acquirePrtSsoCookie": Client.cookies,
+    "generateSignedHttpRequest": Client.sign,
+    "removeAccount": Client.remove,
+    "isAvailable": Client.available,
+    "watchPresence": Client.watch,
+}
+
+
+def say(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
+
+
+async def answer(bus: MessageBus, line: dict[str, Any]) -> None:
+    try:
+        outcome: dict[str, Any] = await OPERATIONS[line["operation"]](Client(bus, line))
+    except Failure as failure:
+        outcome = {"error": failure.outcome}
+    except asyncio.CancelledError:
+        outcome = {"canceled": True}
+    say({"id": line["id"], "outcome": outcome})
+
+
+async def main() -> None:
+    bus = await MessageBus().connect()
+    stdin = asyncio.StreamReader(limit=2**26)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
+    running: dict[str, asyncio.Task[None]] = {}
+    while text := await stdin.readline():
+        line = json.loads(text)
+        if line["operation"] == "cancel":
+            running[line["cancels"]].cancel()
+        else:
+            running[line["id"]] = asyncio.ensure_future(answer(bus, line))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
