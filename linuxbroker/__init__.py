@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         RedirectUriError,
         ServerUnavailableError,
         UnsupportedOperationError,
+        UntrustedBrokerError,
         UserCanceledError,
     )
     from linuxbroker.integrations.public_client.application import PublicClientApplication
@@ -88,6 +89,7 @@ __all__ = [
     "Timeouts",
     "TokenResult",
     "UnsupportedOperationError",
+    "UntrustedBrokerError",
     "UserCanceledError",
     "__version__",
 ]

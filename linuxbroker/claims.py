@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from linuxbroker import validation
+from linuxbroker.redaction import hidden
 
 
 def merge_claims(*claims: str | None, capabilities: Sequence[str] | None = None, name: str = "claims_challenge") -> str:
@@ -31,7 +32,7 @@ def merge_claims(*claims: str | None, capabilities: Sequence[str] | None = None,
         merged = _merged(merged, json.loads(text))
     if capabilities:
         merged = _merged(merged, {"access_token": {"xms_cc": {"values": list(capabilities)}}})
-    return json.dumps(merged)
+    return hidden(json.dumps(merged))
 
 
 def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -44,10 +44,12 @@ from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
+from linuxbroker.redaction import hidden
 from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
 from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
+from linuxbroker.trust import TrustPolicy, UntrustedOwnerError
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
@@ -82,6 +84,10 @@ class BrokerClient:
         timeouts: the time limits.
         max_reply_bytes: a reply larger than this many bytes is refused, without being taken in.
         max_reply_depth: a reply whose JSON objects and arrays are nested more deeply than this is refused; up to 200.
+        trust: what is done, before each call, about a process that owns the broker's bus name and is not to be trusted
+            as its program does not belong to root: ``off`` does not look, ``warn`` logs a warning (logger
+            ``linuxbroker.trust``), ``strict`` sends nothing and raises ``UntrustedBrokerError``. See the README,
+            "Security", for what that can't protect from.
 
     Raises:
         InvalidArgumentError: an argument can't be right.
@@ -97,6 +103,7 @@ class BrokerClient:
         timeouts: Timeouts | None = None,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         max_reply_depth: int = MAX_REPLY_DEPTH,
+        trust: TrustPolicy = "off",
     ) -> None:
         self.client_id = validation.client_id(client_id)
         self.authority = validation.authority(authority)
@@ -104,7 +111,10 @@ class BrokerClient:
         self.timeouts = Timeouts() if timeouts is None else validation.instance("timeouts", timeouts, Timeouts)
         if bus_address is not None:
             validation.text("bus_address", bus_address, empty=True)
-        self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes))
+        self.trust = validation.trust_policy(trust)
+        self._transport = BrokerTransport(
+            bus_address, self.timeouts, validation.reply_limit(max_reply_bytes), self.trust
+        )
         self._proxy = Broker1Proxy(self._transport, validation.reply_depth(max_reply_depth))
         self._shared_tokens: SharedCalls[TokenResult] = SharedCalls()
         self._cancellations: set[asyncio.Task[None]] = set()
@@ -199,6 +209,8 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
+        claims_challenge, access_token_to_renew = hidden(claims_challenge), hidden(access_token_to_renew)
+        extra_query_parameters = hidden(extra_query_parameters)
         base = self._authority(authority)
         if account is not None:
             validation.account(account)
@@ -261,6 +273,8 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
+        claims_challenge, access_token_to_renew = hidden(claims_challenge), hidden(access_token_to_renew)
+        extra_query_parameters = hidden(extra_query_parameters)
         base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
         prompt = validation.prompt(prompt)
         if account is not None:
@@ -297,7 +311,7 @@ class BrokerClient:
             "acquireTokenInteractively",
             validation.correlation_id(correlation_id),
             account.username if account else login_hint or "",
-            (access_token_to_renew or "",),
+            request,
         )
         reply = await self._send_interactive(request, call)
         return self._token(reply, request.auth_parameters, call)
@@ -333,6 +347,8 @@ class BrokerClient:
             InteractionRequiredError: the password is wrong, or is not enough.
             BrokerError: as the class says.
         """
+        password, claims_challenge = hidden(password), hidden(claims_challenge)
+        extra_query_parameters = hidden(extra_query_parameters)
         validation.text("username", username)
         validation.text("password", password)
         parameters = token_parameters(
@@ -354,7 +370,7 @@ class BrokerClient:
                 authority=self._authority(authority),
             )
         )
-        call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, (password,))
+        call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, request)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, CallOptions(self.timeouts.call))
         return self._token(reply, request.auth_parameters, call)
 
@@ -382,6 +398,7 @@ class BrokerClient:
         Raises:
             BrokerError: as the class says.
         """
+        sso_url = hidden(sso_url)
         validation.account(account)
         parameters = token_parameters(
             AuthorizationType.PRT_SSO_COOKIE, scopes, client_id=self.client_id, redirect_uri=self.redirect_uri
@@ -397,9 +414,7 @@ class BrokerClient:
             ),
             sso_url=sso_url,
         )
-        call = CallContext(
-            "acquirePrtSsoCookie", validation.correlation_id(correlation_id), account.username, (sso_url,)
-        )
+        call = CallContext("acquirePrtSsoCookie", validation.correlation_id(correlation_id), account.username, request)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_prt_sso_cookie, request, call, options)
         cookies = [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in reply.cookie_items or ()]
@@ -429,7 +444,9 @@ class BrokerClient:
             raise InvalidArgumentError("auth_scheme names no request to sign; give it http_method and url")
         signed = auth_scheme.to_wire(account.home_account_id).model_copy(update={"authentication_scheme": "pop"})
         request = GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
-        call = CallContext("generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username)
+        call = CallContext(
+            "generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username, request
+        )
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.generate_signed_http_request, request, call, options)
         if not reply.signed_http_request:
@@ -448,7 +465,7 @@ class BrokerClient:
             BrokerError: as the class says.
         """
         request = RemoveAccountRequest(client_id=self.client_id, account=validation.account(account))
-        call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username)
+        call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username, request)
         await self._send(self._proxy.remove_account, request, call, CallOptions(self.timeouts.call))
 
     async def get_linux_broker_version(self, *, correlation_id: str | UUID | None = None) -> str:
@@ -475,12 +492,13 @@ class BrokerClient:
         """Find out whether there is a broker that answers; starts it if it is not running.
 
         Returns:
-            Whether it answered ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds.
+            Whether it answered ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds, and may be asked
+            (``trust``).
             Source: PROTOCOL.md, "Transport".
         """
         try:
             await self._transport.ping()
-        except BusError:
+        except (BusError, UntrustedOwnerError):
             return False
         return True
 
@@ -514,8 +532,8 @@ class BrokerClient:
                 parameters["is_sign_in"] = True
         username = account.username if account else ""
         asked = AuthParameters(**parameters, account=account, username=username)
-        call = CallContext("acquireTokenSilently", correlation_id, username, (asked.access_token_to_renew,))
         request = AcquireTokenSilentlyRequest(auth_parameters=asked)
+        call = CallContext("acquireTokenSilently", correlation_id, username, request)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
         return self._token(reply, asked, call)
@@ -562,6 +580,8 @@ class BrokerClient:
             reply = await method(request, correlation_id=call.correlation_id, options=options)
         except BusError as error:
             return failures.from_bus(error, call)
+        except UntrustedOwnerError as error:
+            return failures.untrusted(error, call)
         except MalformedReplyError as error:
             return failures.nonsense(str(error), call)
         return failures.from_reply(reply, call) or reply
@@ -614,7 +634,7 @@ class BrokerClient:
             requested_scopes=asked.requested_scopes,
             account=asked.account,
             login_host=host_of(asked.authority),
-            telemetry=failures.redacted_telemetry(reply, call),
+            telemetry=failures.redacted_telemetry(reply),
             correlation_id=call.correlation_id,
         )
         if isinstance(result, UnusableToken):

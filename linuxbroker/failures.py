@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from linuxbroker import dbus_errors, errors
@@ -18,10 +19,11 @@ from linuxbroker.bus import (
     ReplyTooLargeError,
 )
 from linuxbroker.dbus_errors import DBUS_ERROR, STARTING
-from linuxbroker.models import Reply, Status
+from linuxbroker.models import Reply, Status, WireModel
 from linuxbroker.models.failure import aadsts_codes
-from linuxbroker.redaction import redact
+from linuxbroker.redaction import redact, secrets_in
 from linuxbroker.results import TokenResult
+from linuxbroker.trust import UntrustedOwnerError
 
 _UNSUPPORTED = {
     DBUS_ERROR + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
@@ -61,13 +63,18 @@ class CallContext:
         method: the method's name on the wire.
         correlation_id: the call's correlation id.
         username: the UPN of the account concerned, or the empty string.
-        secrets: texts that were sent and must not be shown.
+        request: what was sent, if anything.
     """
 
     method: str
     correlation_id: str = ""
     username: str = ""
-    secrets: tuple[str, ...] = ()
+    request: WireModel | None = None
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that were sent and must not be shown, whatever the broker says about them."""
+        return () if self.request is None else tuple(secrets_in(self.request.out_of_sight()))
 
 
 def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
@@ -94,6 +101,28 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
     if isinstance(error, BadMessageError):
         return _unreachable(errors.BrokerProtocolError, f"{error}.", call)
     return _unreachable(errors.BrokerUnreachableError, str(error), call)
+
+
+def untrusted(error: UntrustedOwnerError, call: CallContext) -> errors.UntrustedBrokerError:
+    """Make the failure of a call that was not sent, as its receiver is not trusted.
+
+    Args:
+        error: from ``linuxbroker.trust``.
+        call: the call that was not sent.
+
+    Returns:
+        The exception to raise.
+    """
+    end_it = "end it" if error.owner.pid is None else f"end it (kill {error.owner.pid})"
+    failure = _unreachable(
+        errors.UntrustedBrokerError,
+        f"nothing was sent: {error}. If you don't know that program, {end_it} and call again; if it is the broker that "
+        "you want to use, choose trust='warn' or 'off' (--trust).",
+        call,
+    )
+    failure.pid, failure.uid = error.owner.pid, error.owner.uid
+    failure.executable, failure.reason = error.doubt.executable, error.doubt.reason
+    return failure
 
 
 def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:
@@ -246,30 +275,30 @@ def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallCont
         method=call.method,
         status=Status.API_CONTRACT_VIOLATION,
         context=f"the token lacks scopes that were asked for: {redact(' '.join(declined), call.secrets)}",
-        telemetry=result.telemetry,
+        telemetry=_redacted(result.telemetry, call),
         correlation_id=call.correlation_id,
         username=call.username,
     )
 
 
-def redacted_telemetry(reply: Reply, call: CallContext) -> dict[str, Any]:
-    """Give a reply's telemetry without anything that could be a secret.
+def redacted_telemetry(reply: Reply) -> dict[str, Any]:
+    """Give a successful reply's telemetry without anything that looks like a secret.
 
     Args:
         reply: a reply of any method.
-        call: the call that it answers.
 
     Returns:
         The telemetry, one level deep: values that are not texts, numbers or booleans are left out.
     """
-    return _redacted(reply.telemetry, call)
+    return _redacted(reply.telemetry)
 
 
-def _redacted(values: Mapping[str, Any], call: CallContext) -> dict[str, Any]:
+def _redacted(values: Mapping[str, Any], call: CallContext | None = None) -> dict[str, Any]:
+    secrets = call.secrets if call else ()
     kept: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, str):
-            kept[redact(key, call.secrets)] = redact(value, call.secrets)
+            kept[redact(key, secrets)] = redact(value, secrets)
         elif value is None or isinstance(value, (bool, int, float)):
-            kept[redact(key, call.secrets)] = value
+            kept[redact(key, secrets)] = value
     return kept

@@ -10,6 +10,7 @@ from typing import Any
 from linuxbroker import jwt_claims
 from linuxbroker.authority import preferred_host
 from linuxbroker.models import Account, BrokerTokenResponse
+from linuxbroker.redaction import HiddenText
 
 # Above it a number counts milliseconds, below it seconds: the year 5138 in one, 1973 in the other.
 _MILLISECONDS_FROM = 100_000_000_000
@@ -57,8 +58,8 @@ class TokenResult:
 
     @property
     def authorization_header(self) -> str:
-        """The value for an HTTP request's ``Authorization`` header."""
-        return f"{self.token_type} {self.access_token}"
+        """The value for an HTTP request's ``Authorization`` header, a text that no ``repr`` shows."""
+        return HiddenText(f"{self.token_type} {self.access_token}")
 
 
 @dataclass(frozen=True)

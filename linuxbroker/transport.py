@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 from linuxbroker import dbus_errors, validation
@@ -12,14 +13,21 @@ from linuxbroker.bus import (
     BusError,
     CallTimeoutError,
     ClosedHereError,
+    Connection,
     DisconnectedError,
     Message,
     MessageKind,
+    NameOwner,
     RemoteError,
     SharedBus,
+    name_owner,
     shared_bus,
 )
 from linuxbroker.codec import MalformedReplyError
+from linuxbroker.redaction import HiddenText
+from linuxbroker.trust import Doubt, TrustPolicy, UntrustedOwnerError, doubt
+
+_log = logging.getLogger("linuxbroker.trust")
 
 BROKER_BUS_NAME = "com.microsoft.identity.broker1"
 BROKER_OBJECT_PATH = "/com/microsoft/identity/broker1"
@@ -81,12 +89,17 @@ class BrokerTransport:
         bus_address: a D-Bus address; None for the session bus.
         timeouts: the time limits.
         max_reply_bytes: a longer reply is refused.
+        trust: what is done about an owner of the broker's name that is not to be trusted.
     """
 
-    def __init__(self, bus_address: str | None, timeouts: Timeouts, max_reply_bytes: int) -> None:
+    def __init__(
+        self, bus_address: str | None, timeouts: Timeouts, max_reply_bytes: int, trust: TrustPolicy = "off"
+    ) -> None:
         self._bus_address = bus_address
         self._timeouts = timeouts
         self._max_reply_bytes = max_reply_bytes
+        self._trust = trust
+        self._warned_of: tuple[NameOwner, Doubt] | None = None
 
     async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method of the broker's interface.
@@ -98,22 +111,24 @@ class BrokerTransport:
             options: how to call it.
 
         Returns:
-            The reply, a text.
+            The reply, a text that no ``repr`` shows.
 
         Raises:
             BusError: no reply was to be had.
+            UntrustedOwnerError: it was not sent, as the trust policy is strict.
             MalformedReplyError: the reply is not a text.
         """
         reply = await self._send(_broker_call(member), options, write_arguments, self._max_reply_bytes)
         if reply.signature != "s":
             raise MalformedReplyError("it is not a text")
-        return str(reply.body[0])
+        return HiddenText(reply.body[0])
 
     async def ping(self) -> None:
         """Ask the broker for a sign of life, which starts it if it is not running.
 
         Raises:
             BusError: there was none.
+            UntrustedOwnerError: it was not asked, as the trust policy is strict.
         """
         message = Message(
             MessageKind.CALL,
@@ -134,7 +149,7 @@ class BrokerTransport:
 
     async def _send(
         self,
-        message: Message,
+        to_name: Message,
         options: CallOptions,
         write_body: Callable[[], Sequence[str]] | None = None,
         max_reply_bytes: int | None = None,
@@ -144,17 +159,24 @@ class BrokerTransport:
         waited, pause, lost = 0.0, _FIRST_PAUSE_SECONDS, None
         while True:
             connection = await self.bus().connection(self, limit=self._timeouts.connect)
-            began = clock()
+            began, message = clock(), to_name
             try:
+                limit = None if options.limit is None else max(0.0, options.limit - waited)
+                message, limit = await self._addressed(connection, to_name, limit)
                 return await connection.call(
                     message,
-                    limit=None if options.limit is None else max(0.0, options.limit - waited),
+                    limit=limit,
                     write_body=write_body,
                     max_reply_bytes=max_reply_bytes,
                     on_send=options.on_send,
+                    only_from="" if message is to_name else message.destination,
                 )
             except CallTimeoutError as error:
-                failure: BusError = CallTimeoutError(message.member, options.limit or error.limit)
+                failure: BusError = CallTimeoutError(to_name.member, options.limit or error.limit)
+            except RemoteError as error:
+                # The bus says so of a unique name whose connection has ended.
+                left = message is not to_name and dbus_errors.is_absent(error)
+                failure = DisconnectedError(f"the owner of {to_name.destination} left the bus") if left else error
             except BusError as error:
                 failure = error
             waited += clock() - began
@@ -171,6 +193,40 @@ class BrokerTransport:
                 raise lost  # it was there a moment ago, and nothing has started it again
             else:
                 raise failure
+
+    async def _addressed(
+        self, connection: Connection, to_name: Message, limit: float | None
+    ) -> tuple[Message, float | None]:
+        """Address a call to the connection that owns the name now: whoever takes the name later gets nothing.
+
+        Args:
+            connection: to the bus.
+            to_name: the call, to the well-known name.
+            limit: the seconds that it has.
+
+        Returns:
+            The call that is to be sent, and the seconds that are left. With trust off, the same ones.
+        """
+        if self._trust == "off":
+            return to_name, limit
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        owner = await name_owner(connection, to_name.destination, limit=limit)
+        self._look_at(owner)
+        left = None if limit is None else max(0.0, limit - (clock() - began))
+        return replace(to_name, destination=owner.unique_name), left
+
+    def _look_at(self, owner: NameOwner) -> None:
+        found = doubt(owner)
+        if found is None:
+            self._warned_of = None
+            return
+        failure = UntrustedOwnerError(owner, found)
+        if self._trust == "strict":
+            raise failure
+        if self._warned_of != (owner, found):
+            self._warned_of = (owner, found)
+            _log.warning("%s", failure)
 
 
 @cache

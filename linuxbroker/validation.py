@@ -16,6 +16,7 @@ from linuxbroker import jwt_claims
 from linuxbroker.codec import DEEPEST_READ
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.models import Account
+from linuxbroker.trust import TRUST_POLICIES, TrustPolicy
 
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")
@@ -166,14 +167,19 @@ def https_url(name: str, value: object) -> str:
         InvalidArgumentError: it is not.
     """
     checked = text(name, value)
-    try:
-        parts = urlsplit(checked)
-        valid = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or any(character.isspace() for character in checked):
+    if not _is_https_url(checked):
         raise InvalidArgumentError(f"{name} is not an https URL with a host, and no user name in it")
     return checked
+
+
+def _is_https_url(value: str) -> bool:
+    if any(character.isspace() for character in value):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False
 
 
 def authority(value: object) -> str:
@@ -232,10 +238,10 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
         return ""
     checked = text(name, value)
     try:
-        parsed: Any = pydantic_core.from_json(checked)
+        is_object = isinstance(pydantic_core.from_json(checked), dict)
     except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
+        is_object = False
+    if not is_object:
         raise InvalidArgumentError(
             f"{name} is not the text of a JSON object; a challenge from a WWW-Authenticate header is base64 and must "
             "be decoded first"
@@ -252,6 +258,18 @@ def prompt(value: object | None) -> str | None:
     if value is not None and value not in PROMPTS:
         raise InvalidArgumentError(f"prompt must be one of {', '.join(PROMPTS)}, or None")
     return value if value is None else str(value)
+
+
+def trust_policy(value: object) -> TrustPolicy:
+    """Check a trust policy.
+
+    Raises:
+        InvalidArgumentError: it is not one of the three.
+    """
+    for policy in TRUST_POLICIES:
+        if value == policy:
+            return policy
+    raise InvalidArgumentError(f"trust must be one of {', '.join(TRUST_POLICIES)}")
 
 
 def query_parameters(value: object | None) -> dict[str, str]:
@@ -321,17 +339,20 @@ def ssh_key_id(query: Mapping[str, str]) -> str:
     Raises:
         InvalidArgumentError: neither names a key.
     """
-    confirmation = query.get("req_cnf", "")
-    document: Any = jwt_claims.decode_segment(confirmation)
-    with contextlib.suppress(ValueError, RecursionError):
-        document = json.loads(confirmation)
-    kid: object = cast("Mapping[str, Any]", document).get("kid") if isinstance(document, dict) else None
-    key_id = kid if isinstance(kid, str) and kid else query.get("key_id")
+    key_id = _confirmed_key_id(query.get("req_cnf", "")) or query.get("key_id")
     if not key_id:
         raise InvalidArgumentError(
             "an SSH certificate needs the id of its public key: 'kid' in extra_query_parameters['req_cnf'], or 'key_id'"
         )
     return key_id
+
+
+def _confirmed_key_id(confirmation: str) -> str | None:
+    document: Any = jwt_claims.decode_segment(confirmation)
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(confirmation)
+    kid: object = cast("Mapping[str, Any]", document).get("kid") if isinstance(document, dict) else None
+    return kid if isinstance(kid, str) else None
 
 
 def http_method(value: object) -> str:

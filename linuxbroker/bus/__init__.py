@@ -13,6 +13,7 @@ from linuxbroker.bus.errors import (
     ReplyTooLargeError,
 )
 from linuxbroker.bus.messages import Message, MessageKind
+from linuxbroker.bus.owner import NameOwner, name_owner
 from linuxbroker.bus.shared import SharedBus, shared_bus
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "DisconnectedError",
     "Message",
     "MessageKind",
+    "NameOwner",
     "RemoteError",
     "ReplyTooLargeError",
     "SharedBus",
+    "name_owner",
     "shared_bus",
 ]

@@ -51,8 +51,15 @@ class _Call:
     write_body: Callable[[], Sequence[Any]] | None
     max_reply_bytes: int
     on_send: Callable[[], None] | None
+    only_from: str
     reply: asyncio.Future[Message]
     serial: int = 0
+
+    def takes(self, reply: Message) -> bool:
+        """Whether a message that says that it is the reply comes from whom the reply is taken."""
+        if not self.only_from or reply.sender == self.only_from:
+            return True
+        return reply.kind is MessageKind.ERROR and reply.sender == BUS_NAME
 
     def is_too_long(self, length: int) -> bool:
         """Whether a reply of this length is refused, which ends the call here and now."""
@@ -171,6 +178,7 @@ class Connection:
         write_body: Callable[[], Sequence[Any]] | None = None,
         max_reply_bytes: int | None = None,
         on_send: Callable[[], None] | None = None,
+        only_from: str = "",
     ) -> Message:
         """Send a method call and wait for its reply.
 
@@ -181,6 +189,8 @@ class Connection:
                 waits for room holds none.
             max_reply_bytes: the longest message that is taken for the reply; the connection's limit unless given.
             on_send: called when the call is written; never, if it ends before.
+            only_from: the unique name (the bus's own name for the bus) whose reply is taken, or the bus's error in its
+                place. Some buses pass on replies that were not asked for, from anyone. Empty takes any.
 
         Returns:
             The reply message.
@@ -195,7 +205,12 @@ class Connection:
         if self._ended is not None:
             raise self._end_reason()
         call = _Call(
-            message, write_body, max_reply_bytes or self._max_message_bytes, on_send, self._loop.create_future()
+            message,
+            write_body,
+            max_reply_bytes or self._max_message_bytes,
+            on_send,
+            only_from,
+            self._loop.create_future(),
         )
         timer = None if limit is None else self._loop.call_later(limit, _expire, call.reply, message.member, limit)
         try:
@@ -223,6 +238,7 @@ class Connection:
         *body: Any,
         limit: float | None = 60.0,
         on_send: Callable[[], None] | None = None,
+        only_from: str = "",
     ) -> tuple[Any, ...]:
         """Call a method of the bus daemon itself.
 
@@ -232,6 +248,7 @@ class Connection:
             body: the arguments.
             limit: seconds to wait; None to wait for ever.
             on_send: called when the call is written; never, if it ends before.
+            only_from: as for ``call``.
 
         Returns:
             The values that came back.
@@ -239,7 +256,8 @@ class Connection:
         Raises:
             BusError: as ``call`` does.
         """
-        return tuple((await self.call(bus_call(member, signature, *body), limit=limit, on_send=on_send)).body)
+        call = bus_call(member, signature, *body)
+        return tuple((await self.call(call, limit=limit, on_send=on_send, only_from=only_from)).body)
 
     def send(self, message: Message) -> None:
         """Send a message that has no reply: a signal, a return or an error.
@@ -372,7 +390,7 @@ class Connection:
                 handler(message)
         else:
             call = self._pending.get(message.reply_serial)
-            if call is not None and not call.is_too_long(length) and not call.reply.done():
+            if call is not None and call.takes(message) and not call.is_too_long(length) and not call.reply.done():
                 call.reply.set_result(message)
 
     def _answer(self, call: Message) -> None:

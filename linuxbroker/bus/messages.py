@@ -9,12 +9,13 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import Struct, unpack_from
-from typing import Any
+from typing import Any, cast
 
 from dbus_next._private.marshaller import Marshaller
 from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.constants import MessageFlag, MessageType
 from dbus_next.message import Message as DBusMessage
+from dbus_next.signature import Variant
 
 from linuxbroker.bus.errors import BadMessageError
 
@@ -193,3 +194,16 @@ def decode(frame: bytes) -> Message:
     except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
         reason = type(error).__name__
     raise BadMessageError(f"the peer sent a message that can't be read ({reason})")
+
+
+def variants(value: object) -> dict[str, Any]:
+    """Read an item of the type ``a{sv}`` without the library's own type for a variant.
+
+    Args:
+        value: an item of a message's body.
+
+    Returns:
+        What each variant holds, by its key; empty where the item is of another type.
+    """
+    items = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return {key: cast("Any", item).value for key, item in items.items() if isinstance(item, Variant)}

@@ -7,13 +7,17 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from linuxbroker.trust import TrustPolicy
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
 DEFAULT_PERSONA = "microsoft-2.5.2"
 # For commands in which the client id reaches no app registration; a valid UUID that is nobody's.
 _NO_CLIENT_ID = "00000000-0000-0000-0000-000000000001"
 _COMMANDS_WITHOUT_CLIENT_ID = ("demo", "version", "monitor")
+_TRUST_POLICIES = ("off", "warn", "strict")
 _PROMPTS = ("select_account", "login", "consent", "none")
 _EXIT_CODES = """\
 exit codes:
@@ -38,6 +42,7 @@ class Arguments(argparse.Namespace):
     verbose: bool = False
     bus_address: str | None = None
     timeout: float | None = None
+    trust: TrustPolicy = "off"
     client_id: str = ""
     authority: str | None = None
     account: str | None = None
@@ -159,6 +164,12 @@ def _add_client(parser: _Parser) -> _Parser:
     )
     parser.add_argument("--authority", metavar="URL", help="https://HOST/TENANT; Entra's, for any tenant, unless given")
     parser.add_argument("--bus-address", metavar="ADDRESS", help="a D-Bus address; the session bus unless given")
+    parser.add_argument(
+        "--trust",
+        choices=_TRUST_POLICIES,
+        default="off",
+        help="what to do when the program that owns the broker's bus name does not belong to root; off unless given",
+    )
     parser.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="the time limit of each call that waits for no person"
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
@@ -79,7 +79,7 @@ class AuthParameters(_SparseModel):
 
     access_token_to_renew: str = Secret("")
     account: Account | None = None
-    additional_query_parameters_for_authorization: dict[str, str] = Field(default_factory=dict)
+    additional_query_parameters_for_authorization: dict[str, str] = Secret(default_factory=dict)
     authority: str
     authorization_type: AuthorizationType
     client_id: str
