@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from linuxbroker import failures, validation
@@ -192,15 +192,8 @@ class BrokerClient:
         base = self._authority(authority)
         if account is not None:
             validation.account(account)
-        parameters = token_parameters(
-            AuthorizationType.CACHED_REFRESH_TOKEN,
-            scopes,
-            client_id=self.client_id,
-            redirect_uri=self.redirect_uri,
-            claims_challenge=claims_challenge,
-            auth_scheme=auth_scheme,
-            access_token_to_renew=access_token_to_renew,
-            extra_query_parameters=extra_query_parameters,
+        parameters = self._silent_parameters(
+            scopes, claims_challenge, auth_scheme, access_token_to_renew, extra_query_parameters
         )
         correlation = validation.correlation_id(correlation_id)
         if account is not None:
@@ -210,14 +203,54 @@ class BrokerClient:
             account = await self._sole_account(correlation)
             if account is None:
                 parameters["is_sign_in"] = True
-        username = account.username if account else ""
-        request = AcquireTokenSilentlyRequest(
-            auth_parameters=AuthParameters(**parameters, account=account, username=username)
-        )
-        call = CallContext("acquireTokenSilently", correlation, username, (access_token_to_renew or "",))
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
-        return self._token(reply, request.auth_parameters, call)
+        return await self._acquire_silently(parameters, account, account.username if account else "", correlation)
+
+    async def sign_in_silent(
+        self,
+        scopes: Sequence[str],
+        *,
+        account: Account | None = None,
+        login_hint: str | None = None,
+        parent_window_handle: int | None = None,
+        authority: str | None = None,
+        claims_challenge: str | None = None,
+        auth_scheme: PopAuthScheme | None = None,
+        extra_query_parameters: Mapping[str, str] | None = None,
+        correlation_id: str | UUID | None = None,
+    ) -> TokenResult:
+        """Get a token without the user as a sign-in does: one call, with the choice of the account left to the broker.
+
+        Unlike ``acquire_token_silent`` it lists no accounts first, and sends the authority as it is.
+
+        Args:
+            scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
+            account: whose token, from ``get_accounts``; None to let the broker choose.
+            login_hint: the UPN that the broker is to choose by, without an account.
+            parent_window_handle: the X11 window id of the application, where it has one to show.
+            authority: in place of the client's.
+            claims_challenge: the text of the JSON object that a resource challenged with.
+            auth_scheme: for a proof-of-possession token.
+            extra_query_parameters: for the request to Entra.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The token.
+
+        Raises:
+            InteractionRequiredError: the user has to sign in.
+            DeclinedScopesError: not all of the scopes were granted.
+            BrokerError: as the class says. Source: PROTOCOL.md, "acquireTokenSilently", SF-01, SF-07 and SF-08.
+        """
+        parameters = self._silent_parameters(scopes, claims_challenge, auth_scheme, None, extra_query_parameters)
+        parameters["authority"] = self._authority(authority)
+        if parent_window_handle is not None:
+            parameters["parent_window"] = ParentWindow(handle=validation.window_handle(parent_window_handle))
+        if account is not None:
+            username = validation.account(account).username
+        else:
+            username = validation.text("login_hint", login_hint or "", empty=True)
+            parameters["is_sign_in"] = True
+        return await self._acquire_silently(parameters, account, username, validation.correlation_id(correlation_id))
 
     async def acquire_token_interactive(
         self,
@@ -232,6 +265,7 @@ class BrokerClient:
         auth_scheme: PopAuthScheme | None = None,
         access_token_to_renew: str | None = None,
         extra_query_parameters: Mapping[str, str] | None = None,
+        onboarding_blob: str | None = None,
         correlation_id: str | UUID | None = None,
     ) -> TokenResult:
         """Have the broker ask the user, and get a token.
@@ -250,6 +284,7 @@ class BrokerClient:
             auth_scheme: for a proof-of-possession token.
             access_token_to_renew: the token that the resource refused.
             extra_query_parameters: for the request to Entra.
+            onboarding_blob: the application's telemetry, the text of a JSON object (PROTOCOL.md, "authParameters").
             correlation_id: a UUID for the logs; a new one unless given.
 
         Returns:
@@ -277,6 +312,8 @@ class BrokerClient:
             extra_query_parameters=extra_query_parameters,
         )
         parameters["parent_window"] = ParentWindow(handle=handle)
+        if onboarding_blob is not None:
+            parameters["onboarding_blob"] = validation.text("onboarding_blob", onboarding_blob)
         if prompt is not None:
             parameters["prompt"] = prompt
         if prompt == "select_account":
@@ -500,6 +537,37 @@ class BrokerClient:
         except BusError as error:
             failure = failures.from_bus(error, CallContext("watch"))
         raise failure
+
+    def _silent_parameters(
+        self,
+        scopes: Sequence[str],
+        claims_challenge: str | None,
+        auth_scheme: PopAuthScheme | None,
+        access_token_to_renew: str | None,
+        extra_query_parameters: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        return token_parameters(
+            AuthorizationType.CACHED_REFRESH_TOKEN,
+            scopes,
+            client_id=self.client_id,
+            redirect_uri=self.redirect_uri,
+            claims_challenge=claims_challenge,
+            auth_scheme=auth_scheme,
+            access_token_to_renew=access_token_to_renew,
+            extra_query_parameters=extra_query_parameters,
+        )
+
+    async def _acquire_silently(
+        self, parameters: Mapping[str, Any], account: Account | None, username: str, correlation_id: str
+    ) -> TokenResult:
+        request = AcquireTokenSilentlyRequest(
+            auth_parameters=AuthParameters(**parameters, account=account, username=username)
+        )
+        renewed = request.auth_parameters.access_token_to_renew
+        call = CallContext("acquireTokenSilently", correlation_id, username, (renewed,))
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
+        return self._token(reply, request.auth_parameters, call)
 
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)

@@ -16,10 +16,7 @@ from linuxbroker.bus import (
     shared_bus,
 )
 from linuxbroker.codec import MalformedReplyError
-
-BROKER_BUS_NAME = "com.microsoft.identity.broker1"
-BROKER_OBJECT_PATH = "/com/microsoft/identity/broker1"
-BROKER_INTERFACE = "com.microsoft.identity.Broker1"
+from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 
 # The broker died under the call; the bus starts it again for the next one.
 _BROKER_WENT_AWAY = {"org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Disconnected"}
