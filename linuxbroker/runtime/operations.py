@@ -417,9 +417,7 @@ async def _ask(request: _Request, window: int, hint: str = "", account: Account 
 
 @contextlib.contextmanager
 def _asking() -> Generator[None]:
-    """Let one sign-in at a time ask the user, as Microsoft's runtime does."""
-    if _memory.interactive:
-        raise refusals.already_asking()
+    """Let one sign-in at a time ask the user, as Microsoft's runtime does: ``_interactive_request`` refuses others."""
     _memory.interactive = True
     try:
         yield
