@@ -51,7 +51,10 @@ def test_a_fork_with_calls_in_flight_leaves_them_to_the_parent(run: Run, fake_br
     fake_broker.plant("slow", method="acquireTokenSilently", delay=1.0, times=1)
     seen = run(
         FORK.format(end=end) + "data, told = runtime.CallbackData(), []\n"
-        "runtime.signin_silently(parameters(), new_id(), lambda result: (told.append(os.getpid()), data.complete(result)))\n"
+        "def callback(result):\n"
+        "    told.append(os.getpid())\n"
+        "    data.complete(result)\n"
+        "runtime.signin_silently(parameters(), new_id(), callback)\n"
         + CALLED.format(member="acquireTokenSilently")
         + "child = in_child(lambda: [count(), len(told), data.signal.is_set()])\n"
         "print(json.dumps([child, status(wait(data)), told == [os.getpid()]]))",
