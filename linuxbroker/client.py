@@ -209,7 +209,6 @@ class BrokerClient:
         self,
         scopes: Sequence[str],
         *,
-        account: Account | None = None,
         login_hint: str | None = None,
         parent_window_handle: int | None = None,
         authority: str | None = None,
@@ -218,15 +217,15 @@ class BrokerClient:
         extra_query_parameters: Mapping[str, str] | None = None,
         correlation_id: str | UUID | None = None,
     ) -> TokenResult:
-        """Get a token without the user as a sign-in does: one call, with the choice of the account left to the broker.
+        """Sign a user in without asking: the one whom the hint names, else the only record that the broker lists.
 
-        Unlike ``acquire_token_silent`` it lists no accounts first, and sends the authority as it is.
+        Where there is no hint and not just one record, or the broker can't list any, it chooses. Unlike
+        ``acquire_token_silent`` this sends the authority as it is.
 
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
-            account: whose token, from ``get_accounts``; None to let the broker choose.
-            login_hint: the UPN that the broker is to choose by, without an account.
-            parent_window_handle: the X11 window id of the application, where it has one to show.
+            login_hint: the UPN that the broker is to choose by; no accounts are listed then.
+            parent_window_handle: the X11 window id of the application, where it has one.
             authority: in place of the client's.
             claims_challenge: the text of the JSON object that a resource challenged with.
             auth_scheme: for a proof-of-possession token.
@@ -245,12 +244,14 @@ class BrokerClient:
         parameters["authority"] = self._authority(authority)
         if parent_window_handle is not None:
             parameters["parent_window"] = ParentWindow(handle=validation.window_handle(parent_window_handle))
-        if account is not None:
-            username = validation.account(account).username
-        else:
-            username = validation.text("login_hint", login_hint or "", empty=True)
+        username = "" if login_hint is None else validation.text("login_hint", login_hint)
+        correlation = validation.correlation_id(correlation_id)
+        account = None if username else await self._only_record(correlation)
+        if account is None:
             parameters["is_sign_in"] = True
-        return await self._acquire_silently(parameters, account, username, validation.correlation_id(correlation_id))
+        else:
+            username = account.username
+        return await self._acquire_silently(parameters, account, username, correlation)
 
     async def acquire_token_interactive(
         self,
@@ -589,6 +590,14 @@ class BrokerClient:
             raise failures.no_account(CallContext("acquireTokenSilently", correlation_id))
         several = len({account.home_account_id for account in accounts}) > 1
         return None if several else pick_account(accounts, accounts[0].username)
+
+    async def _only_record(self, correlation_id: str) -> Account | None:
+        """The one record that is listed; None where there are others, or no list is to be had."""
+        try:
+            records = await self._list_accounts(correlation_id)
+        except BrokerError:
+            return None
+        return records[0] if len(records) == 1 else None
 
     async def _send(
         self,

@@ -41,13 +41,13 @@ class Memory:
         return self._shown(account)
 
     def learn_from_token(self, account: Account, claims: Mapping[str, Any]) -> None:
-        """Take down an account that a token came for; what a listing said of it stands.
+        """Take down an account that a token came for: as the ID token has it, until it is listed again.
 
         Args:
             account: whose token it is.
             claims: of the ID token.
         """
-        self._accounts.setdefault(account.home_account_id, account)
+        self._accounts[account.home_account_id] = account
         self._claims[account.home_account_id] = {key: value for key, value in claims.items() if key != "name"}
 
     def find(self, account_id: str) -> MSALRuntimeAccount | None:

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -24,6 +24,8 @@ from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountUnusableError,
     BrokerError,
+    BrokerResponseError,
+    BrokerUnreachableError,
     InteractionRequiredError,
     InvalidArgumentError,
 )
@@ -104,7 +106,7 @@ class Report:
             **failed,
             "api_name": self.api_name,
             "broker_app_used": _flag(self.broker_used),
-            "client_id": self.client_id,
+            **({"client_id": self.client_id} if self.client_id else {}),
             "correlation_id": self.correlation_id,
             "is_successful": _flag(status is None),
             "msal_version": __version__,
@@ -176,9 +178,9 @@ async def read_account_by_id(account_id: str, report: Report) -> MSALRuntimeRead
     return MSALRuntimeReadAccountResult(_done(report), account=found)
 
 
-async def signout_silently(account: MSALRuntimeAccount, report: Report) -> MSALRuntimeSignOutResult:
+async def signout_silently(client_id: str, account: MSALRuntimeAccount, report: Report) -> MSALRuntimeSignOutResult:
     """Sign an account out of an application, as far as this process goes: the broker is not told."""
-    _memory.sign_out(report.client_id, account.get_home_account_id())
+    _memory.sign_out(client_id, account.get_home_account_id())
     return MSALRuntimeSignOutResult(_done(report))
 
 
@@ -208,10 +210,7 @@ async def signin(window: int, asked: Asked, hint: str, report: Report) -> MSALRu
         try:
             if request.is_for_consumers:
                 raise refusals.no_personal_account()
-            if hint:
-                result = await _sign_in_silently_as(request, window, hint)
-            else:
-                result = await _sign_in_silently(request, window)
+            result = await _sign_in_silently(request, window, hint)
         except _CODES_OF_THE_USER:
             pass
         except RefusedError as refusal:
@@ -340,7 +339,12 @@ async def _greet(request: _Request) -> None:
 async def _listed(report: Report, client_id: str) -> list[Account]:
     """The record of each user that is shown: the home tenant's, else the first. None where the broker can't say."""
     report.broker_used = True
-    accounts = await _records(_any_client(client_id), report)
+    try:
+        accounts = await _any_client(client_id).get_accounts(correlation_id=report.correlation_id)
+    except (BrokerResponseError, BrokerUnreachableError) as error:
+        _, shown = failure_of(error)
+        emit(LogLevel.WARNING, f"[{report.correlation_id}] the broker lists no accounts: {shown.get_context()}")
+        return []
     users = dict.fromkeys(account.home_account_id for account in accounts)
     records = ([account for account in accounts if account.home_account_id == user] for user in users)
     return [found for of_user in records if (found := pick_account(of_user, of_user[0].username))]
@@ -351,15 +355,6 @@ def _any_client(client_id: str) -> BrokerClient:
         if known == client_id:
             return client
     return _client(Asked(client_id, "", redirect_uri=client_id))
-
-
-async def _records(client: BrokerClient, report: Report) -> Sequence[Account]:
-    try:
-        return await client.get_accounts(correlation_id=report.correlation_id)
-    except BrokerError as error:
-        _, shown = failure_of(error)
-        emit(LogLevel.WARNING, f"[{report.correlation_id}] the broker lists no accounts: {shown.get_context()}")
-        return ()
 
 
 async def _sign_in_with_password(request: _Request) -> TokenResult:
@@ -374,26 +369,12 @@ async def _sign_in_with_password(request: _Request) -> TokenResult:
     )
 
 
-async def _sign_in_silently(request: _Request, window: int | None = None) -> TokenResult:
-    """The one record that is listed signs in; of several, or where none can be listed, the broker chooses."""
-    await _greet(request)
-    request.report.broker_used = True
-    records = await _records(request.client, request.report)
-    return await request.client.sign_in_silent(
-        request.scopes,
-        account=records[0] if len(records) == 1 else None,
-        parent_window_handle=window,
-        authority=request.authority,
-        **request.options,
-    )
-
-
-async def _sign_in_silently_as(request: _Request, window: int, hint: str) -> TokenResult:
+async def _sign_in_silently(request: _Request, window: int | None = None, hint: str = "") -> TokenResult:
     await _greet(request)
     request.report.broker_used = True
     return await request.client.sign_in_silent(
         request.scopes,
-        login_hint=hint,
+        login_hint=hint or None,
         parent_window_handle=window,
         authority=request.authority,
         **request.options,

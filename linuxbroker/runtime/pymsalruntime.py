@@ -282,9 +282,11 @@ def signout_silently(
     """
     from linuxbroker.runtime import operations
 
-    known = checked("account", account, MSALRuntimeAccount)
-    report = operations.Report("SignOut", checked("clientId", clientId, str), _correlation_id(correlationId))
-    return _start(lambda: operations.signout_silently(known, report), MSALRuntimeSignOutResult, report, callback)
+    client_id, known = checked("clientId", clientId, str), checked("account", account, MSALRuntimeAccount)
+    report = operations.Report("SignOut", "", _correlation_id(correlationId))
+    return _start(
+        lambda: operations.signout_silently(client_id, known, report), MSALRuntimeSignOutResult, report, callback
+    )
 
 
 def discover_accounts(

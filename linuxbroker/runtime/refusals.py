@@ -24,6 +24,10 @@ _DBUS_ERROR_TAG = 508605725
 _NO_DBUS_REPLY_TAG = 508605727
 _NO_USABLE_REPLY_TAG = 507316096
 _DECLINED_SCOPES_TAG = 593794722
+# What stands in place of the tag of a broker that gives none, by Entra's error where the broker names it.
+_TAG_WITHOUT_DIAGNOSTICS = 529117665
+_TAG_OF_OTHER_ERRORS = 529117664
+_TAGS_BY_OAUTH_ERROR = {"invalid_grant": 529117662, "interaction_required": 526767490}
 
 
 class RefusedError(Exception):
@@ -175,6 +179,8 @@ def failure_of(error: BaseException) -> tuple[Status, MSALRuntimeError]:
     if isinstance(error, BrokerResponseError):
         if error.dbus_error:
             return _failure(error.status, error.error_code, _DBUS_ERROR_TAG, _of_dbus(error))
+        if not error.tag:
+            return _untagged(error)
         return _failure(error.status, error.error_code, error.tag, error.context)
     if isinstance(error, InvalidArgumentError):
         return _failure(Status.API_CONTRACT_VIOLATION, 0, 0, str(error))
@@ -186,6 +192,15 @@ def failure_of(error: BaseException) -> tuple[Status, MSALRuntimeError]:
         return _failure(Status.UNEXPECTED, 0, _DBUS_ERROR_TAG, f"DBUS failed to send a message. Error: {error}")
     # A bug: its text may hold anything.
     return _failure(Status.UNEXPECTED, 0, 0, f"linuxbroker failed: {type(error).__name__}")
+
+
+def _untagged(error: BrokerResponseError) -> tuple[Status, MSALRuntimeError]:
+    """A failure as brokers up to 2.0.1 report it: Entra's error goes behind the context."""
+    oauth_error = str(error.diagnostics.get("raw_error_code", ""))
+    tag = _TAGS_BY_OAUTH_ERROR.get(oauth_error, _TAG_OF_OTHER_ERRORS)
+    if not error.diagnostics:
+        tag = _TAG_WITHOUT_DIAGNOSTICS
+    return _failure(error.status, error.error_code, tag, f"{error.context}|{oauth_error}")
 
 
 def _of_dbus(error: BrokerResponseError) -> str:
