@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-_log = logging.getLogger("linuxbroker.runtime")
+from linuxbroker.runtime.callbacks import CallbackThreads
 
 # How long the process waits at its end for the broker to hear that a sign-in is not wanted any more.
 _PARTING_SECONDS = 2.0
@@ -29,7 +28,7 @@ class Call:
         work: does it, and gives the result for the callback.
         canceled: gives the result where the call was cancelled.
         failed: gives the result where ``work`` raised.
-        callback: gets the result, on a thread of its own.
+        callback: gets the result, on another thread.
     """
 
     def __init__(
@@ -74,17 +73,7 @@ class Call:
             result = self._failed(error)
         else:
             result = task.result()
-        thread = threading.Thread(target=self._tell, args=(result,), name="linuxbroker-callback", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads are to be had
-            self._tell(result)
-
-    def _tell(self, result: object) -> None:
-        try:
-            self._callback(result)
-        except Exception:
-            _log.exception("a callback of the application raised")
+        self._loop.callback_threads.tell(self._callback, result)
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -93,6 +82,7 @@ class _Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.calls: set[Call] = set()
+        self.callback_threads = CallbackThreads()
         self.parting = False
         self._owner = os.getpid()
 
@@ -178,7 +168,7 @@ def start(
         work: does it, and gives the result for the callback.
         canceled: gives the result where the call was cancelled.
         failed: gives the result where ``work`` raised.
-        callback: gets the result, on a thread of its own.
+        callback: gets the result, on another thread.
 
     Returns:
         The call.

@@ -47,9 +47,9 @@ def test_what_is_left_out_of_the_comparison_is_really_there(user: User, fake_bro
         fields = json.loads(outcome["account"]["additional_fields"])
         (call,) = fake_broker.calls_of("acquireTokenSilently")
         sku = call.request["authParameters"]["additionalQueryParametersForAuthorization"]["x-client-xtra-sku"]
-        versions = [outcome["telemetry"][name] for name in VERSIONS]
+        told = [outcome["telemetry"][name] for name in VERSIONS]
         repeated = len(fake_broker.calls_of("getLinuxBrokerVersion"))
-        seen[runtime] = (NOTES & fields.keys(), sku, versions, repeated, outcome["granted_scopes"])
+        seen[runtime] = (NOTES & fields.keys(), sku, told, repeated, outcome["granted_scopes"])
     notes, skus, versions, repetitions, scopes = zip(*seen.values(), strict=True)
     assert notes[0] >= {"astatus", "debug_info"} and not notes[1]
     assert skus[0] != skus[1] and versions[0] != versions[1]
