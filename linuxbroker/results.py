@@ -105,7 +105,7 @@ def token_result(
     if expires_on is None:
         return UnusableToken("it does not say when the token expires")
     id_token_claims = jwt_claims.peek(response.id_token)
-    granted = response.granted_scopes or requested_scopes  # none named: PROTOCOL.md, "Scopes", SC-03
+    granted = requested_scopes if response.granted_scopes is None else response.granted_scopes
     return TokenResult(
         access_token=response.access_token,
         token_type=token_type,

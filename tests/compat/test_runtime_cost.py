@@ -12,9 +12,9 @@ import pytest
 
 from linuxbroker_fake import FakeConfig, RunningFake
 from tests.compat.desktop import MICROSOFTS, OURS, User
-from tests.compat.scenarios import reply
+from tests.compat.runtime_scenarios import reply
 
-DRIVER = Path(__file__).with_name("bench_driver.py")
+DRIVER = Path(__file__).with_name("cost_driver.py")
 IMPORTS, ROUNDS, TOKENS_A_ROUND = 7, 20, 5
 # What is promised: no more than this share of what Microsoft's runtime takes.
 MOST_OF_A_TOKEN, MOST_OF_THE_IMPORT, MOST_OF_THE_MEMORY = 1 / 20, 1 / 2, 1 / 2

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from linuxbroker_fake import FakeConfig, RunningFake
-from tests.compat.agreed import AGREED
 from tests.compat.desktop import MICROSOFTS, OURS, User
-from tests.compat.scenarios import SCENARIOS, Scenario
-from tests.compat.side_by_side import NOTES, VERSIONS, compared, differences
+from tests.compat.runtime_comparison import NOTES, VERSIONS, compared, differences
+from tests.compat.runtime_differences import AGREED
+from tests.compat.runtime_scenarios import SCENARIOS, Scenario
 
 
 @pytest.fixture

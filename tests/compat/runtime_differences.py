@@ -1,6 +1,6 @@
 """In what is the stand-in not like Microsoft's runtime? Every difference in the scenarios, and the reason for each.
 
-``test_side_by_side.py`` fails on a difference that is not here, and on one here that is not there any more.
+``test_runtimes_side_by_side.py`` fails on a difference that is not here, and on one here that is not there any more.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ READS_D_BUS_ERRORS = (
     "Himmelblau's failures are D-Bus errors: where the text has an Entra code that a sign-in mends, it counts, so that "
     "the user is asked."
 )
+BELIEVES_THAT_NOTHING_IS_GRANTED = (
+    "A reply that grants the empty text grants none of the scopes; one that is silent, all."
+)
 UNDERSTANDS_SECONDS = "An expiry in seconds is one in seconds; Microsoft's runtime takes the token for long expired."
 NO_SUCCESS_WITHOUT_TOKEN = "A reply without a token that can be used is a failure."
 READS_WHAT_IS_CLEAR = "A reply that leaves no doubt is taken, whatever else it lacks: other brokers write less."
 
 Difference = tuple[str, tuple[Any, Any], str]
 
-# By scenario: where (see ``side_by_side.differences``), what Microsoft's runtime and the stand-in have there, and why.
+# By scenario: where (see ``runtime_comparison.differences``), what Microsoft's runtime and the stand-in have there, and why.
 AGREED: dict[str, tuple[Difference, ...]] = {
     "an account that nobody has": (
         ("2: requests", ("", "getAccounts"), ASKS_THE_BROKER),
@@ -237,6 +240,16 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             SAYS_WHY,
         ),
         ("1: error.tag", (509097814, 507316096), SAYS_WHY),
+    ),
+    "the reply: its scopes empty": (
+        (
+            "1: outcome",
+            (
+                "success",
+                "ApiContractViolation: Token response failed because declined scopes are present:'(pii)'",
+            ),
+            BELIEVES_THAT_NOTHING_IS_GRANTED,
+        ),
     ),
     "the reply: its expiry in seconds": (("1: expires_on", (1900000, 1900000000), UNDERSTANDS_SECONDS),),
     "the reply: without a token": (
