@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         UnsupportedOperationError,
         UserCanceledError,
     )
+    from linuxbroker.integrations.public_client.application import PublicClientApplication
     from linuxbroker.models.account import Account
     from linuxbroker.models.failure import Status
     from linuxbroker.pop import PopAuthScheme
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "linuxbroker.client": ("BrokerClient",),
+    "linuxbroker.integrations.public_client.application": ("PublicClientApplication",),
     "linuxbroker.models.account": ("Account",),
     "linuxbroker.models.failure": ("Status",),
     "linuxbroker.pop": ("PopAuthScheme",),
@@ -79,6 +81,7 @@ __all__ = [
     "PopAuthScheme",
     "Presence",
     "PrtSsoCookie",
+    "PublicClientApplication",
     "RedirectUriError",
     "ServerUnavailableError",
     "Status",

@@ -176,8 +176,11 @@ class ConfigurationError(BrokerResponseError):
     advice = "Check the app registration (client id, redirect URI, permissions) and the authority."
 
 
-class RedirectUriError(ConfigurationError):
-    """The app registration lacks the redirect URI that the broker uses (AADSTS50011, AADSTS7000218)."""
+class RedirectUriError(ConfigurationError, ValueError):
+    """The app registration lacks the redirect URI that the broker uses (AADSTS50011, AADSTS7000218).
+
+    A ``ValueError`` as MSAL's own of this name is.
+    """
 
     advice = (
         f"Register the redirect URI {NATIVE_CLIENT_REDIRECT_URI} for the app (Entra admin center, App registrations, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from azure.identity import AuthenticationRecord, AuthenticationRequiredError, Cr
 
 from linuxbroker import validation
 from linuxbroker.authority import host_of, preferred_host
+from linuxbroker.claims import merge_claims
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountUnusableError,
@@ -43,7 +43,7 @@ _DEFAULT_SCOPES = {
     "login.microsoftonline.us": ("https://management.core.usgovcloudapi.net//.default",),
     "login.partner.microsoftonline.cn": ("https://management.core.chinacloudapi.cn//.default",),
 }
-_CAE_CAPABILITY = "CP1"
+_CAPABILITIES = ("CP1",)
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -319,7 +319,7 @@ class BrokerCredential:
                 tenant=tenant,
                 authority=f"https://{self._host}/{tenant}",
                 challenge=claims,
-                claims=_with_capability(claims) if enable_cae else claims,
+                claims=merge_claims(claims, capabilities=_CAPABILITIES if enable_cae else (), name="claims"),
                 auth_scheme=_auth_scheme(pop),
             )
         except BrokerError as error:
@@ -345,15 +345,6 @@ def _checked_tenant(tenant: str) -> str:
 def _login_host(authority: str) -> str:
     url = authority if "://" in authority else f"https://{authority}"
     return host_of(validation.https_url("authority", url.rstrip(" /")))
-
-
-def _with_capability(claims: str | None) -> str:
-    """Add Entra's client capability for claims challenges to the claims of a challenge."""
-    wanted: dict[str, Any] = json.loads(validation.claims_challenge(claims, "claims") or "{}")
-    of_token: object = wanted.get("access_token")
-    known = cast("dict[str, Any]", of_token) if isinstance(of_token, dict) else {}
-    wanted["access_token"] = {**known, "xms_cc": {"values": [_CAE_CAPABILITY]}}
-    return json.dumps(wanted)
 
 
 def _auth_scheme(pop: object) -> PopAuthScheme | None:
