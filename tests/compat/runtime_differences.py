@@ -28,7 +28,7 @@ READS_D_BUS_ERRORS = (
     "Himmelblau's failures are D-Bus errors: where the text has an Entra code that a sign-in mends, it counts, so that "
     "the user is asked."
 )
-BELIEVES_THAT_NOTHING_IS_GRANTED = (
+BELIEVES_THAT_NOTHING_IS_GRANTED = "A reply that grants the empty text grants no scope; one that is silent grants all."
     "A reply that grants the empty text grants none of the scopes; one that is silent, all."
 )
 UNDERSTANDS_SECONDS = "An expiry in seconds is one in seconds; Microsoft's runtime takes the token for long expired."
