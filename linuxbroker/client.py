@@ -214,23 +214,64 @@ class BrokerClient:
         base = self._authority(authority)
         if account is not None:
             validation.account(account)
-        parameters = token_parameters(
-            AuthorizationType.CACHED_REFRESH_TOKEN,
-            scopes,
-            client_id=self.client_id,
-            redirect_uri=self.redirect_uri,
-            claims_challenge=claims_challenge,
-            auth_scheme=auth_scheme,
-            access_token_to_renew=access_token_to_renew,
-            extra_query_parameters=extra_query_parameters,
+        parameters = self._silent_parameters(
+            scopes, claims_challenge, auth_scheme, access_token_to_renew, extra_query_parameters
         )
         parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
         correlation = validation.correlation_id(correlation_id)
-        acquire = partial(self._acquire_token_silently, parameters, account, correlation)
+        acquire = partial(self._choose_and_acquire_silently, parameters, account, correlation)
         alone = parameters["decoded_claims"] or parameters["access_token_to_renew"] or parameters["pop_params"]
         if alone or correlation_id is not None:
             return await acquire()
         return await self._shared_tokens.run(_what_is_asked_for(parameters, account), acquire)
+
+    async def sign_in_silent(
+        self,
+        scopes: Sequence[str],
+        *,
+        login_hint: str | None = None,
+        parent_window_handle: int | None = None,
+        authority: str | None = None,
+        claims_challenge: str | None = None,
+        auth_scheme: PopAuthScheme | None = None,
+        extra_query_parameters: Mapping[str, str] | None = None,
+        correlation_id: str | UUID | None = None,
+    ) -> TokenResult:
+        """Sign a user in without asking: the one whom the hint names, else the only record that the broker lists.
+
+        Where there is no hint and not just one record, or the broker can't list any, it chooses. Unlike
+        ``acquire_token_silent`` this sends the authority as it is.
+
+        Args:
+            scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
+            login_hint: the UPN that the broker is to choose by; no accounts are listed then.
+            parent_window_handle: the X11 window id of the application, where it has one.
+            authority: in place of the client's.
+            claims_challenge: the text of the JSON object that a resource challenged with.
+            auth_scheme: for a proof-of-possession token.
+            extra_query_parameters: for the request to Entra.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The token.
+
+        Raises:
+            InteractionRequiredError: the user has to sign in.
+            DeclinedScopesError: not all of the scopes were granted.
+            BrokerError: as the class says. Source: PROTOCOL.md, "acquireTokenSilently", SF-01, SF-07 and SF-08.
+        """
+        parameters = self._silent_parameters(scopes, claims_challenge, auth_scheme, None, extra_query_parameters)
+        parameters["authority"] = self._authority(authority)
+        if parent_window_handle is not None:
+            parameters["parent_window"] = ParentWindow(handle=validation.window_handle(parent_window_handle))
+        username = "" if login_hint is None else validation.text("login_hint", login_hint)
+        correlation = validation.correlation_id(correlation_id)
+        account = None if username else await self._only_record(correlation)
+        if account is None:
+            parameters["is_sign_in"] = True
+        else:
+            username = account.username
+        return await self._acquire_silently(parameters, account, username, correlation)
 
     async def acquire_token_interactive(
         self,
@@ -245,6 +286,7 @@ class BrokerClient:
         auth_scheme: PopAuthScheme | None = None,
         access_token_to_renew: str | None = None,
         extra_query_parameters: Mapping[str, str] | None = None,
+        onboarding_blob: str | None = None,
         correlation_id: str | UUID | None = None,
     ) -> TokenResult:
         """Have the broker ask the user, and get a token.
@@ -263,6 +305,7 @@ class BrokerClient:
             auth_scheme: for a proof-of-possession token.
             access_token_to_renew: the token that the resource refused.
             extra_query_parameters: for the request to Entra.
+            onboarding_blob: the application's telemetry, the text of a JSON object (PROTOCOL.md, "authParameters").
             correlation_id: a UUID for the logs; a new one unless given.
 
         Returns:
@@ -292,6 +335,8 @@ class BrokerClient:
             extra_query_parameters=extra_query_parameters,
         )
         parameters["parent_window"] = ParentWindow(handle=handle)
+        if onboarding_blob is not None:
+            parameters["onboarding_blob"] = validation.text("onboarding_blob", onboarding_blob)
         if prompt is not None:
             parameters["prompt"] = prompt
         if prompt == "select_account":
@@ -520,23 +565,47 @@ class BrokerClient:
             failure = failures.from_bus(error, CallContext("watch"))
         raise failure
 
+    def _silent_parameters(
+        self,
+        scopes: Sequence[str],
+        claims_challenge: str | None,
+        auth_scheme: PopAuthScheme | None,
+        access_token_to_renew: str | None,
+        extra_query_parameters: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        return token_parameters(
+            AuthorizationType.CACHED_REFRESH_TOKEN,
+            scopes,
+            client_id=self.client_id,
+            redirect_uri=self.redirect_uri,
+            claims_challenge=claims_challenge,
+            auth_scheme=auth_scheme,
+            access_token_to_renew=access_token_to_renew,
+            extra_query_parameters=extra_query_parameters,
+        )
+
+    async def _acquire_silently(
+        self, parameters: Mapping[str, Any], account: Account | None, username: str, correlation_id: str
+    ) -> TokenResult:
+        request = AcquireTokenSilentlyRequest(
+            auth_parameters=AuthParameters(**parameters, account=account, username=username)
+        )
+        call = CallContext("acquireTokenSilently", correlation_id, username, request)
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
+        return self._token(reply, request.auth_parameters, call)
+
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
 
-    async def _acquire_token_silently(
+    async def _choose_and_acquire_silently(
         self, parameters: dict[str, Any], account: Account | None, correlation_id: str
     ) -> TokenResult:
         if account is None:
             account = await self._sole_account(correlation_id)
             if account is None:
                 parameters["is_sign_in"] = True
-        username = account.username if account else ""
-        asked = AuthParameters(**parameters, account=account, username=username)
-        request = AcquireTokenSilentlyRequest(auth_parameters=asked)
-        call = CallContext("acquireTokenSilently", correlation_id, username, request)
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
-        return self._token(reply, asked, call)
+        return await self._acquire_silently(parameters, account, account.username if account else "", correlation_id)
 
     async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:
         call = CallContext("getAccounts", correlation_id)
@@ -555,6 +624,14 @@ class BrokerClient:
             raise failures.no_account(CallContext("acquireTokenSilently", correlation_id))
         several = len({account.home_account_id for account in accounts}) > 1
         return None if several else pick_account(accounts, accounts[0].username)
+
+    async def _only_record(self, correlation_id: str) -> Account | None:
+        """The one record that is listed; None where there are others, or no list is to be had."""
+        try:
+            records = await self._list_accounts(correlation_id)
+        except BrokerError:
+            return None
+        return records[0] if len(records) == 1 else None
 
     async def _send(
         self,

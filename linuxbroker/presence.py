@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator
 
 from linuxbroker.bus import BusError, Message
 from linuxbroker.bus.connection import BUS_NAME, bus_call
-from linuxbroker.transport import BROKER_BUS_NAME, BrokerTransport, Timeouts
+from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.transport import BrokerTransport, Timeouts
 
 _MATCH_RULE = (
     "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"

@@ -24,14 +24,11 @@ from linuxbroker.bus import (
     shared_bus,
 )
 from linuxbroker.codec import MalformedReplyError
+from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.redaction import HiddenText
 from linuxbroker.trust import Doubt, TrustPolicy, UntrustedOwnerError, doubt
 
 _log = logging.getLogger("linuxbroker.trust")
-
-BROKER_BUS_NAME = "com.microsoft.identity.broker1"
-BROKER_OBJECT_PATH = "/com/microsoft/identity/broker1"
-BROKER_INTERFACE = "com.microsoft.identity.Broker1"
 
 # Nothing tells when a broker that is starting has started: it is asked again after pauses that grow up to the last.
 _FIRST_PAUSE_SECONDS = 0.05

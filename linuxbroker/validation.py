@@ -22,7 +22,7 @@ RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
 # What Microsoft's runtime refuses, found by trying (PROTOCOL.md, "authParameters").
-_RESERVED_PARAMETERS = frozenset(
+RESERVED_PARAMETERS = frozenset(
     {
         "assertion",
         "client_assertion",
@@ -286,7 +286,7 @@ def query_parameters(value: object | None) -> dict[str, str]:
         text("a key of extra_query_parameters", key): text(f"extra_query_parameters[{key!r}]", item, empty=True)
         for key, item in cast("Mapping[object, object]", value).items()
     }
-    if reserved := _RESERVED_PARAMETERS.intersection(key.casefold() for key in checked):
+    if reserved := RESERVED_PARAMETERS.intersection(key.casefold() for key in checked):
         raise InvalidArgumentError(
             f"extra_query_parameters names {', '.join(sorted(reserved))}, which the broker reserves"
         )

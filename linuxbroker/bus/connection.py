@@ -90,7 +90,8 @@ class Connection:
         self._serial = 0
         self._ended: BusError | None = None
         # A loop that is closed with the connection open leaves it to the garbage collector: no warning, no descriptor.
-        weakref.finalize(self, sock.close)
+        # Not at the end of the process, when a loop on another thread may still be reading.
+        weakref.finalize(self, sock.close).atexit = False
         self._loop.add_reader(sock, self._on_readable)
 
     @classmethod
