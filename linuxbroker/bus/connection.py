@@ -90,8 +90,7 @@ class Connection:
         self._serial = 0
         self._ended: BusError | None = None
         # A loop that is closed with the connection open leaves it to the garbage collector: no warning, no descriptor.
-        # Not at the end of the process, when a loop on another thread may still be reading.
-        weakref.finalize(self, sock.close).atexit = False
+        weakref.finalize(self, _close_unless_read, sock, weakref.ref(self._loop))
         self._loop.add_reader(sock, self._on_readable)
 
     @classmethod
@@ -492,6 +491,13 @@ async def _connect(sock: socket.socket, address: bytes) -> None:
             return
         except BlockingIOError:
             await asyncio.sleep(_BACKLOG_PAUSE_SECONDS)
+
+
+def _close_unless_read(sock: socket.socket, loop: weakref.ref[asyncio.AbstractEventLoop]) -> None:
+    """At the end of the process, a loop on another thread may still be reading."""
+    running = loop()
+    if running is None or not running.is_running():
+        sock.close()
 
 
 def _expire(future: asyncio.Future[Message], member: str, limit: float) -> None:
