@@ -176,7 +176,10 @@ class PublicClientApplication:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give the connections to the bus and to the login host back; a later call opens them again."""
+        """Give the connections to the bus and to the login host back; a later call opens them again.
+
+        A call to the broker that is under way fails, or raises ``BrokerDisconnectedError``.
+        """
         try:
             await self._msal.close()
         finally:
