@@ -27,7 +27,7 @@ async def run_blocking(function: Callable[[], T]) -> T:
         What it returns.
 
     Raises:
-        Exception: what it raises.
+        Exception: what it raises; ``RuntimeError`` for a ``StopIteration``, as in a coroutine.
     """
     outcome: Future[T] = Future()
     context = contextvars.copy_context()
@@ -37,6 +37,10 @@ async def run_blocking(function: Callable[[], T]) -> T:
             return
         try:
             result = context.run(function)
+        except StopIteration as error:  # a future can't hold one: whoever waits would wait for ever
+            failure = RuntimeError(f"a blocking call raised StopIteration: {error}")
+            failure.__cause__ = error
+            outcome.set_exception(failure)
         except BaseException as error:  # raised where it is waited for
             outcome.set_exception(error)
         else:

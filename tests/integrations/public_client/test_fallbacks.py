@@ -373,6 +373,18 @@ async def test_no_browser_opens_after_the_task_was_cancelled() -> None:
     assert launched == []
 
 
+class _HttpClientWithoutAnswers:
+    def get(self, url: str, **_: Any) -> SimpleNamespace:
+        return next(iter(list[SimpleNamespace]()))
+
+
+async def test_a_stop_iteration_of_an_http_client_is_raised_on() -> None:
+    application = PublicClientApplication(CLIENT_ID, http_client=_HttpClientWithoutAnswers())
+    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+        await asyncio.wait_for(application.initiate_device_flow([SCOPE]), 30)
+    assert isinstance(caught.value.__cause__, StopIteration)
+
+
 async def test_a_scheme_of_this_library_is_msals_where_msal_is_asked(tmp_path: Path) -> None:
     scheme = PopAuthScheme(http_method="get", url="https://graph.microsoft.com/v1.0/me", nonce="a-nonce")
     async with (
