@@ -33,6 +33,19 @@ def account_dict(account: Account, host: str) -> dict[str, Any]:
     }
 
 
+def check(account: object) -> None:
+    """Check that an account is a dict of MSAL's.
+
+    Args:
+        account: what was given.
+
+    Raises:
+        ValueError: it is something else, such as an ``Account`` of ``BrokerClient``.
+    """
+    if not isinstance(account, Mapping):
+        raise ValueError(f"account must be a dict from get_accounts, not {type(account).__name__}")
+
+
 def is_brokers(account: Mapping[str, Any]) -> bool:
     """Whether the broker may have an account; False where MSAL got it by a flow of its own."""
     return account.get("account_source") in (_BROKER, None)

@@ -108,9 +108,7 @@ class PublicClientApplication:
             raise ValueError("give authority or oidc_authority, not both")
         if exclude_scopes and "openid" in exclude_scopes:
             raise ValueError("exclude_scopes can't name openid: MSAL can't do without it")
-        if client_capabilities is not None and (
-            isinstance(client_capabilities, str) or not isinstance(client_capabilities, Sequence)
-        ):
+        if not _is_list(client_capabilities):
             raise ValueError('client_capabilities must be a list of str, such as ["CP1"]')
         self.client_id = client_id
         self.token_cache: Any = msal.TokenCache() if token_cache is None else token_cache
@@ -178,7 +176,10 @@ class PublicClientApplication:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give the connections to the bus and to the login host back; a later call opens them again."""
+        """Give the connections to the bus and to the login host back; a later call opens them again.
+
+        A call to the broker that is under way fails, or raises ``BrokerDisconnectedError``.
+        """
         try:
             await self._msal.close()
         finally:
@@ -203,7 +204,8 @@ class PublicClientApplication:
     ) -> dict[str, Any]:
         """Sign the user in; the broker is tried silently first, as MSAL does, unless a prompt forbids it.
 
-        Cancelling the task has the broker close its window.
+        Cancelling the task has the broker close its window. In the flow by browser no window opens after that; one
+        that is open stays.
 
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
@@ -229,38 +231,42 @@ class PublicClientApplication:
             ValueError: an argument can't be right; ``RedirectUriError`` where the app registration lacks the
                 broker's redirect URI.
         """
-        data = cast("dict[str, Any]", kwargs.get("data") or {})
+        data = _data(kwargs)
         flows = await self._broker(data)
         if flows is None:
-            callback = on_loop(on_before_launching_ui) if on_before_launching_ui is not None else None
-            return await self._by_msal(
-                "acquire_token_interactive",
-                _listed(scopes),
-                prompt=prompt,
-                login_hint=login_hint,
-                domain_hint=domain_hint,
-                claims_challenge=claims_challenge,
-                timeout=timeout,
-                port=port,
-                extra_scopes_to_consent=extra_scopes_to_consent,
-                max_age=max_age,
-                parent_window_handle=parent_window_handle,
-                on_before_launching_ui=callback,
-                auth_scheme=auth_scheme,
-                **kwargs,
-            )
+            given_up = threading.Event()
+            try:
+                return await self._by_msal(
+                    "acquire_token_interactive",
+                    _listed(scopes),
+                    prompt=prompt,
+                    login_hint=login_hint,
+                    domain_hint=domain_hint,
+                    claims_challenge=claims_challenge,
+                    timeout=timeout,
+                    port=port,
+                    extra_scopes_to_consent=extra_scopes_to_consent,
+                    max_age=max_age,
+                    parent_window_handle=parent_window_handle,
+                    # MSAL calls it before it opens a window: the last chance to keep it from that.
+                    on_before_launching_ui=on_loop(on_before_launching_ui or _no_callback, given_up),
+                    auth_scheme=_msals_scheme(auth_scheme),
+                    **kwargs,
+                )
+            finally:
+                given_up.set()
         if parent_window_handle is None:
             raise ValueError(_HANDLE_WANTED)
         if extra_scopes_to_consent:
             logger.warning("extra_scopes_to_consent is left out: the broker has nothing of the kind")
-        query = {"max_age": max_age, "validateAuthority": None if self._validates_authority else "no"}
+        query = {"max_age": max_age, **self._validation_query()}
         if kwargs.get("enable_msa_passthrough"):
             query["msal_request_type"] = "consumer_passthrough"
         handle = None if parent_window_handle is self.CONSOLE_WINDOW_HANDLE else parent_window_handle
         return await flows.interactive(
             self._wanted(scopes, claims_challenge, auth_scheme, {**data, **query}),
             prompt=prompt,
-            login_hint=login_hint,
+            login_hint=login_hint or None,
             parent_window_handle=cast("int | None", handle),
             timeout=timeout,
             before_asking=lambda: on_before_launching_ui and on_before_launching_ui(ui="broker"),
@@ -333,7 +339,8 @@ class PublicClientApplication:
         """
         if not account:
             return None
-        data = cast("dict[str, Any]", kwargs.get("data") or {})
+        accounts.check(account)
+        data = _data(kwargs)
         flows = await self._broker(data)
         if flows is not None and accounts.is_brokers(account):
             claims = merge_claims(claims_challenge, forwarded_client_claims)
@@ -348,7 +355,7 @@ class PublicClientApplication:
             force_refresh=force_refresh,
             claims_challenge=claims_challenge,
             forwarded_client_claims=forwarded_client_claims,
-            auth_scheme=auth_scheme,
+            auth_scheme=_msals_scheme(auth_scheme),
             **kwargs,
         )
         return by_msal
@@ -378,7 +385,7 @@ class PublicClientApplication:
         Raises:
             ValueError: as for ``acquire_token_interactive``.
         """
-        data = cast("dict[str, Any]", kwargs.get("data") or {})
+        data = _data(kwargs)
         flows = await self._broker(data)
         if flows is None:
             return await self._by_msal(
@@ -387,7 +394,7 @@ class PublicClientApplication:
                 password,
                 _listed(scopes),
                 claims_challenge=claims_challenge,
-                auth_scheme=auth_scheme,
+                auth_scheme=_msals_scheme(auth_scheme),
                 **kwargs,
             )
         warnings.warn(
@@ -395,7 +402,7 @@ class PublicClientApplication:
             DeprecationWarning,
             stacklevel=2,
         )
-        wanted = self._wanted(scopes, claims_challenge, auth_scheme, data)
+        wanted = self._wanted(scopes, claims_challenge, auth_scheme, {**data, **self._validation_query()})
         return await flows.username_password(wanted, username, password)
 
     async def get_accounts(self, username: str | None = None) -> list[dict[str, Any]]:
@@ -433,6 +440,7 @@ class PublicClientApplication:
         Raises:
             BrokerError: the broker did not do it.
         """
+        accounts.check(account)
         flows = await self._broker()
         # In MSAL's order: the broker has signed the user out even if the token cache's login host can't be reached.
         try:
@@ -673,6 +681,9 @@ class PublicClientApplication:
                 )
         return self._flows if self._answered else None
 
+    def _validation_query(self) -> dict[str, object]:
+        return {} if self._validates_authority else {"validateAuthority": "no"}
+
     async def _by_msal(self, method: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return cast("dict[str, Any]", await self._msal.call(method, *args, **kwargs))
 
@@ -702,9 +713,25 @@ class PublicClientApplication:
         return any(cached["home_account_id"] == home for cached in await self._cached_accounts())
 
 
+def _data(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The extra parameters of a request, which MSAL takes as ``data``."""
+    data: object = kwargs.get("data") or {}
+    if not isinstance(data, Mapping):
+        raise ValueError(f"data must be a dict of extra parameters, not {type(data).__name__}")
+    return dict(cast("Mapping[str, Any]", data))
+
+
+def _no_callback(**_: object) -> None:
+    """Nobody wants to know of a window."""
+
+
+def _is_list(value: object) -> bool:
+    return value is None or (isinstance(value, Iterable) and not isinstance(value, (str, bytes)))
+
+
 def _listed(scopes: Sequence[str] | None) -> list[str] | None:
     """The scopes as MSAL takes them; a text in place of a list would be taken for a list of its letters."""
-    if isinstance(scopes, (str, bytes)) or not isinstance(scopes, (Iterable, type(None))):
+    if not _is_list(scopes):
         raise ValueError('scopes must be a list of str, such as ["https://graph.microsoft.com/User.Read"]')
     return None if scopes is None else list(scopes)
 
@@ -720,6 +747,13 @@ def _for_broker(authority: str | None) -> str:
     parts = urlsplit(authority)
     tenant = parts.path.strip("/").partition("/")[0]
     return f"{parts.scheme}://{parts.hostname or ''}/{tenant}"
+
+
+def _msals_scheme(scheme: object | None) -> Any:
+    """The scheme as MSAL knows it, where MSAL's own broker gets the token."""
+    if not isinstance(scheme, PopAuthScheme):
+        return scheme
+    return msal.PopAuthScheme((scheme.http_method or "").upper(), scheme.url, scheme.nonce)
 
 
 def _auth_scheme(scheme: object | None) -> PopAuthScheme | None:

@@ -12,7 +12,7 @@ from typing import Any
 import msal
 import pytest
 
-from linuxbroker import PublicClientApplication
+from linuxbroker import BrokerDisconnectedError, PublicClientApplication
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -113,6 +113,20 @@ async def test_an_application_works_again_after_it_was_closed(fake_broker: Runni
         before = await application.get_accounts()
     assert await application.get_accounts() == before != []
     await application.aclose()
+
+
+async def test_closing_under_the_first_call_does_not_switch_the_broker_off(
+    fake_broker: RunningFake, caplog: pytest.LogCaptureFixture
+) -> None:
+    application = PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True)
+    asking = asyncio.ensure_future(application.is_pop_supported())
+    await asyncio.sleep(0)  # it begins
+    await application.aclose()
+    with pytest.raises(BrokerDisconnectedError):
+        await asking
+    assert await application.is_pop_supported() is True
+    await application.aclose()
+    assert caplog.records == []
 
 
 def test_an_application_serves_one_loop_after_another(fake_broker: RunningFake) -> None:
