@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import re
 import sys
+import traceback
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -363,6 +365,9 @@ async def answer(bus: MessageBus, line: dict[str, Any]) -> None:
         outcome = {"error": failure.outcome}
     except asyncio.CancelledError:
         outcome = {"canceled": True}
+    except Exception:  # better no driver than one that never answers
+        traceback.print_exc()
+        os._exit(1)
     say({"id": line["id"], "outcome": outcome})
 
 
