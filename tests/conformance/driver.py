@@ -88,9 +88,7 @@ class Call:
         return {"version": await self.client.get_linux_broker_version()}
 
     async def silent(self) -> Json:
-        return _token(
-            await self.client.acquire_token_silent(self.line["scopes"], self.account, **self.token_options())
-        )
+        return _token(await self.client.acquire_token_silent(self.line["scopes"], self.account, **self.token_options()))
 
     async def interactive(self) -> Json:
         return _token(
@@ -185,7 +183,7 @@ def _say(line: Json) -> None:
 
 
 def _account(account: Account) -> Json:
-    return json.loads(account.to_json())
+    return account.model_dump(mode="json", by_alias=True)
 
 
 def _token(result: TokenResult) -> Json:

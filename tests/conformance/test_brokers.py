@@ -28,9 +28,7 @@ def nobody_at_the_screen(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("persona", ["microsoft-2.0.1", "microsoft-2.5.2"])
-def test_microsofts_brokers_pass(
-    persona: str, nobody_at_the_screen: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_microsofts_brokers_pass(persona: str, nobody_at_the_screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = run(persona, "--interactive", config=nobody_at_the_screen)
     output = capsys.readouterr().out
     assert code == 0, output
@@ -51,7 +49,9 @@ def test_a_real_brokers_tokens_are_shown_nowhere(tmp_path: Path, capsys: pytest.
     run("himmelblau", "--json", str(report), "--only", "bk-token-keys")
     text = report.read_text() + capsys.readouterr().out
     assert '"accessToken": "(hidden)"' in text
-    assert "eyJ" not in json.loads(report.read_text())["cases"][0]["problems"][0]["got"]["brokerTokenResponse"]["idToken"]
+    assert (
+        "eyJ" not in json.loads(report.read_text())["cases"][0]["problems"][0]["got"]["brokerTokenResponse"]["idToken"]
+    )
 
 
 def test_what_a_broker_is_not_ready_for_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,10 @@ EXTRA = "additionalQueryParametersForAuthorization"
         ({}, {EXTRA: SKU}),
         ({EXTRA: {"hsu": "1"}}, {EXTRA: {"hsu": "1", **SKU, "msal_client_ver": "2"}}),
         ({"account": {"environment": "login.windows.net"}}, {"account": {"environment": "login.microsoftonline.com"}}),
-        ({"account": {"name": "A"}}, {"account": {"name": "A", "middleName": "", "familyName": "", "passwordExpiry": 0}}),
+        (
+            {"account": {"name": "A"}},
+            {"account": {"name": "A", "middleName": "", "familyName": "", "passwordExpiry": 0}},
+        ),
         ({}, {"parentWindow": {"handle": 0}, "parentWindowHandle": 0}),
         ({"a": {"$pattern": "[0-9]+"}}, {"a": "12"}),
         ({"a": {"$oneOf": [1, {"b": 2}]}}, {"a": {"b": 2}}),

@@ -69,7 +69,7 @@ def misbehaving(path: Path, misbehaviour: str) -> list[str]:
         ("say({'id': line['id']})", "the line has no outcome that is an object"),
         ("say({'id': line['id'], 'outcome': 7})", "the line has no outcome that is an object"),
         ("say({'id': line['id'], 'outcome': {}})", "the outcome is not the expected one"),
-        ("await good(bus, line); print('{}', flush=True)", "wrote more than one line for an answer"),
+        (f"say({RIGHT}); say({RIGHT})", "answered again when it had answered"),
         (
             "await bus.call(Message(NAME, PATH, 'org.freedesktop.DBus.Introspectable', 'Introspect')); "
             "await good(bus, line)",

@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--list", action="store_true", help="list the vectors, and run nothing")
     parser.add_argument("--quiet", action="store_true", help="tell of failures and of the end only")
-    parser.add_argument("program", nargs="*", metavar="DRIVER", help="the program under test and its arguments, behind --")
+    parser.add_argument(
+        "program", nargs="*", metavar="DRIVER", help="the program under test and its arguments, behind --"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

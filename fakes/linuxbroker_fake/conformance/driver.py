@@ -66,7 +66,8 @@ class Driver:
             )
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             raise DriverMissingError(f"can't start {self._command[0]!r}: {error.strerror}") from None
-        assert self._process.stdout is not None and self._process.stderr is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._lines = asyncio.Queue()
         self._stderr = ""
         self._reader = asyncio.ensure_future(self._read(self._process.stdout))
@@ -81,7 +82,8 @@ class Driver:
         Raises:
             DriverError: it is not there any more.
         """
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
             await self._process.stdin.drain()
@@ -115,12 +117,13 @@ class Driver:
             raise DriverError(f"the driver's line is no JSON object: {text[:_QUOTED]!r}")
         return cast("dict[str, Any]", value)
 
-    def take_unread(self) -> list[bytes]:
-        """Give the lines that it has written and nobody has read."""
-        lines: list[bytes] = []
-        while not self._lines.empty():
-            lines.append(self._lines.get_nowait())
-        return [line for line in lines if line]
+    async def take_unread(self) -> list[dict[str, Any]]:
+        """Give the lines that it had written and nobody had read when it was stopped."""
+        lines: list[dict[str, Any]] = []
+        with contextlib.suppress(DriverError):
+            while not self._lines.empty():
+                lines.append(await self.receive(1.0))
+        return lines
 
     def take_stderr(self) -> str:
         """Give what it has written to standard error since the last time."""
@@ -143,12 +146,14 @@ class Driver:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
-        assert self._reader is not None and self._stderr_reader is not None
+        assert self._reader is not None
+        assert self._stderr_reader is not None
         await asyncio.gather(self._reader, self._stderr_reader, return_exceptions=True)
         self._process = None
 
     async def _how_it_ended(self) -> str:
-        assert self._process is not None
+        if self._process is None:
+            return "the driver is not there"
         try:
             code = await asyncio.wait_for(self._process.wait(), 5.0)
         except asyncio.TimeoutError:

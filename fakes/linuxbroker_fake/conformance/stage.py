@@ -75,7 +75,11 @@ class Stage:
             state: the vector's ``broker``.
         """
         config = FakeConfig.model_validate(
-            {key: state[json_key] for json_key, key in (("persona", "persona"), ("signedIn", "signed_in")) if json_key in state}
+            {
+                key: state[json_key]
+                for json_key, key in (("persona", "persona"), ("signedIn", "signed_in"))
+                if json_key in state
+            }
         )
         started = state.get("state", "running")
         broker = self._brokers.setdefault(config.model_dump_json(), FakeBroker(config))
