@@ -42,7 +42,7 @@ def wanted_in_wheel() -> set[str]:
     wanted |= {path.relative_to(ROOT / "fakes") for path in (ROOT / "fakes" / "linuxbroker_fake").rglob("*.py")}
     wanted |= {Path("linuxbroker", "py.typed"), Path("linuxbroker_fake", "py.typed")}
     interfaces = ROOT / "interfaces"
-    for pattern in ("*.xml", "PROTOCOL.md", "schemas/*.json"):
+    for pattern in ("*.xml", "*.md", "VERSION", "schemas/*.json", "vectors/*.json"):
         found = {Path("linuxbroker", "interfaces") / path.relative_to(interfaces) for path in interfaces.glob(pattern)}
         assert found, f"nothing in interfaces/ is called {pattern}"
         wanted |= found
@@ -90,6 +90,7 @@ def main() -> None:
         run("python", "-I", "-c", TRIAL)
         assert "token" in run("linuxbroker", "--help")
         assert "write-service" in run("linuxbroker-fake", "--help")
+        assert "req-version: " in run("linuxbroker-fake", "conformance", "--list")
         assert "fake_broker" in run("python", "-I", "-m", "pytest", "--fixtures", "-q")
     print(f"{wheel.name} and {sdist.name} are complete, and the wheel works where it is installed")
 

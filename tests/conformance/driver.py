@@ -183,7 +183,7 @@ def _say(line: Json) -> None:
 
 
 def _account(account: Account) -> Json:
-    return json.loads(account.to_json())
+    return account.model_dump(mode="json", by_alias=True)
 
 
 def _token(result: TokenResult) -> Json:

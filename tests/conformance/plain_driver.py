@@ -1,6 +1,6 @@
 """What is the least that passes every vector? A client written against ``interfaces/`` alone, and its driver.
 
-It shares nothing with the library but the D-Bus library's message types: an example for a port, and what the mutation test
+It shares nothing with the library but the choice of D-Bus library: an example for a port, and what the mutation test
 puts mistakes into.
 """
 
@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import re
 import sys
+import traceback
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,18 +27,54 @@ NAME, PATH, INTERFACE = (
 )
 BUS, DBUS = "org.freedesktop.DBus", "org.freedesktop.DBus.Error."
 DEFAULT_LIMIT = 60.0
-STATUSES = (
-    "Unexpected Reserved InteractionRequired NoNetwork NetworkTemporarilyUnavailable ServerTemporarilyUnavailable "
-    "ApiContractViolation UserCanceled ApplicationCanceled IncorrectConfiguration InsufficientBuffer AuthorityUntrusted "
-    "UserSwitch AccountUnusable UserDataRemovalRequired TransientError AccountSwitch DeviceNotRegistered KeyNotFound "
-    "AccountNotFound RequiredBrokerMissing FallbackToNativeMsal"
-).split()
+STATUSES = [
+    "Unexpected",
+    "Reserved",
+    "InteractionRequired",
+    "NoNetwork",
+    "NetworkTemporarilyUnavailable",
+    "ServerTemporarilyUnavailable",
+    "ApiContractViolation",
+    "UserCanceled",
+    "ApplicationCanceled",
+    "IncorrectConfiguration",
+    "InsufficientBuffer",
+    "AuthorityUntrusted",
+    "UserSwitch",
+    "AccountUnusable",
+    "UserDataRemovalRequired",
+    "TransientError",
+    "AccountSwitch",
+    "DeviceNotRegistered",
+    "KeyNotFound",
+    "AccountNotFound",
+    "RequiredBrokerMissing",
+    "FallbackToNativeMsal",
+]
 INTERACTION_CODES = {
     "AADSTS" + code
-    for code in (
-        "16000 50055 50058 50072 50074 50076 50078 50079 50126 50132 50133 50144 50158 50173 65001 70008 70043 70044 "
-        "700082 700084"
-    ).split()
+    for code in [
+        "16000",
+        "50055",
+        "50058",
+        "50072",
+        "50074",
+        "50076",
+        "50078",
+        "50079",
+        "50126",
+        "50132",
+        "50133",
+        "50144",
+        "50158",
+        "50173",
+        "65001",
+        "70008",
+        "70043",
+        "70044",
+        "700082",
+        "700084",
+    ]
 }
 LACKS_METHOD = ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
 CANCELLATION = {
@@ -112,10 +150,10 @@ class Client:
         self.account: dict[str, Any] | None = line.get("account")
 
     async def send(
-        self, member: str, request: Any, limit: float | None = DEFAULT_LIMIT, id: str = ""
+        self, member: str, request: Any, limit: float | None = DEFAULT_LIMIT, own_id: str = ""
     ) -> dict[str, Any]:
         """Call a method of the broker, and read its reply; an error in it wins over all else."""
-        body = ["0.0", id or self.id, json.dumps(request)]
+        body = ["0.0", own_id or self.id, json.dumps(request)]
         message = Message(NAME, PATH, INTERFACE, member, signature="sss", body=body)
         if limit is not None:
             limit = self.line.get("timeLimit", limit)
@@ -212,7 +250,7 @@ class Client:
 
     async def listed(self) -> list[dict[str, Any]]:
         request = {"clientId": self.line["clientId"], "redirectUri": self.line["clientId"]}
-        accounts = (await self.send("getAccounts", request)).get("accounts")
+        accounts: list[dict[str, Any]] | None = (await self.send("getAccounts", request)).get("accounts")
         if accounts is None:
             raise Failure("malformed")
         return accounts
@@ -261,13 +299,14 @@ class Client:
         try:
             return self.token(await asyncio.shield(sign_in))
         except asyncio.CancelledError:
-            await self.send("cancelInteractiveFlow", {"error": CANCELLATION}, id=str(uuid.uuid4()))
+            await self.send("cancelInteractiveFlow", {"error": CANCELLATION}, own_id=str(uuid.uuid4()))
             await asyncio.gather(sign_in, return_exceptions=True)
             raise
 
     async def password(self) -> dict[str, Any]:
         more = {"account": None, "username": self.line["username"], "password": self.line["password"], "isSignIn": True}
-        return self.token(await self.send("acquireTokenSilently", {"authParameters": self.parameters(3, **more)}))
+        request = {"authParameters": self.parameters(3, **more)}
+        return self.token(await self.send("acquireTokenSilently", request))
 
     async def cookies(self) -> dict[str, Any]:
         assert self.account is not None
@@ -371,6 +410,9 @@ async def answer(bus: MessageBus, line: dict[str, Any]) -> None:
         outcome = {"error": failure.outcome}
     except asyncio.CancelledError:
         outcome = {"canceled": True}
+    except Exception:  # better no driver than one that never answers
+        traceback.print_exc()
+        os._exit(1)
     say({"id": line["id"], "outcome": outcome})
 
 

@@ -12,30 +12,35 @@ import pytest
 from linuxbroker_fake.conformance.case import CaseResult
 from linuxbroker_fake.conformance.report import describe
 from linuxbroker_fake.conformance.runner import run_client
-from linuxbroker_fake.conformance.vectors import load_vectors
+from linuxbroker_fake.conformance.vectors import Vector, load_vectors
 
 HERE = Path(__file__).parent
 FOR_CLIENTS = [vector for vector in load_vectors() if vector.kind != "broker"]
 DRIVERS = {"library": HERE / "driver.py", "plain": HERE / "plain_driver.py"}
 
 
-def _play(driver: Path) -> Mapping[str, CaseResult]:
-    results = asyncio.run(run_client(FOR_CLIENTS, [sys.executable, str(driver)], limit=120.0))
-    return {result.vector.id: result for result in results}
+Played = Mapping[str, Mapping[str, CaseResult]]
+
+
+async def _play_all() -> Played:
+    programs = [[sys.executable, str(path)] for path in DRIVERS.values()]
+    runs = await asyncio.gather(*(run_client(FOR_CLIENTS, program, limit=120.0) for program in programs))
+    results = [{result.vector.id: result for result in run} for run in runs]
+    return dict(zip(DRIVERS, results, strict=True))
 
 
 @pytest.fixture(scope="module")
-def played() -> Mapping[str, CaseResult]:
-    """All vectors, played to the library once."""
-    return _play(DRIVERS["library"])
+def played() -> Played:
+    """All vectors, played once to each driver; each has a bus of its own."""
+    return asyncio.run(_play_all())
 
 
 @pytest.mark.parametrize("vector", FOR_CLIENTS, ids=lambda vector: vector.id)
-def test_the_library_passes(vector: object, played: Mapping[str, CaseResult], request: pytest.FixtureRequest) -> None:
-    result = played[request.node.callspec.id]
+def test_the_library_passes(vector: Vector, played: Played) -> None:
+    result = played["library"][vector.id]
     assert result.passed, describe(result)
 
 
-def test_a_client_written_against_the_interfaces_alone_passes() -> None:
-    failed = [describe(result) for result in _play(DRIVERS["plain"]).values() if not result.passed]
+def test_a_client_written_against_the_interfaces_alone_passes(played: Played) -> None:
+    failed = [describe(result) for result in played["plain"].values() if not result.passed]
     assert not failed, "\n".join(failed)

@@ -69,7 +69,7 @@ def misbehaving(path: Path, misbehaviour: str) -> list[str]:
         ("say({'id': line['id']})", "the line has no outcome that is an object"),
         ("say({'id': line['id'], 'outcome': 7})", "the line has no outcome that is an object"),
         ("say({'id': line['id'], 'outcome': {}})", "the outcome is not the expected one"),
-        ("await good(bus, line); print('{}', flush=True)", "wrote more than one line for an answer"),
+        (f"say({RIGHT}); say({RIGHT})", "answered again when it had answered"),
         (
             "await bus.call(Message(NAME, PATH, 'org.freedesktop.DBus.Introspectable', 'Introspect')); "
             "await good(bus, line)",
@@ -157,6 +157,17 @@ def test_a_failure_says_what_was_expected_what_came_and_where_they_differ(
         '        came in all     {"fictionalKey": null, "msalCppVersion": 7}\n'
         "1 cases: 0 passed, 1 failed: req-version\n"
     )
+
+
+def test_an_answer_in_place_of_a_call_fails_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    error = "{'family': 'unsupported', 'message': 'not written yet'}"
+    driver = misbehaving(tmp_path, f"say({{'id': line['id'], 'outcome': {{'error': {error}}}}})")
+    source = Path(driver[1]).read_text().replace("rep-version/", "seq-cancel-simple/")
+    Path(driver[1]).write_text(source)
+    assert run("--timeout", "600", "--only", "seq-cancel-simple", "--", *driver) == 1
+    output = capsys.readouterr().out
+    assert "answered before it had sent what it should" in output
+    assert '"message": "not written yet"' in output
 
 
 def test_the_json_report_has_every_case_and_the_version_of_the_interfaces(report: Path) -> None:

@@ -61,7 +61,8 @@ def test_a_file_of_vectors_keeps_to_the_schema(path: Path) -> None:
 def test_the_schema_is_a_schema_and_refuses_what_is_no_vector() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     document = json.loads(FILES[0].read_text(encoding="utf-8"))
-    for spoil in ({"kind": "other"}, {"rows": []}, {"shows": ""}, {"fictional": 1}, {"id": "No Id"}):
+    spoils: list[dict[str, Any]] = [{"kind": "other"}, {"rows": []}, {"shows": ""}, {"fictional": 1}, {"id": "No Id"}]
+    for spoil in spoils:
         spoilt = {**document, "vectors": [{**document["vectors"][0], **spoil}]}
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.Draft202012Validator(SCHEMA).validate(spoilt)
@@ -95,7 +96,7 @@ def test_each_row_of_the_protocol_names_the_vectors_that_pin_it_or_says_why_ther
 def test_each_vector_pins_rows_that_are_there() -> None:
     there = {row for row, _, _ in ROWS}
     assert {row for vector in VECTORS for row in vector.rows} <= there
-    assert METHODS <= there
+    assert there >= METHODS
 
 
 def test_a_vector_has_its_source_from_the_rows_that_it_pins() -> None:
@@ -225,5 +226,5 @@ def test_vectors_that_can_not_be_used_say_why(tmp_path: Path, vectors: list[dict
 def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
     _folder(tmp_path)
     (tmp_path / "other.json").write_text("{")
-    with pytest.raises(VectorError, match="other.json"):
+    with pytest.raises(VectorError, match=r"other\.json"):
         load_vectors(tmp_path)

@@ -92,7 +92,9 @@ class BrokerCase:
             return []
         listed = _at(answer.value, "accounts")
         return (
-            [item for item in cast("list[Any]", listed) if isinstance(item, dict)] if isinstance(listed, list) else []
+            [item for item in cast("list[object]", listed) if isinstance(item, dict)]
+            if isinstance(listed, list)
+            else []
         )
 
     async def _step(self, step: Mapping[str, Any]) -> None:
@@ -179,14 +181,14 @@ def without_secrets(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: without_secrets(item, name) for name, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [without_secrets(item, key) for item in cast("list[Any]", value)]
+        return [without_secrets(item, key) for item in cast("list[object]", value)]
     return "(hidden)" if isinstance(value, str) and key in SECRET_KEYS else value
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:
     """Replace each ``{"$broker": NAME}`` by what it stands for, and merge what stands beside it over it."""
     if isinstance(value, list):
-        return [_filled(item, values) for item in cast("list[Any]", value)]
+        return [_filled(item, values) for item in cast("list[object]", value)]
     if not isinstance(value, dict):
         return value
     given = {key: _filled(item, values) for key, item in cast("dict[str, Any]", value).items()}

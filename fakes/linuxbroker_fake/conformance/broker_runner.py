@@ -10,6 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from linuxbroker.bus import BusError, Connection
@@ -61,8 +62,8 @@ async def run_broker(
     if program is None:
         raise DriverMissingError(f"can't start {command[0]!r}: there is no such program")
     results: list[CaseResult] = []
+    execute = shlex.join([str(Path.cwd() / program), *command[1:]])
     async with PrivateBus() as bus:
-        execute = shlex.join([os.path.abspath(program), *command[1:]])  # noqa: PTH100 - resolving would lose a venv
         service = f"[D-BUS Service]\nName={BROKER_BUS_NAME}\nExec={execute}\n"
         (bus.services / f"{BROKER_BUS_NAME}.service").write_text(service, encoding="utf-8")
         connection = await Connection.open(bus.address)

@@ -78,6 +78,10 @@ class Case:
         driver: a running driver.
         past: what the driver did before.
         limit: seconds that it has for each answer.
+
+    Attributes:
+        problems: what was wrong so far.
+        late: the ids of the cases before that the driver has said something about meanwhile.
     """
 
     def __init__(self, vector: Vector, stage: Stage, driver: Driver, past: Past, limit: float) -> None:
@@ -87,6 +91,7 @@ class Case:
         self._past = past
         self._limit = limit
         self.problems: list[Problem] = []
+        self.late: list[str] = []
         self._seen = 0
         self._pending: str = ""
         self._operation = ""
@@ -116,8 +121,6 @@ class Case:
         left = self._stage.wire.calls(self._seen)
         if left and not self.problems:
             self._problem(f"sent more when it had answered: {_names(left)}")
-        if self._driver.take_unread() and not self.problems:
-            self._problem("wrote more than one line for an answer")
         return self.problems
 
     async def _call(self, step: Mapping[str, Any], line: str) -> None:
@@ -161,6 +164,7 @@ class Case:
         if not isinstance(outcome, dict):
             self._problem("the line has no outcome that is an object", {"outcome": {}}, said)
             return
+        outcome = cast("dict[str, Any]", outcome)
         self._keep_accounts(outcome)
         self._secrets(outcome)
         if "outcome" in step and (differences := outcome_differences(step["outcome"], outcome)):
@@ -169,12 +173,13 @@ class Case:
         self._check_sent(step)
 
     async def _receive(self) -> dict[str, Any]:
-        """The driver's next line; one that comes late from an earlier case is not this one's fault."""
+        """The driver's next line; one about an earlier case is that one's fault."""
         while True:
             said = await self._driver.receive(self._limit)
-            name = str(said.get("id")).rpartition("/")[0]
+            name = case_of(said)
             if name == self._vector.id or name not in self._past.cases:
                 return said
+            self.late.append(name)
 
     async def _sent(self, step: Mapping[str, Any]) -> None:
         """Wait until the step's calls are on the bus: nothing is answered yet that would tell."""
@@ -183,10 +188,20 @@ class Case:
         def enough(calls: list[SentCall]) -> bool:
             return sum(call.is_broker_call for call in calls[seen:]) >= count
 
+        sending = asyncio.ensure_future(self._stage.wire.wait_for(enough))
+        speaking = asyncio.ensure_future(self._driver.speaks())
         try:
-            await asyncio.wait_for(self._stage.wire.wait_for(enough), self._limit)
-        except asyncio.TimeoutError:
-            self._problem(f"did not send what it should within {self._limit:g} s")
+            await asyncio.wait({sending, speaking}, timeout=self._limit, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done() and not speaking.done():
+                self._problem(f"did not send what it should within {self._limit:g} s")
+            elif not sending.done():
+                await self._stage.wire.settle()
+                if not enough(self._stage.wire.calls()):
+                    self._problem("answered before it had sent what it should", got=await self._receive())
+        finally:
+            sending.cancel()
+            speaking.cancel()
+            await asyncio.gather(sending, speaking, return_exceptions=True)
         self._check_sent(step)
 
     def _check_sent(self, step: Mapping[str, Any]) -> None:
@@ -224,6 +239,18 @@ class Case:
         self.problems.append(Problem(what, expected, got, tuple(differences)))
 
 
+def case_of(line: Mapping[str, Any]) -> str:
+    """Find the case that a driver's line is about.
+
+    Args:
+        line: the line.
+
+    Returns:
+        The vector's id, or the empty string.
+    """
+    return str(line.get("id")).rpartition("/")[0]
+
+
 def secrets_of(vector: Vector) -> set[str]:
     """Find what must not be shown in a case.
 
@@ -245,7 +272,7 @@ def _texts_under(value: Any, key: str) -> Iterator[str]:
         for name, item in cast("dict[str, Any]", value).items():
             yield from _texts_under(item, name)
     elif isinstance(value, list):
-        for item in cast("list[Any]", value):
+        for item in cast("list[object]", value):
             yield from _texts_under(item, key)
     elif isinstance(value, str) and key in SECRET_KEYS and value:
         yield value

@@ -38,6 +38,7 @@ class Driver:
         self._reader: asyncio.Task[None] | None = None
         self._stderr_reader: asyncio.Task[None] | None = None
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self._spoke = asyncio.Event()
         self._stderr = ""
 
     @property
@@ -66,8 +67,10 @@ class Driver:
             )
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             raise DriverMissingError(f"can't start {self._command[0]!r}: {error.strerror}") from None
-        assert self._process.stdout is not None and self._process.stderr is not None
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._lines = asyncio.Queue()
+        self._spoke.clear()
         self._stderr = ""
         self._reader = asyncio.ensure_future(self._read(self._process.stdout))
         self._stderr_reader = asyncio.ensure_future(self._read_stderr(self._process.stderr))
@@ -81,12 +84,17 @@ class Driver:
         Raises:
             DriverError: it is not there any more.
         """
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
             raise DriverError(await self._how_it_ended()) from None
+
+    async def speaks(self) -> None:
+        """Wait until there is a line to receive, or the program has closed its standard output."""
+        await self._spoke.wait()
 
     async def receive(self, limit: float) -> dict[str, Any]:
         """Take its next line.
@@ -104,6 +112,8 @@ class Driver:
             line = await asyncio.wait_for(self._lines.get(), limit)
         except asyncio.TimeoutError:
             raise DriverError(f"the driver did not answer within {limit:g} s") from None
+        if self._lines.empty():
+            self._spoke.clear()
         if not line:
             raise DriverError(await self._how_it_ended())
         try:
@@ -115,12 +125,13 @@ class Driver:
             raise DriverError(f"the driver's line is no JSON object: {text[:_QUOTED]!r}")
         return cast("dict[str, Any]", value)
 
-    def take_unread(self) -> list[bytes]:
-        """Give the lines that it has written and nobody has read."""
-        lines: list[bytes] = []
-        while not self._lines.empty():
-            lines.append(self._lines.get_nowait())
-        return [line for line in lines if line]
+    async def take_unread(self) -> list[dict[str, Any]]:
+        """Give the lines that it had written and nobody had read when it was stopped."""
+        lines: list[dict[str, Any]] = []
+        with contextlib.suppress(DriverError):
+            while not self._lines.empty():
+                lines.append(await self.receive(1.0))
+        return lines
 
     def take_stderr(self) -> str:
         """Give what it has written to standard error since the last time."""
@@ -143,12 +154,14 @@ class Driver:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
-        assert self._reader is not None and self._stderr_reader is not None
+        assert self._reader is not None
+        assert self._stderr_reader is not None
         await asyncio.gather(self._reader, self._stderr_reader, return_exceptions=True)
         self._process = None
 
     async def _how_it_ended(self) -> str:
-        assert self._process is not None
+        if self._process is None:
+            return "the driver is not there"
         try:
             code = await asyncio.wait_for(self._process.wait(), 5.0)
         except asyncio.TimeoutError:
@@ -160,8 +173,12 @@ class Driver:
     async def _read(self, stdout: asyncio.StreamReader) -> None:
         with contextlib.suppress(ValueError):  # a line that is longer than any answer
             while line := await stdout.readline():
-                self._lines.put_nowait(line)
-        self._lines.put_nowait(b"")
+                self._put(line)
+        self._put(b"")
+
+    def _put(self, line: bytes) -> None:
+        self._lines.put_nowait(line)
+        self._spoke.set()
 
     async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
         while data := await stderr.read(4096):

@@ -129,6 +129,10 @@ def _are_objects(expected: Json, got: Json) -> bool:
     return isinstance(expected, dict) and isinstance(got, dict)
 
 
+def _are_lists(expected: Json, got: Json) -> bool:
+    return isinstance(expected, list) and isinstance(got, list)
+
+
 def _matcher(expected: Json) -> str:
     """The matcher that an expected value is: an object of one key that begins with ``$``."""
     if not isinstance(expected, dict) or len(cast("dict[str, Json]", expected)) != 1:
@@ -137,7 +141,9 @@ def _matcher(expected: Json) -> str:
     return key if key.startswith("$") else ""
 
 
-def _unlike(expected: Json, got: Json, place: str, compare: Any) -> list[Difference]:
+def _unlike(
+    expected: Json, got: Json, place: str, compare: Callable[[Json, Json, str], list[Difference]]
+) -> list[Difference]:
     matcher = _matcher(expected)
     if matcher == "$pattern":
         same = isinstance(got, str) and re.fullmatch(expected[matcher], got) is not None
@@ -148,15 +154,17 @@ def _unlike(expected: Json, got: Json, place: str, compare: Any) -> list[Differe
     if matcher == "$oneOf":
         same = any(not compare(choice, got, place) for choice in expected[matcher])
         return [] if same else [Difference(place, expected, got)]
-    if isinstance(expected, list) and isinstance(got, list):
-        wanted, there = cast("Sequence[Json]", expected), cast("Sequence[Json]", got)
-        found = [
+    if _are_lists(expected, got):
+        wanted: Sequence[Json] = expected
+        there: Sequence[Json] = got
+        found: list[Difference] = [
             difference
             for index, (one, other) in enumerate(zip(wanted, there, strict=False))
             for difference in compare(one, other, f"{place}[{index}]")
         ]
         for index in range(min(len(wanted), len(there)), max(len(wanted), len(there))):
-            one, other = (items[index] if index < len(items) else _ABSENT for items in (wanted, there))
+            one = wanted[index] if index < len(wanted) else _ABSENT
+            other = there[index] if index < len(there) else _ABSENT
             found.append(Difference(f"{place}[{index}]", one, other))
         return found
     same = type(expected) is type(got) and expected == got

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from linuxbroker_fake.conformance.case import Case, CaseResult, Problem, secrets_of
+from linuxbroker_fake.conformance.case import Case, CaseResult, Problem, case_of, secrets_of
 from linuxbroker_fake.conformance.driver import Driver, DriverError
 from linuxbroker_fake.conformance.rules import Past
 from linuxbroker_fake.conformance.stage import Stage
@@ -48,25 +48,37 @@ async def run_client(
 async def _run_lot(
     vectors: Sequence[Vector], command: Sequence[str], limit: float, tell: Tell | None
 ) -> list[CaseResult]:
-    results: list[CaseResult] = []
+    results: dict[str, CaseResult] = {}
+
+    def blame(names: Iterable[str]) -> None:
+        """Have the cases fail that the driver has said something about when they were over."""
+        for result in [results[name] for name in names if name in results]:
+            result.problems.append(Problem("answered again when it had answered"))
+            if tell is not None:
+                tell(result)
+
     async with Stage() as stage:
         driver, past = Driver(command, stage.address), Past()
         try:
             for vector in vectors:
-                result = await _run_case(vector, stage, driver, past, limit)
-                results.append(result)
+                result, late = await _run_case(vector, stage, driver, past, limit)
+                results[vector.id] = result
                 if tell is not None:
                     tell(result)
+                blame(late)
         finally:
             await driver.stop(patience=_LEAVING_SECONDS)
-    return results
+        blame(case_of(line) for line in await driver.take_unread())
+    return list(results.values())
 
 
-async def _run_case(vector: Vector, stage: Stage, driver: Driver, past: Past, limit: float) -> CaseResult:
+async def _run_case(
+    vector: Vector, stage: Stage, driver: Driver, past: Past, limit: float
+) -> tuple[CaseResult, list[str]]:
     begin, result = time.monotonic(), CaseResult(vector)
+    await stage.prepare(vector.broker)
     if vector.fresh:
         await driver.stop(patience=_LEAVING_SECONDS)
-    await stage.prepare(vector.broker)
     await driver.start()
     driver.take_stderr()
     case = Case(vector, stage, driver, past, limit)
@@ -80,4 +92,4 @@ async def _run_case(vector: Vector, stage: Stage, driver: Driver, past: Past, li
     if any(secret in result.stderr for secret in secrets_of(vector)):
         result.problems.append(Problem("standard error shows a token, a cookie, a password or a nonce (SE-02)"))
     result.seconds = time.monotonic() - begin
-    return result
+    return result, case.late

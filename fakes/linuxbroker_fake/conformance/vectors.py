@@ -113,7 +113,7 @@ def _read(path: Path) -> Any:
 def _expanded(value: Any, values: Mapping[str, Any], where: str) -> Any:
     """Replace each ``{"$use": NAME}`` by the value of that name, and merge what stands beside it over it."""
     if isinstance(value, list):
-        return [_expanded(item, values, where) for item in cast("list[Any]", value)]
+        return [_expanded(item, values, where) for item in cast("list[object]", value)]
     if not isinstance(value, dict):
         return value
     given = {key: _expanded(item, values, where) for key, item in cast("dict[str, Any]", value).items()}

@@ -1,0 +1,95 @@
+"""Does the runner tell a broker that clients can work with from one that they can't?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from linuxbroker_fake.cli import main
+from linuxbroker_fake.conformance.vectors import load_vectors
+
+FOR_BROKERS = [vector.id for vector in load_vectors() if vector.kind == "broker"]
+
+
+def run(persona: str, *options: str, config: Path | None = None) -> int:
+    fake = [sys.executable, "-m", "linuxbroker_fake", "run", "--persona", persona]
+    more = ["--config", str(config)] if config else []
+    return main(["conformance", "--broker", *options, "--", *fake, *more])
+
+
+@pytest.fixture
+def nobody_at_the_screen(tmp_path: Path) -> Path:
+    path = tmp_path / "config.json"
+    path.write_text('{"user": {"action": "never"}}')
+    return path
+
+
+@pytest.mark.parametrize("persona", ["microsoft-2.0.1", "microsoft-2.5.2"])
+def test_microsofts_brokers_pass(persona: str, nobody_at_the_screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(persona, "--interactive", config=nobody_at_the_screen)
+    output = capsys.readouterr().out
+    assert code == 0, output
+    assert output.splitlines()[-1] == f"{len(FOR_BROKERS)} cases: {len(FOR_BROKERS)} passed, 0 failed"
+
+
+def test_himmelblaus_differences_are_found(nobody_at_the_screen: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    assert run("himmelblau", "--interactive", "--quiet", "--json", str(report), config=nobody_at_the_screen) == 1
+    failed = {case["id"]: case["problems"] for case in json.loads(report.read_text())["cases"] if not case["passed"]}
+    assert set(failed) == {"bk-token-keys", "bk-failure", "bk-cancel"}
+    assert failed["bk-token-keys"][0]["differences"][0]["place"] == "brokerTokenResponse.extendedExpiresOn"
+    assert failed["bk-failure"][0]["what"] == "the broker answers with a D-Bus error"
+
+
+def test_a_real_brokers_tokens_are_shown_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "report.json"
+    run("himmelblau", "--json", str(report), "--only", "bk-token-keys")
+    text = report.read_text() + capsys.readouterr().out
+    assert '"accessToken": "(hidden)"' in text
+    assert (
+        "eyJ" not in json.loads(report.read_text())["cases"][0]["problems"][0]["got"]["brokerTokenResponse"]["idToken"]
+    )
+
+
+def test_what_a_broker_is_not_ready_for_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"signed_in": []}')
+    assert run("microsoft-2.5.2", config=config) == 0
+    output = capsys.readouterr().out
+    assert "skip  bk-token-keys: the broker lists no account" in output
+    assert "skip  bk-cancel: it opens a window" in output
+    assert "ok    bk-ping" in output
+
+
+def test_the_application_and_the_scope_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.json"
+    app, scope = "7f3b1c52-0d4e-4c7a-9b61-2f8a5e90d3c4", "https://graph.microsoft.com/User.Read"
+    registered = {"client_id": app, "name": "The only one", "consented_scopes": [scope]}
+    tenant, user = "00000000-0000-0000-0000-0000000000f1", "00000000-0000-0000-0000-0000000000a1"
+    ada = {"upn": "ada@contoso.example", "name": "Ada", "given_name": "Ada", "family_name": "L", "object_id": user}
+    directory = {
+        "tenants": [{"id": tenant, "domain": "contoso.example", "name": "Contoso"}],
+        "users": [{**ada, "home_tenant": tenant, "password": "fictional"}],
+        "apps": [registered],
+        "allow_unregistered_apps": False,
+    }
+    config.write_text(json.dumps({"directory": directory}))
+    only = ["--only", "bk-granted-scopes", "bk-silent-small"]
+    assert run("microsoft-2.5.2", *only, config=config) == 1
+    assert run("microsoft-2.5.2", "--client-id", app, "--scopes", scope, *only, config=config) == 0, (
+        capsys.readouterr().out
+    )
+
+
+def test_a_broker_that_does_not_start_fails_every_case(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", "--broker", "--only", "bk-ping", "bk-activation", "--", "false"]) == 1
+    output = capsys.readouterr().out
+    assert "2 cases: 0 passed, 2 failed" in output
+
+
+def test_a_broker_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conformance", "--broker", "--", "/nowhere/broker"]) == 2
+    assert "can't start '/nowhere/broker'" in capsys.readouterr().err

@@ -1,0 +1,408 @@
+"""Do the vectors notice mistakes? Puts each into the plain driver, and plays the vectors that should catch it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from linuxbroker_fake.conformance.report import describe
+from linuxbroker_fake.conformance.runner import run_client
+from linuxbroker_fake.conformance.vectors import load_vectors, select
+
+SOURCE = (Path(__file__).parent / "plain_driver.py").read_text(encoding="utf-8")
+VECTORS = load_vectors()
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A deliberate mistake.
+
+    Attributes:
+        what: the mistake.
+        right: a text of the driver's source.
+        wrong: what stands there instead.
+        caught_by: the vectors that fail with it, each of them.
+        ends: whether the driver comes to a stop over it, in place of saying or sending something wrong.
+        patience: seconds that it has for what it does not do.
+    """
+
+    what: str
+    right: str
+    wrong: str
+    caught_by: str
+    ends: bool = False
+    patience: float = 60.0
+
+
+# What a client that introspects does before its first call.
+INTROSPECTS = 'await self.bus.call(Message(NAME, PATH, BUS + ".Introspectable", "Introspect"))'
+LOOKS_UP = 'await self.bus.call(Message(BUS, "/org/freedesktop/DBus", BUS, "GetNameOwner", signature="s", body=[NAME]))'
+MAKES_A_PROXY = (
+    'await self.bus.call(Message(NAME, PATH, BUS + ".Properties", "GetAll", signature="s", body=[INTERFACE]))'
+)
+SENDS = '        body = ["0.0", own_id or self.id, json.dumps(request)]\n'
+
+MISTAKES = [
+    Mistake(
+        "writes a key in another case",
+        '"clientId": self.line["clientId"],',
+        '"clientID": self.line["clientId"],',
+        "req-silent-account",
+    ),
+    Mistake("sends another protocol version", '"0.0"', '"1.0"', "req-version"),
+    Mistake(
+        "sends the request as the second argument",
+        "own_id or self.id, json.dumps(request)]",
+        "json.dumps(request), self.id]",
+        "req-version",
+    ),
+    Mistake(
+        "has a correlation id in capitals",
+        "self.id = str(uuid.uuid4())",
+        "self.id = str(uuid.uuid4()).upper()",
+        "req-version",
+    ),
+    Mistake(
+        "has one correlation id for all operations",
+        "self.id = str(uuid.uuid4())",
+        'self.id = "5e2f8c1a-7b94-4d36-9a60-3c8f1e7d2b45"',
+        "seq-restart",
+    ),
+    Mistake(
+        "has a correlation id of its own for each call",
+        "own_id or self.id",
+        "own_id or str(uuid.uuid4())",
+        "req-silent-no-account",
+    ),
+    Mistake(
+        "writes the interface with a small b",
+        'microsoft.identity.Broker1"',
+        'microsoft.identity.broker1"',
+        "req-version",
+    ),
+    Mistake("introspects", SENDS, f"        {INTROSPECTS}\n{SENDS}", "req-not-introspected"),
+    Mistake(
+        "makes a proxy that asks for properties", SENDS, f"        {MAKES_A_PROXY}\n{SENDS}", "req-not-introspected"
+    ),
+    Mistake("looks the broker up before the first call", SENDS, f"        {LOOKS_UP}\n{SENDS}", "seq-activation"),
+    Mistake(
+        "takes milliseconds for seconds",
+        "seconds = expiry if expiry < 10**11 else expiry // 1000",
+        "seconds = expiry",
+        "rep-token",
+    ),
+    Mistake(
+        "takes seconds for milliseconds",
+        "seconds = expiry if expiry < 10**11 else expiry // 1000",
+        "seconds = expiry // 1000",
+        "rep-seconds",
+    ),
+    Mistake(
+        "does not believe exp",
+        'claims_of(token or "").get("exp") or ',
+        "",
+        "rep-token-jwt-exp rep-token-expiry-old-himmelblau",
+    ),
+    Mistake(
+        "takes expiresOn for a number only",
+        'int(response.get("expiresOn") or 0)',
+        '(response.get("expiresOn") or 0)',
+        "rep-token-expiry-text",
+        ends=True,
+        patience=2.0,
+    ),
+    Mistake(
+        "does not list the accounts before a silent call without one",
+        "            accounts = await self.listed()\n            if len",
+        "            accounts = []\n            if len",
+        "req-silent-no-account",
+    ),
+    Mistake(
+        "picks one of several users by itself",
+        "for account in accounts}) == 1",
+        "for account in accounts}) >= 1",
+        "req-silent-no-account-several",
+    ),
+    Mistake(
+        "leaves isSignIn out",
+        '                more["isSignIn"] = True\n        more',
+        "                pass\n        more",
+        "req-silent-no-account-several",
+    ),
+    Mistake(
+        "writes isSignIn always",
+        "return {**parameters, **more}",
+        'return {**parameters, "isSignIn": True, **more}',
+        "req-silent-account",
+    ),
+    Mistake(
+        "leaves common as it is for an account",
+        'tenant in ("common", "organizations") else',
+        "tenant in () else",
+        "req-silent-account",
+    ),
+    Mistake(
+        "leaves organizations as it is for an account",
+        '("common", "organizations")',
+        '("common",)',
+        "req-silent-organizations",
+    ),
+    Mistake(
+        "asks for a guest in the home tenant",
+        "{chosen['realm']}",
+        "{chosen['homeAccountId'].partition('.')[2]}",
+        "req-silent-guest",
+    ),
+    Mistake(
+        "puts the account's tenant in place of a named one",
+        'chosen and tenant in ("common", "organizations")',
+        "chosen",
+        "req-silent-tenant-kept",
+    ),
+    Mistake(
+        "drops unknown account keys",
+        'self.account: dict[str, Any] | None = line.get("account")',
+        'self.account: Any = line.get("account") and {k: v for k, v in line["account"].items() if k != "fictionalKey"}',
+        "seq-unknown-account-keys seq-unknown-account-keys-remove",
+    ),
+    Mistake(
+        "ignores a top-level error",
+        'error = document.get("error")',
+        "error = None",
+        "rep-error-alone rep-accounts-error-wins",
+    ),
+    Mistake(
+        "ignores an error in the token reply", 'error = inner.get("error")', "error = None", "rep-token-error-wins"
+    ),
+    Mistake(
+        "takes the token where there is an error too",
+        "        if error is not None:\n            context",
+        '        if error is not None and not inner.get("accessToken"):\n            context',
+        "rep-token-error-wins rep-token-top-level-error-wins",
+    ),
+    Mistake(
+        "takes a D-Bus error for one kind of failure",
+        "            raise dbus_failure(",
+        '            raise Failure("broker") or dbus_failure(',
+        "rep-dbus-interaction seq-absent",
+    ),
+    Mistake("does not know Not implemented", ' or text.lower() == "not implemented"', "", "rep-himmelblau-remove"),
+    Mistake(
+        "compares Not implemented with regard to case",
+        'text.lower() == "not implemented"',
+        'text == "Not implemented"',
+        "rep-dbus-not-implemented",
+    ),
+    Mistake(
+        "does not know the codes that a sign-in mends",
+        "2 if interaction else 0",
+        "0",
+        "rep-dbus-interaction rep-himmelblau-failure",
+    ),
+    Mistake(
+        "is off by one in the statuses",
+        "name = STATUSES[status]",
+        "name = STATUSES[status - 1]",
+        "rep-status-02 rep-status-21",
+    ),
+    Mistake(
+        "fails at a status that it does not know",
+        'if 0 <= status < len(STATUSES) else "Unexpected"',
+        "",
+        "rep-status-unknown",
+        ends=True,
+        patience=2.0,
+    ),
+    Mistake("reads a tag from the wrong end", "(24, 18, 12, 6, 0)", "(0, 6, 12, 18, 24)", "rep-tag-965ya"),
+    Mistake("spells a tag of 0", "if tag > 0 and max", "if max", "rep-tag-zero"),
+    Mistake(
+        "times out an interactive call",
+        "request, limit=None",
+        "request, limit=DEFAULT_LIMIT",
+        "seq-interactive-no-limit",
+    ),
+    Mistake(
+        "has no time limit for any call",
+        'self.line.get("timeLimit", limit)',
+        "None",
+        "seq-hang",
+        ends=True,
+        patience=2.0,
+    ),
+    Mistake(
+        "does not tell the broker of a cancelled sign-in",
+        '            await self.send("cancelInteractiveFlow"',
+        '            None and await self.send("cancelInteractiveFlow"',
+        "seq-cancel-simple",
+        patience=2.0,
+    ),
+    Mistake(
+        "cancels with the correlation id of the sign-in",
+        '{"error": CANCELLATION}, own_id=str(uuid.uuid4()))',
+        '{"error": CANCELLATION})',
+        "seq-cancel-simple",
+    ),
+    Mistake(
+        "does not wait for the reply of a cancelled sign-in",
+        "            await asyncio.gather(sign_in, return_exceptions=True)\n            raise",
+        "            raise",
+        "seq-cancel",
+    ),
+    Mistake("sends another status in a cancel", '    "status": 7,\n', '    "status": 8,\n', "seq-cancel"),
+    Mistake(
+        "gives one window handle only",
+        '"parentWindowHandle": handle}',
+        '"parentWindowHandle": 0}',
+        "req-interactive-window",
+    ),
+    Mistake(
+        "sends the account along with select_account",
+        '            self.account = None\n            more["isSignIn"] = True',
+        '            more |= {"isSignIn": True, "account": self.account}',
+        "req-interactive-select-account",
+    ),
+    Mistake(
+        "leaves hsu out",
+        'parameters["additionalQueryParametersForAuthorization"]["hsu"] = "1"',
+        "pass",
+        "req-interactive-account",
+    ),
+    Mistake(
+        "puts hsu into every sign-in",
+        "        if self.account is not None:\n            parameters",
+        "        if True:\n            parameters",
+        "req-interactive",
+    ),
+    Mistake("leaves the login hint out", 'self.line.get("loginHint", "")', '""', "req-interactive-hint"),
+    Mistake("passes req_cnf on", 'extra.pop("req_cnf", None)', 'extra.get("req_cnf", None)', "req-silent-ssh"),
+    Mistake(
+        "writes a claims challenge anew",
+        'self.line.get("claims", "")',
+        'self.line.get("claims") and json.dumps(json.loads(self.line["claims"]))',
+        "req-silent-claims-spaces",
+    ),
+    Mistake("puts the whole URL into uriHost", '"uriHost": url.netloc', '"uriHost": given["url"]', "req-silent-pop"),
+    Mistake(
+        "asks for openid of its own",
+        '"requestedScopes": self.line["scopes"]',
+        '"requestedScopes": [*self.line["scopes"], "openid"]',
+        "req-silent-account",
+    ),
+    Mistake(
+        "takes declined scopes for granted",
+        "        if declined:\n",
+        "        if False:\n",
+        "rep-declined-scope rep-declined-spelling",
+    ),
+    Mistake(
+        "compares scopes with regard to case",
+        "scope.lower() not in [item.lower() for item in granted]",
+        "scope not in granted",
+        "rep-token-scopes-case",
+    ),
+    Mistake(
+        "takes grantedScopes for a text only",
+        "granted = granted.split() if isinstance(granted, str) else granted",
+        "granted = granted.split()",
+        "rep-token-scopes-list",
+        ends=True,
+        patience=2.0,
+    ),
+    Mistake(
+        "takes a reply without a token for success",
+        "if not token or not kind or not expiry:",
+        "if not kind or not expiry:",
+        "rep-no-access-token",
+    ),
+    Mistake("does not look at the type of a token", '"tokenType": kind', '"tokenType": "Bearer"', "rep-token-pop"),
+    Mistake(
+        "makes no account from an ID token",
+        " or account_of(response)",
+        "",
+        "rep-token-account-of-id-token rep-himmelblau-password",
+    ),
+    Mistake("knows the flat cookie only", 'reply.get("cookieItems") or ', "", "rep-cookie-items"),
+    Mistake(
+        "knows the list of cookies only", ' or ([reply] if "cookieName" in reply else [])', " or []", "rep-cookie-flat"
+    ),
+    Mistake(
+        "wants JSON in the reply of removeAccount",
+        'if member in ("removeAccount", "cancelInteractiveFlow"):',
+        'if member in ("cancelInteractiveFlow",):',
+        "rep-remove-not-json",
+    ),
+    Mistake(
+        "compares UPNs with regard to case",
+        'account["username"].lower() == username.lower()',
+        'account["username"] == username',
+        "seq-one-upn-two-tenants",
+    ),
+    Mistake(
+        "takes the first of two records of one UPN",
+        "next(iter(at_home + mine), None)",
+        "next(iter(mine), None)",
+        "seq-one-upn-two-tenants",
+    ),
+    Mistake(
+        "sends a password again when the broker dies",
+        """        return self.token(await self.send("acquireTokenSilently", request))
+""",
+        """        try:
+            return self.token(await self.send("acquireTokenSilently", request))
+        except Failure:
+            return self.token(await self.send("acquireTokenSilently", request))
+""",
+        "seq-crash-password",
+    ),
+    Mistake(
+        "shows the whole reply in an error",
+        'if not token or not kind or not expiry:\n            raise Failure("malformed")',
+        'if not token or not kind or not expiry:\n            raise Failure("malformed", detail=reply)',
+        "rep-token-no-expiry",
+    ),
+    Mistake(
+        "prints the request",
+        "        message = Message(NAME, PATH, INTERFACE",
+        "        print(request, file=sys.stderr, flush=True)\n        message = Message(NAME, PATH, INTERFACE",
+        "req-password",
+    ),
+    Mistake(
+        "watches without the present state",
+        'changes.put_nowait("online" if owned.body[0] else "offline")',
+        "pass",
+        "seq-watch-does-not-start",
+        ends=True,
+        patience=2.0,
+    ),
+    Mistake(
+        "starts the broker when it watches",
+        '"NameHasOwner", signature="s", body=[NAME]',
+        '"StartServiceByName", signature="su", body=[NAME, 0]',
+        "seq-watch-does-not-start",
+    ),
+]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.what.replace(" ", "-"))
+def test_a_mistake_in_a_driver_is_caught(mistake: Mistake, tmp_path: Path) -> None:
+    assert mistake.right in SOURCE, "the mistake has no place in plain_driver.py any more"
+    driver = tmp_path / "driver.py"
+    driver.write_text(SOURCE.replace(mistake.right, mistake.wrong), encoding="utf-8")
+    compile(driver.read_text(encoding="utf-8"), driver, "exec")
+    vectors = select(VECTORS, mistake.caught_by.split())
+    results = asyncio.run(run_client(vectors, [sys.executable, str(driver)], limit=mistake.patience))
+    assert [result.vector.id for result in results if result.passed] == []
+    for result in results:
+        assert result.problems[0].what.startswith("the driver ") is mistake.ends, describe(result)
+
+
+def test_there_are_enough_mistakes_and_the_driver_without_them_passes() -> None:
+    assert len(MISTAKES) >= 20
+    vectors = select(VECTORS, {name for mistake in MISTAKES for name in mistake.caught_by.split()})
+    driver = str(Path(__file__).parent / "plain_driver.py")
+    results = asyncio.run(run_client(vectors, [sys.executable, driver], limit=60.0))
+    assert [result.vector.id for result in results if not result.passed] == []
