@@ -15,7 +15,7 @@ from dbus_next._private.marshaller import Marshaller
 from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.constants import MessageFlag, MessageType
 from dbus_next.message import Message as DBusMessage
-from dbus_next.signature import Variant
+from dbus_next.signature import SignatureTree, Variant
 
 from linuxbroker.bus.errors import BadMessageError
 
@@ -23,6 +23,12 @@ from linuxbroker.bus.errors import BadMessageError
 _Marshaller: Any = Marshaller
 _Unmarshaller: Any = Unmarshaller
 _DBusMessage: Any = DBusMessage
+# The library keeps each signature that it ever reads, of which a peer can make up any number.
+_signatures_read: dict[str, Any] = cast("Any", SignatureTree)._cache
+_MOST_SIGNATURES = 1000
+# Far above what brokers and buses send.
+_MOST_VALUES = 100_000
+_MOST_HEADER_BYTES = 16 * 1024
 
 _LENGTH_AND_SERIAL = Struct("<II")  # bytes 4 to 11 of every message; the library writes little-endian
 _MOST_CALL_HEADERS = 64
@@ -130,10 +136,22 @@ def _written_header(message: Message, arguments: list[Any]) -> bytes:
 
 
 class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
-    """Reads from a frame that is there as a whole, where the library's own expects the rest to come in later."""
+    """Reads from a frame that is there as a whole, where the library's own expects the rest to come in later.
+
+    Gives up after so many values: a value of four bytes on the wire takes a hundred in memory, and its time.
+    """
 
     buf: bytes
     offset: int
+    values_left = _MOST_VALUES
+
+    def read_argument(self, type_: Any) -> Any:
+        self.values_left -= 1
+        if self.values_left < 0:
+            self.offset = len(self.buf)  # where every array ends
+            return None
+        value: Any = super().read_argument(type_)
+        return value
 
     def read(self, n: int, prefetch: bool = False) -> int:
         start = self.offset
@@ -151,17 +169,23 @@ def decode(frame: bytes) -> Message:
         frame: exactly one message, as ``FrameReader`` cuts it.
 
     Returns:
-        The message.
+        The message. One with far more values than any that has a use here comes without its body; one with a header
+        that long is a signal that says nothing. Neither ends the connection: any process on the bus can send them.
 
     Raises:
         BadMessageError: the bytes are not a valid message. The text quotes nothing of them.
     """
     reason = "cut short"
     try:
+        if unpack_from("<I" if frame[:1] == b"l" else ">I", frame, 12)[0] > _MOST_HEADER_BYTES:
+            return Message(MessageKind.SIGNAL)
+        if len(_signatures_read) > _MOST_SIGNATURES:
+            _signatures_read.clear()
         unmarshaller = _FrameUnmarshaller(None)
         unmarshaller.buf = frame
         read = unmarshaller.unmarshall()
         if read is not None:
+            whole = unmarshaller.values_left >= 0
             return Message(
                 kind=MessageKind(read.message_type.value),
                 serial=read.serial,
@@ -172,8 +196,8 @@ def decode(frame: bytes) -> Message:
                 interface=read.interface or "",
                 member=read.member or "",
                 error_name=read.error_name or "",
-                signature=read.signature,
-                body=tuple(read.body),
+                signature=read.signature if whole else "",
+                body=tuple(read.body) if whole else (),
                 reply_expected=not read.flags & MessageFlag.NO_REPLY_EXPECTED,
             )
     except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
