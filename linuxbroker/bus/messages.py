@@ -6,10 +6,10 @@ Everything else sees ``Message`` and bytes, so that another library can be put i
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct, unpack_from
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from dbus_next._private.marshaller import Marshaller
 from dbus_next._private.unmarshaller import Unmarshaller
@@ -28,8 +28,11 @@ _signatures_read: dict[str, Any] = cast("Any", SignatureTree)._cache
 _MOST_SIGNATURES = 1000
 # Far above what brokers and buses send.
 _MOST_VALUES = 100_000
+# D-Bus specification, "Message Format": no value is nested more deeply. The header adds two levels of its own.
+_DEEPEST = 64 + 2
 _MOST_HEADER_BYTES = 16 * 1024
 
+_FieldT = TypeVar("_FieldT")
 _LENGTH_AND_SERIAL = Struct("<II")  # bytes 4 to 11 of every message; the library writes little-endian
 _MOST_CALL_HEADERS = 64
 _call_headers: dict[tuple[str | bool, ...], bytes] = {}
@@ -143,14 +146,20 @@ class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
 
     buf: bytes
     offset: int
+    readers: dict[str, Callable[[Any], Any]]
     values_left = _MOST_VALUES
+    depth = 0
 
     def read_argument(self, type_: Any) -> Any:
         self.values_left -= 1
         if self.values_left < 0:
             self.offset = len(self.buf)  # where every array ends
             return None
-        value: Any = super().read_argument(type_)
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise RecursionError
+        value = self.readers[type_.token](type_)
+        self.depth -= 1
         return value
 
     def read(self, n: int, prefetch: bool = False) -> int:
@@ -189,13 +198,13 @@ def decode(frame: bytes) -> Message:
             return Message(
                 kind=MessageKind(read.message_type.value),
                 serial=read.serial,
-                reply_serial=read.reply_serial or 0,
-                sender=read.sender or "",
-                destination=read.destination or "",
-                path=read.path or "",
-                interface=read.interface or "",
-                member=read.member or "",
-                error_name=read.error_name or "",
+                reply_serial=_header_field(read.reply_serial, 0),
+                sender=_header_field(read.sender, ""),
+                destination=_header_field(read.destination, ""),
+                path=_header_field(read.path, ""),
+                interface=_header_field(read.interface, ""),
+                member=_header_field(read.member, ""),
+                error_name=_header_field(read.error_name, ""),
                 signature=read.signature if whole else "",
                 body=tuple(read.body) if whole else (),
                 reply_expected=not read.flags & MessageFlag.NO_REPLY_EXPECTED,
@@ -203,6 +212,15 @@ def decode(frame: bytes) -> Message:
     except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
         reason = type(error).__name__
     raise BadMessageError(f"the peer sent a message that can't be read ({reason})")
+
+
+def _header_field(value: object, absent: _FieldT) -> _FieldT:
+    """A field as the library read it, which takes any type for it."""
+    if value is None:
+        return absent
+    if isinstance(value, type(absent)):
+        return value
+    raise TypeError
 
 
 def variants(value: object) -> dict[str, Any]:
