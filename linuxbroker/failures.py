@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeVar
 
 from linuxbroker import dbus_errors, errors
@@ -29,6 +30,8 @@ _UNSUPPORTED = {
     DBUS_ERROR + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
 }
 _NO_ANSWER = {DBUS_ERROR + "Timeout"}
+# Of telemetry and diagnostics; brokers give some twenty.
+_MOST_DETAILS = 1000
 # Himmelblau answers so for a method that it lacks (PROTOCOL.md, "Brokers in the field").
 _NOT_IMPLEMENTED = "not implemented"
 # The user can mend these by signing in: a session, a factor or a sign-in that is missing or has expired, a new
@@ -296,7 +299,7 @@ def redacted_telemetry(reply: Reply) -> dict[str, Any]:
 def _redacted(values: Mapping[str, Any], call: CallContext | None = None) -> dict[str, Any]:
     secrets = call.secrets if call else ()
     kept: dict[str, Any] = {}
-    for key, value in values.items():
+    for key, value in islice(values.items(), _MOST_DETAILS):
         if isinstance(value, str):
             kept[redact(key, secrets)] = redact(value, secrets)
         elif value is None or isinstance(value, (bool, int, float)):

@@ -370,6 +370,8 @@ class Connection:
             return False
         try:
             for frame in self._frames.feed(data):
+                if self._ended is not None:  # by what came before
+                    break
                 self._dispatch(decode(frame), len(frame))
         except BadMessageError as error:
             self._end(error)
@@ -396,7 +398,7 @@ class Connection:
     def _answer(self, call: Message) -> None:
         if self.on_call is not None:
             self.on_call(call)
-        elif call.reply_expected:
+        elif call.reply_expected and self._has_room:  # a peer that asks on and on, and reads nothing, gets no answers
             self.send(
                 error_reply(call, "org.freedesktop.DBus.Error.UnknownMethod", "this connection offers no methods")
             )

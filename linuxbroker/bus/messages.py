@@ -6,16 +6,16 @@ Everything else sees ``Message`` and bytes, so that another library can be put i
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct, unpack_from
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from dbus_next._private.marshaller import Marshaller
 from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.constants import MessageFlag, MessageType
 from dbus_next.message import Message as DBusMessage
-from dbus_next.signature import Variant
+from dbus_next.signature import SignatureTree, Variant
 
 from linuxbroker.bus.errors import BadMessageError
 
@@ -23,7 +23,16 @@ from linuxbroker.bus.errors import BadMessageError
 _Marshaller: Any = Marshaller
 _Unmarshaller: Any = Unmarshaller
 _DBusMessage: Any = DBusMessage
+# The library keeps each signature that it ever reads, of which a peer can make up any number.
+_signatures_read: dict[str, Any] = cast("Any", SignatureTree)._cache
+_MOST_SIGNATURES = 1000
+# Far above what brokers and buses send.
+_MOST_VALUES = 100_000
+# D-Bus specification, "Message Format": no value is nested more deeply. The header adds two levels of its own.
+_DEEPEST = 64 + 2
+_MOST_HEADER_BYTES = 16 * 1024
 
+_FieldT = TypeVar("_FieldT")
 _LENGTH = Struct("<I")  # of a text; the library writes little-endian
 _LENGTH_AND_SERIAL = Struct("<II")  # bytes 4 to 11 of every message
 _MOST_CALL_HEADERS = 64
@@ -145,10 +154,28 @@ def _written_header(message: Message, arguments: list[Any]) -> bytes:
 
 
 class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
-    """Reads from a frame that is there as a whole, where the library's own expects the rest to come in later."""
+    """Reads from a frame that is there as a whole, where the library's own expects the rest to come in later.
+
+    Gives up after so many values: a value of four bytes on the wire takes a hundred in memory, and its time.
+    """
 
     buf: bytes
     offset: int
+    readers: dict[str, Callable[[Any], Any]]
+    values_left = _MOST_VALUES
+    depth = 0
+
+    def read_argument(self, type_: Any) -> Any:
+        self.values_left -= 1
+        if self.values_left < 0:
+            self.offset = len(self.buf)  # where every array ends
+            return None
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise RecursionError
+        value = self.readers[type_.token](type_)
+        self.depth -= 1
+        return value
 
     def read(self, n: int, prefetch: bool = False) -> int:
         start = self.offset
@@ -166,34 +193,49 @@ def decode(frame: bytes) -> Message:
         frame: exactly one message, as ``FrameReader`` cuts it.
 
     Returns:
-        The message.
+        The message. One with far more values than any that has a use here comes without its body; one with a header
+        that long is a signal that says nothing. Neither ends the connection: any process on the bus can send them.
 
     Raises:
         BadMessageError: the bytes are not a valid message. The text quotes nothing of them.
     """
     reason = "cut short"
     try:
+        if unpack_from("<I" if frame[:1] == b"l" else ">I", frame, 12)[0] > _MOST_HEADER_BYTES:
+            return Message(MessageKind.SIGNAL)
+        if len(_signatures_read) > _MOST_SIGNATURES:
+            _signatures_read.clear()
         unmarshaller = _FrameUnmarshaller(None)
         unmarshaller.buf = frame
         read = unmarshaller.unmarshall()
         if read is not None:
+            whole = unmarshaller.values_left >= 0
             return Message(
                 kind=MessageKind(read.message_type.value),
                 serial=read.serial,
-                reply_serial=read.reply_serial or 0,
-                sender=read.sender or "",
-                destination=read.destination or "",
-                path=read.path or "",
-                interface=read.interface or "",
-                member=read.member or "",
-                error_name=read.error_name or "",
-                signature=read.signature,
-                body=tuple(read.body),
+                reply_serial=_header_field(read.reply_serial, 0),
+                sender=_header_field(read.sender, ""),
+                destination=_header_field(read.destination, ""),
+                path=_header_field(read.path, ""),
+                interface=_header_field(read.interface, ""),
+                member=_header_field(read.member, ""),
+                error_name=_header_field(read.error_name, ""),
+                signature=read.signature if whole else "",
+                body=tuple(read.body) if whole else (),
                 reply_expected=not read.flags & MessageFlag.NO_REPLY_EXPECTED,
             )
     except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
         reason = type(error).__name__
     raise BadMessageError(f"the peer sent a message that can't be read ({reason})")
+
+
+def _header_field(value: object, absent: _FieldT) -> _FieldT:
+    """A field as the library read it, which takes any type for it."""
+    if value is None:
+        return absent
+    if isinstance(value, type(absent)):
+        return value
+    raise TypeError
 
 
 def variants(value: object) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
 from linuxbroker.models.failure import BrokerErrorBody
 
+_MOST_ITEMS = 10_000
 # An old Himmelblau wrote the names in place of the numbers (PROTOCOL.md, "Tokens").
 _TOKEN_TYPE_NAMES = {"bearer": 0, "pop": 1}
 
@@ -23,6 +24,14 @@ _NULL = {"type": "null"}
 _NumberOrName = WithJsonSchema({"anyOf": [{"type": "integer"}, {"enum": ["Bearer", "bearer", "PoP", "pop"]}, _NULL]})
 _NumberOrDigits = WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]*$"}, _NULL]})
 _TextOrList = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, _NULL]})
+
+
+def _few(value: Any) -> Any:
+    """Refuse a list that is longer than any broker's: each item that is wrong would take memory of its own."""
+    items = cast("Sequence[object]", value) if isinstance(value, list) else ()
+    if len(items) > _MOST_ITEMS:
+        raise ValueError(f"more than {_MOST_ITEMS:,} items")
+    return cast("object", value)
 
 
 def _no_boolean(value: Any) -> Any:
@@ -92,7 +101,7 @@ class BrokerTokenResponse(WireModel):
     @field_validator("granted_scopes", mode="before")
     @classmethod
     def _list_for_text(cls, value: Any) -> Any:
-        return value.split() if isinstance(value, str) else value
+        return _few(value.split(maxsplit=_MOST_ITEMS) if isinstance(value, str) else value)
 
 
 class AcquireTokenReply(Reply):
@@ -116,6 +125,11 @@ class GetAccountsReply(Reply):
     """The reply of ``getAccounts``."""
 
     accounts: Sequence[Account] | None = None
+
+    @field_validator("accounts", mode="before")
+    @classmethod
+    def _few_accounts(cls, value: Any) -> Any:
+        return _few(value)
 
 
 class RemoveAccountReply(Reply):
@@ -156,6 +170,11 @@ class AcquirePrtSsoCookieReply(Reply):
 
     account: Account | None = None
     cookie_items: Sequence[CookieItem] | None = None
+
+    @field_validator("cookie_items", mode="before")
+    @classmethod
+    def _few_cookies(cls, value: Any) -> Any:
+        return _few(value)
 
     @model_validator(mode="before")
     @classmethod
