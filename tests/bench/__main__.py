@@ -124,7 +124,7 @@ async def _start(address: str, size: Size) -> list[Figure]:
         against = f"{against}; median of {size.processes}"
         return Figure(promise, of_medians(measured, compared), spell(measured), spell(compared), against)
 
-    script, pydantic_script = "a ten-line script of plain dbus-next", "the script, importing pydantic as well"
+    script, pydantic_script = "a ten-line script of plain dbus-next", "the script, with a pydantic model in it"
     return [
         ratio(IMPORT, "import", "other import", start.IMPORTS["other import"]),
         ratio(IMPORT_CLIENT, "client", "other client", start.IMPORTS["other client"]),
