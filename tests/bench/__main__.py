@@ -58,7 +58,7 @@ class Size:
 
 
 SHORT = Size(calls=500, calls_to_the_last=3000, at_once=2000, rounds=3, processes=9)
-FULL = Size(calls=2000, calls_to_the_last=100_000, at_once=10_000, rounds=5, processes=41)
+FULL = Size(calls=2000, calls_to_the_last=100_000, at_once=10_000, rounds=3, processes=25)
 
 
 @contextlib.asynccontextmanager
@@ -144,7 +144,7 @@ async def _figures(size: Size) -> list[Figure]:
         figures += await _load(one, size)
         figures += await calls.shared_calls()
         figures += await _start(fake, size)
-        figures.append(await calls.growth_with_calls(one, request, size.calls_to_the_last))
+        figures.append(await calls.growth_with_calls(one, size.calls_to_the_last))
         figures.append(await calls.growth_with_accounts(one, many, size.calls))
     return figures
 
