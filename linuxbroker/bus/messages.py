@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct, unpack_from
 from typing import Any, TypeVar, cast
 
@@ -16,6 +17,7 @@ from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.constants import MessageFlag, MessageType
 from dbus_next.message import Message as DBusMessage
 from dbus_next.signature import SignatureTree, Variant
+from dbus_next.validators import is_bus_name_valid
 
 from linuxbroker.bus.errors import BadMessageError
 
@@ -36,6 +38,11 @@ _FieldT = TypeVar("_FieldT")
 _LENGTH = Struct("<I")  # of a text; the library writes little-endian
 _LENGTH_AND_SERIAL = Struct("<II")  # bytes 4 to 11 of every message
 _MOST_CALL_HEADERS = 64
+# D-Bus specification, "Message Format" and "Header Fields": the code of a field, and the signature of its value.
+_FIXED_HEADER = Struct("<2xBBIII")
+_LITTLE_ENDIAN_RETURN = b"l\x02"
+_REPLY_SERIAL_FIELD, _SIGNATURE_FIELD = b"\x05\x01u\0", b"\x08\x01g\0"
+_NAME_FIELDS = (b"\x07\x01s\0", b"\x06\x01s\0")  # sender, destination
 _call_headers: dict[tuple[str | bool, ...], bytes] = {}
 
 
@@ -203,30 +210,36 @@ def decode(frame: bytes) -> Message:
     try:
         if unpack_from("<I" if frame[:1] == b"l" else ">I", frame, 12)[0] > _MOST_HEADER_BYTES:
             return Message(MessageKind.SIGNAL)
-        if len(_signatures_read) > _MOST_SIGNATURES:
-            _signatures_read.clear()
-        unmarshaller = _FrameUnmarshaller(None)
-        unmarshaller.buf = frame
-        read = unmarshaller.unmarshall()
+        read = read_text_reply(frame) or read_any(frame)
         if read is not None:
-            whole = unmarshaller.values_left >= 0
-            return Message(
-                kind=MessageKind(read.message_type.value),
-                serial=read.serial,
-                reply_serial=_header_field(read.reply_serial, 0),
-                sender=_header_field(read.sender, ""),
-                destination=_header_field(read.destination, ""),
-                path=_header_field(read.path, ""),
-                interface=_header_field(read.interface, ""),
-                member=_header_field(read.member, ""),
-                error_name=_header_field(read.error_name, ""),
-                signature=read.signature if whole else "",
-                body=tuple(read.body) if whole else (),
-                reply_expected=not read.flags & MessageFlag.NO_REPLY_EXPECTED,
-            )
+            return read
     except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
         reason = type(error).__name__
     raise BadMessageError(f"the peer sent a message that can't be read ({reason})")
+
+
+def read_any(frame: bytes) -> Message | None:
+    """Read a message with the library, which raises any exception, or gives None, for one that is not valid."""
+    if len(_signatures_read) > _MOST_SIGNATURES:
+        _signatures_read.clear()
+    unmarshaller = _FrameUnmarshaller(None)
+    unmarshaller.buf = frame
+    read = unmarshaller.unmarshall()
+    whole = unmarshaller.values_left >= 0
+    return read and Message(
+        kind=MessageKind(read.message_type.value),
+        serial=read.serial,
+        reply_serial=_header_field(read.reply_serial, 0),
+        sender=_header_field(read.sender, ""),
+        destination=_header_field(read.destination, ""),
+        path=_header_field(read.path, ""),
+        interface=_header_field(read.interface, ""),
+        member=_header_field(read.member, ""),
+        error_name=_header_field(read.error_name, ""),
+        signature=read.signature if whole else "",
+        body=tuple(read.body) if whole else (),
+        reply_expected=not read.flags & MessageFlag.NO_REPLY_EXPECTED,
+    )
 
 
 def _header_field(value: object, absent: _FieldT) -> _FieldT:
@@ -236,6 +249,63 @@ def _header_field(value: object, absent: _FieldT) -> _FieldT:
     if isinstance(value, type(absent)):
         return value
     raise TypeError
+
+
+def read_text_reply(frame: bytes) -> Message | None:
+    """Read the message that every answer of a broker is, a reply that is one text, without the library's machinery.
+
+    Args:
+        frame: the bytes of one whole message.
+
+    Returns:
+        What ``read_any`` gives; None for a message that is another, or that is not plainly valid.
+    """
+    if len(frame) < _FIXED_HEADER.size or frame[:2] != _LITTLE_ENDIAN_RETURN:
+        return None
+    flags, version, body_bytes, serial, fields_bytes = _FIXED_HEADER.unpack_from(frame)
+    fields_end = _FIXED_HEADER.size + fields_bytes
+    body = fields_end + (-fields_end & 7)
+    if flags > 1 or version != 1 or body + body_bytes != len(frame) or body_bytes < _LENGTH.size + 1:
+        return None
+    fields: dict[bytes, Any] = {}
+    position = _FIXED_HEADER.size
+    while position < fields_end:
+        position += -position & 7
+        field, value = frame[position : position + 4], position + 8
+        if field == _SIGNATURE_FIELD:
+            if frame[position + 4 : position + 7] != b"\x01s\0":
+                return None
+            fields[field], position = "s", position + 7
+        else:
+            (number,) = _LENGTH.unpack_from(frame, position + 4)
+            if field == _REPLY_SERIAL_FIELD:
+                fields[field], position = number, value
+            elif field in _NAME_FIELDS and value + number < fields_end and frame[value + number] == 0:
+                fields[field], position = frame[value : value + number].decode(), value + number + 1
+            else:
+                return None
+    (text_bytes,) = _LENGTH.unpack_from(frame, body)
+    sender, destination = (fields.get(field, "") for field in _NAME_FIELDS)
+    reply_serial = fields.get(_REPLY_SERIAL_FIELD)
+    if position != fields_end or body_bytes != _LENGTH.size + text_bytes + 1 or frame[-1] != 0:
+        return None
+    if not reply_serial or _SIGNATURE_FIELD not in fields or not (destination == "" or _is_bus_name(destination)):
+        return None
+    return Message(
+        MessageKind.RETURN,
+        serial,
+        reply_serial,
+        sender,
+        destination,
+        signature="s",
+        body=(frame[body + _LENGTH.size : -1].decode(),),
+        reply_expected=flags == 0,
+    )
+
+
+@lru_cache(maxsize=64)
+def _is_bus_name(name: str) -> bool:
+    return bool(is_bus_name_valid(name))
 
 
 def variants(value: object) -> dict[str, Any]:

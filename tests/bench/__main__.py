@@ -58,7 +58,7 @@ class Size:
 
 
 SHORT = Size(calls=500, calls_to_the_last=3000, at_once=2000, rounds=3, processes=9)
-FULL = Size(calls=2000, calls_to_the_last=100_000, at_once=10_000, rounds=5, processes=41)
+FULL = Size(calls=2000, calls_to_the_last=100_000, at_once=10_000, rounds=3, processes=25)
 
 
 @contextlib.asynccontextmanager
@@ -124,7 +124,7 @@ async def _start(address: str, size: Size) -> list[Figure]:
         against = f"{against}; median of {size.processes}"
         return Figure(promise, of_medians(measured, compared), spell(measured), spell(compared), against)
 
-    script, pydantic_script = "a ten-line script of plain dbus-next", "the script, importing pydantic as well"
+    script, pydantic_script = "a ten-line script of plain dbus-next", "the script, with a pydantic model in it"
     return [
         ratio(IMPORT, "import", "other import", start.IMPORTS["other import"]),
         ratio(IMPORT_CLIENT, "client", "other client", start.IMPORTS["other client"]),
@@ -144,7 +144,7 @@ async def _figures(size: Size) -> list[Figure]:
         figures += await _load(one, size)
         figures += await calls.shared_calls()
         figures += await _start(fake, size)
-        figures.append(await calls.growth_with_calls(one, request, size.calls_to_the_last))
+        figures.append(await calls.growth_with_calls(one, size.calls_to_the_last))
         figures.append(await calls.growth_with_accounts(one, many, size.calls))
     return figures
 

@@ -111,26 +111,27 @@ async def shared_calls() -> Sequence[Figure]:
     return figures
 
 
-async def growth_with_calls(address: str, request: str, count: int) -> Figure:
-    """Compare the first hundred calls of a client with its last hundred.
+async def growth_with_calls(address: str, count: int) -> Figure:
+    """Compare the last hundred calls of a client with the first hundred of another, made in turn.
 
-    Both are taken in units of bare calls that are made between them: the machine may be busier at one end than at the
-    other.
+    Each client has a connection of its own: clients whose limits differ share none.
     """
-    async with BrokerClient(CLIENT_ID, bus_address=address) as client, Bare(address) as bare:
-        account = (await client.get_accounts())[0]
-        operations = (lambda: client.acquire_token_silent(SCOPES, account), lambda: bare.call(SILENTLY, request))
-        await in_turn(20, *operations)
-        first = of_medians(*await in_turn(100, *operations))
-        for _ in range(count - 220):
-            await client.acquire_token_silent(SCOPES, account)
-        last = of_medians(*await in_turn(100, *operations))
+    async with (
+        BrokerClient(CLIENT_ID, bus_address=address) as old,
+        BrokerClient(CLIENT_ID, bus_address=address, max_reply_bytes=1_000_000) as new,
+    ):
+        account = (await old.get_accounts())[0]
+        for _ in range(count - 100):
+            await old.acquire_token_silent(SCOPES, account)
+        last, first = await in_turn(
+            100, lambda: old.acquire_token_silent(SCOPES, account), lambda: new.acquire_token_silent(SCOPES, account)
+        )
     return Figure(
         GROWTH_WITH_CALLS,
-        last / first,
-        f"{last:.2f} bare calls",
-        f"{first:.2f} bare calls",
-        f"the first hundred; the last of {count:,}",
+        of_medians(last, first),
+        in_milliseconds(last),
+        in_milliseconds(first),
+        f"the first hundred of another client, in turn with the last hundred of {count:,}",
     )
 
 
