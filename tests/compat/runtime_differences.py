@@ -29,15 +29,13 @@ READS_D_BUS_ERRORS = (
     "the user is asked."
 )
 BELIEVES_THAT_NOTHING_IS_GRANTED = "A reply that grants the empty text grants no scope; one that is silent grants all."
-    "A reply that grants the empty text grants none of the scopes; one that is silent, all."
-)
 UNDERSTANDS_SECONDS = "An expiry in seconds is one in seconds; Microsoft's runtime takes the token for long expired."
 NO_SUCCESS_WITHOUT_TOKEN = "A reply without a token that can be used is a failure."
 READS_WHAT_IS_CLEAR = "A reply that leaves no doubt is taken, whatever else it lacks: other brokers write less."
 
 Difference = tuple[str, tuple[Any, Any], str]
 
-# By scenario: where (see ``runtime_comparison.differences``), what Microsoft's runtime and the stand-in have there, and why.
+# By scenario: where (see ``runtime_comparison.differences``), what Microsoft's runtime has there, and ours, and why.
 AGREED: dict[str, tuple[Difference, ...]] = {
     "an account that nobody has": (
         ("2: requests", ("", "getAccounts"), ASKS_THE_BROKER),
