@@ -27,6 +27,7 @@ from linuxbroker.integrations.public_client.eligibility import (
 from linuxbroker.integrations.public_client.msal_application import LazyMsalApplication, msal
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.transport import Timeouts
+from linuxbroker.trust import TrustPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class PublicClientApplication:
             exclude_scopes, http_cache, instance_discovery, allow_broker: as MSAL has them.
         bus_address: a D-Bus address in place of the session bus's.
         timeouts: the time limits of calls to the broker; 60 s for it to answer the first time unless given.
+        trust: as for ``BrokerClient``; with ``strict``, a broker that is not to be trusted counts as none.
 
     Raises:
         ValueError: an argument can't be right.
@@ -99,6 +101,7 @@ class PublicClientApplication:
         oidc_authority: str | None = None,
         bus_address: str | None = None,
         timeouts: Timeouts | None = None,
+        trust: TrustPolicy = "off",
     ) -> None:
         if client_credential is not None:
             raise ValueError("client_credential must be None: a public client has no credential")
@@ -136,6 +139,7 @@ class PublicClientApplication:
                 authority=_for_broker(authority_text),
                 bus_address=bus_address,
                 timeouts=_TIMEOUTS if timeouts is None else timeouts,
+                trust=trust,
             )
             self._flows = BrokerFlows(self._client)
         options: dict[str, Any] = {
@@ -676,7 +680,8 @@ class PublicClientApplication:
                     self._answered = answers
             if is_first and not answers:
                 logger.warning(
-                    "No identity broker answers on the session bus: this application goes on without one. "
+                    "No identity broker that may be asked answers on the session bus: this application goes on without "
+                    "one. "
                     "Install microsoft-identity-broker or Himmelblau, and run the program in the user's session."
                 )
         return self._flows if self._answered else None

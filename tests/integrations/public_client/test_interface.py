@@ -16,7 +16,7 @@ from linuxbroker import BrokerDisconnectedError, PublicClientApplication
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
-OWN = {"bus_address", "timeouts", "aclose"}
+OWN = {"bus_address", "timeouts", "trust", "aclose"}
 
 
 def _arguments(function: Any) -> dict[str, Any]:
