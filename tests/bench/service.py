@@ -24,7 +24,7 @@ from linuxbroker.bus.connection import bus_call
 from linuxbroker.bus.frames import FrameReader
 from linuxbroker.bus.handshake import authenticate
 from linuxbroker.bus.messages import MessageKind, decode, encode
-from linuxbroker.transport import BROKER_BUS_NAME
+from linuxbroker.names import BROKER_BUS_NAME
 
 CONTROL_MEMBER = "lastRequest"
 READ_BYTES = 1024 * 1024

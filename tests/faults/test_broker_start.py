@@ -20,7 +20,7 @@ from linuxbroker import (
     Timeouts,
 )
 from linuxbroker.bus import Connection
-from linuxbroker.transport import BROKER_BUS_NAME
+from linuxbroker.names import BROKER_BUS_NAME
 from linuxbroker_fake import RunningFake
 from linuxbroker_fake.cli import main as fake_command
 from tests.faults.operations import CLIENT_ID, GRAPH, NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation

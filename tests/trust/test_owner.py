@@ -30,7 +30,7 @@ from linuxbroker import (
 )
 from linuxbroker.bus import Message, MessageKind
 from linuxbroker.integrations.azure import BrokerCredential
-from linuxbroker.transport import BROKER_BUS_NAME
+from linuxbroker.names import BROKER_BUS_NAME
 from linuxbroker.trust import TRUST_POLICIES
 from linuxbroker_fake import PrivateBus
 from tests.trust.programs import NOBODY, SERVE, connected, environment, install, running
