@@ -12,7 +12,7 @@ from uuid import UUID
 from linuxbroker import failures, validation
 from linuxbroker._version import __version__
 from linuxbroker.authority import authority_for_realm, host_of, preferred_host
-from linuxbroker.bus import BusError
+from linuxbroker.bus import BusError, ClosedHereError
 from linuxbroker.codec import MalformedReplyError
 from linuxbroker.errors import (
     NATIVE_CLIENT_REDIRECT_URI,
@@ -514,12 +514,18 @@ class BrokerClient:
         Returns:
             Whether it answered ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds.
             Source: PROTOCOL.md, "Transport".
+
+        Raises:
+            BrokerDisconnectedError: the client was closed meanwhile, so that there is no telling.
         """
         try:
             await self._transport.ping()
+            return True
+        except ClosedHereError as error:
+            failure = failures.from_bus(error, CallContext("Ping"))
         except BusError:
             return False
-        return True
+        raise failure
 
     async def watch(self) -> AsyncGenerator[Presence, None]:
         """Follow the broker's coming and going, without starting it.

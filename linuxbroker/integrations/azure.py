@@ -27,6 +27,7 @@ from linuxbroker.errors import (
     BrokerUnreachableError,
     InteractionRequiredError,
 )
+from linuxbroker.integrations.public_client import PublicClientApplication
 from linuxbroker.models import Account
 from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
@@ -85,7 +86,8 @@ class BrokerCredential:
         use_default_broker_account: whether the account of the broker's choice is used without asking.
         disable_automatic_authentication: whether ``AuthenticationRequiredError`` is raised in place of asking.
         additionally_allowed_tenants: what a request's ``tenant_id`` may be, besides ``tenant_id``; ``*`` is any.
-        parent_window_handle: the X11 window id that the dialog belongs to.
+        parent_window_handle: the X11 window id that the dialog belongs to; None, or
+            ``msal.PublicClientApplication.CONSOLE_WINDOW_HANDLE``, for an application without one.
         timeout: seconds that a person is given to sign in; None is no limit.
         bus_address: a D-Bus address, in place of the session bus's.
 
@@ -103,8 +105,8 @@ class BrokerCredential:
         authentication_record: AuthenticationRecord | None = None,
         use_default_broker_account: bool = False,
         disable_automatic_authentication: bool = False,
-        additionally_allowed_tenants: Sequence[str] = (),
-        parent_window_handle: int | None = None,
+        additionally_allowed_tenants: Sequence[str] | None = (),
+        parent_window_handle: object | None = None,
         timeout: float | None = 300,
         bus_address: str | None = None,
     ) -> None:
@@ -113,18 +115,18 @@ class BrokerCredential:
             tenant_id = tenant_id or authentication_record.tenant_id
         if login_hint is not None:
             validation.text("login_hint", login_hint)
-        validation.window_handle(parent_window_handle)
         validation.time_limit("timeout", timeout)
         if isinstance(additionally_allowed_tenants, str):
             raise ValueError('additionally_allowed_tenants must be a list of str, such as ["*"]')
         self._tenant = _checked_tenant(tenant_id or _DEFAULT_TENANT)
         self._host = _login_host(authority or os.environ.get("AZURE_AUTHORITY_HOST") or _DEFAULT_AUTHORITY)
-        self._allowed_tenants = frozenset(additionally_allowed_tenants)
+        self._allowed_tenants = frozenset(additionally_allowed_tenants or ())
         self._username = authentication_record.username if authentication_record else login_hint
         self._home_account_id = authentication_record.home_account_id if authentication_record else ""
         self._use_default_account = use_default_broker_account
         self._may_ask = not disable_automatic_authentication
-        self._parent_window_handle = parent_window_handle
+        has_window = parent_window_handle is not PublicClientApplication.CONSOLE_WINDOW_HANDLE
+        self._parent_window_handle = validation.window_handle(parent_window_handle if has_window else None)
         self._broker = BrokerClient(
             client_id,
             authority=f"https://{self._host}/{self._tenant}",

@@ -327,6 +327,19 @@ SCENARIOS = [
         {"enable_broker_on_linux": False},
         ADA_ONLY,
     ),
+    Scenario(
+        "no broker",
+        (
+            ACCOUNTS,
+            _call("is_pop_supported"),
+            _call("initiate_device_flow", scopes=[GRAPH]),
+            _call("acquire_token_by_device_flow", flow="last"),
+        ),
+        has_broker=False,
+    ),
+    Scenario("hint: empty", (_sign_in(login_hint=""),), broker=ADA_ONLY),
+    Scenario("hint: empty, prompt login", (_sign_in(login_hint="", prompt="login"),), broker=ADA_ONLY),
+    Scenario("authority: empty", (_sign_in(),), {"authority": "", "oidc_authority": ""}, ADA_ONLY),
     Scenario("a client credential", (), {"client_credential": "secret"}, ADA_ONLY, differs=("exceptions",)),
     Scenario(
         "two authorities", (), {"oidc_authority": "https://login.contoso.example/x"}, ADA_ONLY, differs=("exceptions",)

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msal
 import pytest
 import trustme
 from azure.core import AsyncPipelineClient
@@ -84,6 +85,22 @@ async def test_a_closed_credential_works_again(fake_broker: RunningFake) -> None
         await credential.get_token(SCOPE)
     async with credential:
         assert _upn_of(fake_broker, (await credential.get_token(SCOPE)).token) == ADA
+
+
+@pytest.mark.parametrize(
+    ("options", "handle"),
+    [
+        ({"parent_window_handle": msal.PublicClientApplication.CONSOLE_WINDOW_HANDLE}, 0),
+        ({"parent_window_handle": 4711, "additionally_allowed_tenants": None}, 4711),
+    ],
+    ids=["of a console", "of a window"],
+)
+async def test_options_are_written_as_for_azure_identity_broker(
+    options: dict[str, Any], handle: int, fake_broker: RunningFake
+) -> None:
+    async with BrokerCredential(**options) as credential:
+        await credential.get_token(SCOPE)
+    assert _parameters(fake_broker, INTERACTIVE)["parentWindow"] == {"handle": handle}
 
 
 async def test_a_request_without_scopes_is_refused(fake_broker: RunningFake) -> None:

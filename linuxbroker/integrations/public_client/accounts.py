@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from linuxbroker.authority import is_same_cloud
+from linuxbroker.authority import preferred_host
 from linuxbroker.models import Account
 
 _BROKER = "broker"
@@ -31,6 +31,19 @@ def account_dict(account: Account, host: str) -> dict[str, Any]:
         "local_account_id": account.local_account_id,
         "realm": account.realm,
     }
+
+
+def check(account: object) -> None:
+    """Check that an account is a dict of MSAL's.
+
+    Args:
+        account: what was given.
+
+    Raises:
+        ValueError: it is something else, such as an ``Account`` of ``BrokerClient``.
+    """
+    if not isinstance(account, Mapping):
+        raise ValueError(f"account must be a dict from get_accounts, not {type(account).__name__}")
 
 
 def is_brokers(account: Mapping[str, Any]) -> bool:
@@ -94,9 +107,14 @@ def cached(token_cache: Any, host: str) -> list[dict[str, Any]]:
         "realm",
     )
     entries: Iterable[Mapping[str, Any]] = token_cache.search(token_cache.CredentialType.ACCOUNT)
-    mine = [entry for entry in entries if is_same_cloud(str(entry.get("environment") or host), host)]
+    # A cache may be shared: what AD FS or another authority's application put there is not this one's.
+    mine = [entry for entry in entries if _cloud(str(entry.get("environment") or host)) == _cloud(host)]
     by_home = {entry.get("home_account_id"): {key: entry.get(key) for key in keys} for entry in mine}
     return [account for account in by_home.values() if account["account_source"] != _BROKER]
+
+
+def _cloud(host: str) -> str:
+    return preferred_host(host).casefold()
 
 
 def _folded(value: object) -> str:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from linuxbroker.authority import host_of
 from linuxbroker.claims import merge_claims
 from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
 from linuxbroker.integrations.public_client import accounts
-from linuxbroker.integrations.public_client.blocking import on_loop
+from linuxbroker.integrations.public_client.blocking import on_loop, run_blocking
 from linuxbroker.integrations.public_client.broker_flows import BrokerFlows, Wanted
 from linuxbroker.integrations.public_client.eligibility import (
     BrokerFlags,
@@ -102,16 +102,20 @@ class PublicClientApplication:
     ) -> None:
         if client_credential is not None:
             raise ValueError("client_credential must be None: a public client has no credential")
+        # An empty text is no authority, as with MSAL: it is what an unset variable of the environment reads as.
+        authority, oidc_authority = authority or None, oidc_authority or None
         if authority is not None and oidc_authority is not None:
             raise ValueError("give authority or oidc_authority, not both")
         if exclude_scopes and "openid" in exclude_scopes:
             raise ValueError("exclude_scopes can't name openid: MSAL can't do without it")
+        if not _is_list(client_capabilities):
+            raise ValueError('client_capabilities must be a list of str, such as ["CP1"]')
         self.client_id = client_id
         self.token_cache: Any = msal.TokenCache() if token_cache is None else token_cache
         self._capabilities = client_capabilities
         self._validates_authority = validate_authority and instance_discovery is not False
         flags = BrokerFlags(
-            windows=bool(enable_broker_on_windows),
+            windows=bool(enable_broker_on_windows or allow_broker),
             wsl=bool(enable_broker_on_wsl),
             mac=bool(enable_broker_on_mac),
             linux=bool(enable_broker_on_linux),
@@ -172,10 +176,15 @@ class PublicClientApplication:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give the connections to the bus and to the login host back; a later call opens them again."""
-        await self._msal.close()
-        if self._client is not None:
-            await self._client.aclose()
+        """Give the connections to the bus and to the login host back; a later call opens them again.
+
+        A call to the broker that is under way fails, or raises ``BrokerDisconnectedError``.
+        """
+        try:
+            await self._msal.close()
+        finally:
+            if self._client is not None:
+                await self._client.aclose()
 
     async def acquire_token_interactive(
         self,
@@ -195,7 +204,8 @@ class PublicClientApplication:
     ) -> dict[str, Any]:
         """Sign the user in; the broker is tried silently first, as MSAL does, unless a prompt forbids it.
 
-        Cancelling the task has the broker close its window.
+        Cancelling the task has the broker close its window. In the flow by browser no window opens after that; one
+        that is open stays.
 
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
@@ -221,38 +231,42 @@ class PublicClientApplication:
             ValueError: an argument can't be right; ``RedirectUriError`` where the app registration lacks the
                 broker's redirect URI.
         """
-        data = cast("dict[str, Any]", kwargs.get("data") or {})
+        data = _data(kwargs)
         flows = await self._broker(data)
         if flows is None:
-            callback = on_loop(on_before_launching_ui) if on_before_launching_ui is not None else None
-            return await self._by_msal(
-                "acquire_token_interactive",
-                list(scopes),
-                prompt=prompt,
-                login_hint=login_hint,
-                domain_hint=domain_hint,
-                claims_challenge=claims_challenge,
-                timeout=timeout,
-                port=port,
-                extra_scopes_to_consent=extra_scopes_to_consent,
-                max_age=max_age,
-                parent_window_handle=parent_window_handle,
-                on_before_launching_ui=callback,
-                auth_scheme=auth_scheme,
-                **kwargs,
-            )
+            given_up = threading.Event()
+            try:
+                return await self._by_msal(
+                    "acquire_token_interactive",
+                    _listed(scopes),
+                    prompt=prompt,
+                    login_hint=login_hint,
+                    domain_hint=domain_hint,
+                    claims_challenge=claims_challenge,
+                    timeout=timeout,
+                    port=port,
+                    extra_scopes_to_consent=extra_scopes_to_consent,
+                    max_age=max_age,
+                    parent_window_handle=parent_window_handle,
+                    # MSAL calls it before it opens a window: the last chance to keep it from that.
+                    on_before_launching_ui=on_loop(on_before_launching_ui or _no_callback, given_up),
+                    auth_scheme=_msals_scheme(auth_scheme),
+                    **kwargs,
+                )
+            finally:
+                given_up.set()
         if parent_window_handle is None:
             raise ValueError(_HANDLE_WANTED)
         if extra_scopes_to_consent:
             logger.warning("extra_scopes_to_consent is left out: the broker has nothing of the kind")
-        query = {"max_age": max_age, "validateAuthority": None if self._validates_authority else "no"}
+        query = {"max_age": max_age, **self._validation_query()}
         if kwargs.get("enable_msa_passthrough"):
             query["msal_request_type"] = "consumer_passthrough"
         handle = None if parent_window_handle is self.CONSOLE_WINDOW_HANDLE else parent_window_handle
         return await flows.interactive(
             self._wanted(scopes, claims_challenge, auth_scheme, {**data, **query}),
             prompt=prompt,
-            login_hint=login_hint,
+            login_hint=login_hint or None,
             parent_window_handle=cast("int | None", handle),
             timeout=timeout,
             before_asking=lambda: on_before_launching_ui and on_before_launching_ui(ui="broker"),
@@ -325,22 +339,23 @@ class PublicClientApplication:
         """
         if not account:
             return None
-        data = cast("dict[str, Any]", kwargs.get("data") or {})
+        accounts.check(account)
+        data = _data(kwargs)
         flows = await self._broker(data)
         if flows is not None and accounts.is_brokers(account):
             claims = merge_claims(claims_challenge, forwarded_client_claims)
             result = await flows.silent(self._wanted(scopes, claims, auth_scheme, data, authority), account)
-            if result is not None or not self._is_cached(account):
+            if result is not None or not await self._is_cached(account):
                 return result
         by_msal: dict[str, Any] | None = await self._msal.call(
             "acquire_token_silent_with_error",
-            list(scopes),
+            _listed(scopes),
             account,
             authority=authority,
             force_refresh=force_refresh,
             claims_challenge=claims_challenge,
             forwarded_client_claims=forwarded_client_claims,
-            auth_scheme=auth_scheme,
+            auth_scheme=_msals_scheme(auth_scheme),
             **kwargs,
         )
         return by_msal
@@ -370,16 +385,16 @@ class PublicClientApplication:
         Raises:
             ValueError: as for ``acquire_token_interactive``.
         """
-        data = cast("dict[str, Any]", kwargs.get("data") or {})
+        data = _data(kwargs)
         flows = await self._broker(data)
         if flows is None:
             return await self._by_msal(
                 "acquire_token_by_username_password",
                 username,
                 password,
-                list(scopes),
+                _listed(scopes),
                 claims_challenge=claims_challenge,
-                auth_scheme=auth_scheme,
+                auth_scheme=_msals_scheme(auth_scheme),
                 **kwargs,
             )
         warnings.warn(
@@ -387,7 +402,7 @@ class PublicClientApplication:
             DeprecationWarning,
             stacklevel=2,
         )
-        wanted = self._wanted(scopes, claims_challenge, auth_scheme, data)
+        wanted = self._wanted(scopes, claims_challenge, auth_scheme, {**data, **self._validation_query()})
         return await flows.username_password(wanted, username, password)
 
     async def get_accounts(self, username: str | None = None) -> list[dict[str, Any]]:
@@ -410,7 +425,7 @@ class PublicClientApplication:
         known = {account["home_account_id"] for account in brokers}
         others = [
             account
-            for account in self._cached_accounts()
+            for account in await self._cached_accounts()
             if account["home_account_id"] not in known
             and (not username or str(account["username"]).casefold() == username.casefold())
         ]
@@ -425,11 +440,15 @@ class PublicClientApplication:
         Raises:
             BrokerError: the broker did not do it.
         """
+        accounts.check(account)
         flows = await self._broker()
-        if flows is None or self._is_cached(account):
-            await self._msal.call("remove_account", account)
-        if flows is not None and accounts.is_brokers(account):
-            await flows.remove(account)
+        # In MSAL's order: the broker has signed the user out even if the token cache's login host can't be reached.
+        try:
+            if flows is not None and accounts.is_brokers(account):
+                await flows.remove(account)
+        finally:
+            if flows is None or await self._is_cached(account):
+                await self._msal.call("remove_account", account)
 
     async def is_pop_supported(self) -> bool:
         """Find out whether proof-of-possession tokens are to be had: where a broker answers, also on Linux."""
@@ -455,7 +474,7 @@ class PublicClientApplication:
         """
         return await self._by_msal(
             "initiate_device_flow",
-            None if scopes is None else list(scopes),
+            _listed(scopes),
             claims_challenge=claims_challenge,
             **kwargs,
         )
@@ -516,7 +535,7 @@ class PublicClientApplication:
         """
         return await self._by_msal(
             "initiate_auth_code_flow",
-            list(scopes),
+            _listed(scopes),
             redirect_uri=redirect_uri,
             state=state,
             prompt=prompt,
@@ -552,7 +571,7 @@ class PublicClientApplication:
             "acquire_token_by_auth_code_flow",
             auth_code_flow,
             dict(auth_response),
-            None if scopes is None else list(scopes),
+            _listed(scopes),
             **kwargs,
         )
 
@@ -583,7 +602,7 @@ class PublicClientApplication:
         """
         url: str = await self._msal.call(
             "get_authorization_request_url",
-            list(scopes),
+            _listed(scopes),
             login_hint=login_hint,
             state=state,
             redirect_uri=redirect_uri,
@@ -622,7 +641,7 @@ class PublicClientApplication:
         return await self._by_msal(
             "acquire_token_by_authorization_code",
             code,
-            list(scopes),
+            _listed(scopes),
             redirect_uri=redirect_uri,
             nonce=nonce,
             claims_challenge=claims_challenge,
@@ -643,7 +662,7 @@ class PublicClientApplication:
         Returns:
             MSAL's dict: with ``access_token``, or with ``error``.
         """
-        return await self._by_msal("acquire_token_by_refresh_token", refresh_token, list(scopes), **kwargs)
+        return await self._by_msal("acquire_token_by_refresh_token", refresh_token, _listed(scopes), **kwargs)
 
     async def _broker(self, data: Mapping[str, Any] | None = None) -> BrokerFlows | None:
         """The flows by broker; None where this library's broker does not serve the application or the request."""
@@ -661,6 +680,9 @@ class PublicClientApplication:
                     "Install microsoft-identity-broker or Himmelblau, and run the program in the user's session."
                 )
         return self._flows if self._answered else None
+
+    def _validation_query(self) -> dict[str, object]:
+        return {} if self._validates_authority else {"validateAuthority": "no"}
 
     async def _by_msal(self, method: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return cast("dict[str, Any]", await self._msal.call(method, *args, **kwargs))
@@ -681,12 +703,37 @@ class PublicClientApplication:
             authority=authority,
         )
 
-    def _cached_accounts(self) -> list[dict[str, Any]]:
-        return accounts.cached(self.token_cache, host_of(self._client.authority) if self._client else "")
+    async def _cached_accounts(self) -> list[dict[str, Any]]:
+        # A cache may read a file or a keyring whenever it is searched.
+        host = host_of(self._client.authority) if self._client else ""
+        return await run_blocking(lambda: accounts.cached(self.token_cache, host))
 
-    def _is_cached(self, account: Mapping[str, Any]) -> bool:
+    async def _is_cached(self, account: Mapping[str, Any]) -> bool:
         home = account.get("home_account_id")
-        return any(cached["home_account_id"] == home for cached in self._cached_accounts())
+        return any(cached["home_account_id"] == home for cached in await self._cached_accounts())
+
+
+def _data(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The extra parameters of a request, which MSAL takes as ``data``."""
+    data: object = kwargs.get("data") or {}
+    if not isinstance(data, Mapping):
+        raise ValueError(f"data must be a dict of extra parameters, not {type(data).__name__}")
+    return dict(cast("Mapping[str, Any]", data))
+
+
+def _no_callback(**_: object) -> None:
+    """Nobody wants to know of a window."""
+
+
+def _is_list(value: object) -> bool:
+    return value is None or (isinstance(value, Iterable) and not isinstance(value, (str, bytes)))
+
+
+def _listed(scopes: Sequence[str] | None) -> list[str] | None:
+    """The scopes as MSAL takes them; a text in place of a list would be taken for a list of its letters."""
+    if not _is_list(scopes):
+        raise ValueError('scopes must be a list of str, such as ["https://graph.microsoft.com/User.Read"]')
+    return None if scopes is None else list(scopes)
 
 
 def _has_expired(flow: Mapping[str, Any]) -> bool:
@@ -700,6 +747,13 @@ def _for_broker(authority: str | None) -> str:
     parts = urlsplit(authority)
     tenant = parts.path.strip("/").partition("/")[0]
     return f"{parts.scheme}://{parts.hostname or ''}/{tenant}"
+
+
+def _msals_scheme(scheme: object | None) -> Any:
+    """The scheme as MSAL knows it, where MSAL's own broker gets the token."""
+    if not isinstance(scheme, PopAuthScheme):
+        return scheme
+    return msal.PopAuthScheme((scheme.http_method or "").upper(), scheme.url, scheme.nonce)
 
 
 def _auth_scheme(scheme: object | None) -> PopAuthScheme | None:

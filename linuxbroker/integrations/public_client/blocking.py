@@ -27,7 +27,7 @@ async def run_blocking(function: Callable[[], T]) -> T:
         What it returns.
 
     Raises:
-        Exception: what it raises.
+        Exception: what it raises; ``RuntimeError`` for a ``StopIteration``, as in a coroutine.
     """
     outcome: Future[T] = Future()
     context = contextvars.copy_context()
@@ -37,6 +37,10 @@ async def run_blocking(function: Callable[[], T]) -> T:
             return
         try:
             result = context.run(function)
+        except StopIteration as error:  # a future can't hold one: whoever waits would wait for ever
+            failure = RuntimeError(f"a blocking call raised StopIteration: {error}")
+            failure.__cause__ = error
+            outcome.set_exception(failure)
         except BaseException as error:  # raised where it is waited for
             outcome.set_exception(error)
         else:
@@ -46,14 +50,16 @@ async def run_blocking(function: Callable[[], T]) -> T:
     return await asyncio.wrap_future(outcome)
 
 
-def on_loop(function: Callable[P, T]) -> Callable[P, T]:
+def on_loop(function: Callable[P, T], given_up: threading.Event) -> Callable[P, T]:
     """Have a callback called on the event loop's thread, from wherever it is called.
 
     Args:
         function: the callback of an application, which expects to be called where the application runs.
+        given_up: set on the loop's thread once nobody waits for what the other thread does.
 
     Returns:
-        A function for another thread: it waits for the callback, and returns or raises what that does.
+        A function for another thread: it waits for the callback, and returns or raises what that does. Once given up,
+        it raises ``concurrent.futures.CancelledError`` in place of calling it.
     """
     loop = asyncio.get_running_loop()
 
@@ -61,6 +67,9 @@ def on_loop(function: Callable[P, T]) -> Callable[P, T]:
         outcome: Future[T] = Future()
 
         def call() -> None:
+            if given_up.is_set():
+                outcome.cancel()
+                return
             try:
                 result = function(*args, **kwargs)
             except BaseException as error:  # raised where it is waited for

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
+from linuxbroker import validation
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import BrokerError, BrokerTimeoutError, InvalidArgumentError, RedirectUriError
 from linuxbroker.integrations.public_client import accounts, results
@@ -127,6 +128,11 @@ class BrokerFlows:
             RedirectUriError: the app registration lacks the broker's redirect URI.
             InvalidArgumentError: an argument can't be right.
         """
+        # What the sign-in would refuse is refused before anybody is told of a window.
+        validation.scopes(wanted.scopes)
+        validation.query_parameters(wanted.query)
+        validation.window_handle(parent_window_handle)
+        validation.time_limit("timeout", timeout)
         if prompt == "select_account" and login_hint:
             logger.warning("prompt=select_account lets the user choose: the login hint is left out")
             login_hint = None

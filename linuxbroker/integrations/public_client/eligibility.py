@@ -10,7 +10,8 @@ import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-# Source: msal.authority of MSAL Python 1.39, as are the three rules of `_is_entra`.
+# Source: msal.authority of MSAL Python 1.39, as are the three rules of `_is_entra`; but MSAL knows a B2C policy only
+# where it ends a path of two parts, and takes https://HOST/tfp/TENANT/B2C_1_NAME for Entra's.
 _B2C_AND_CIAM_DOMAINS = (".b2clogin.com", ".b2clogin.cn", ".b2clogin.us", ".b2clogin.de", ".ciamlogin.com")
 _CIAM_DOMAIN = ".ciamlogin.com"
 _DSTS_PATH = "/dstsv2"
@@ -89,5 +90,5 @@ def _is_entra(authority: str) -> bool:
     parts = urlsplit(authority)
     host, path = (parts.hostname or "").lower(), parts.path.split("/")
     is_adfs = len(path) > 1 and path[1].lower() == "adfs" and not host.endswith(_CIAM_DOMAIN)
-    is_b2c = host.endswith(_B2C_AND_CIAM_DOMAINS) or (len(path) == 3 and path[2].lower().startswith("b2c_"))
+    is_b2c = host.endswith(_B2C_AND_CIAM_DOMAINS) or any(part.lower().startswith("b2c_") for part in path[2:])
     return not (is_adfs or is_b2c or parts.path.startswith(_DSTS_PATH))

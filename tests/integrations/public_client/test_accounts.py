@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msal
 import pytest
@@ -25,9 +27,9 @@ async def application(fake_broker: RunningFake) -> AsyncIterator[PublicClientApp
         yield application
 
 
-def _cache_with(**account: str) -> msal.TokenCache:
+def _cache_with(**account: str | None) -> msal.TokenCache:
     """MSAL's token cache after a sign-in without a broker."""
-    known = {
+    known: dict[str, str | None] = {
         "home_account_id": "babbage.contoso",
         "environment": "login.microsoftonline.com",
         "realm": "contoso",
@@ -38,7 +40,7 @@ def _cache_with(**account: str) -> msal.TokenCache:
         **account,
     }
     cache = msal.SerializableTokenCache()
-    key = "-".join(known[part] for part in ("home_account_id", "environment", "realm"))
+    key = "-".join(str(known[part]) for part in ("home_account_id", "environment", "realm"))
     cache.deserialize(json.dumps({"Account": {key: known}}))
     return cache
 
@@ -129,8 +131,12 @@ async def test_accounts_of_the_token_cache_are_listed_after_the_brokers(
 
 @pytest.mark.parametrize(
     "account",
-    [{"environment": "login.microsoftonline.us"}, {"account_source": "broker"}],
-    ids=["of another cloud", "of a broker, which lists them itself"],
+    [
+        {"environment": "login.microsoftonline.us"},
+        {"environment": "adfs.contoso.example", "authority_type": "ADFS"},
+        {"account_source": "broker"},
+    ],
+    ids=["of another cloud", "of AD FS", "of a broker, which lists them itself"],
 )
 async def test_accounts_of_the_token_cache_that_are_not_listed(
     account: dict[str, str], fake_broker: RunningFake
@@ -139,6 +145,45 @@ async def test_accounts_of_the_token_cache_that_are_not_listed(
         CLIENT_ID, enable_broker_on_linux=True, token_cache=_cache_with(**account)
     ) as application:
         assert {each["username"] for each in await application.get_accounts()} == {ADA, GRACE}
+
+
+class _NotedCache:
+    """MSAL's token cache, with a note of the threads that search it: a cache in a file or a keyring blocks them."""
+
+    CredentialType = msal.TokenCache.CredentialType
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+        self._cache = msal.TokenCache()
+
+    def search(self, *args: Any, **kwargs: Any) -> Any:
+        self.threads.append(threading.current_thread())
+        return self._cache.search(*args, **kwargs)
+
+
+async def test_the_token_cache_is_searched_beside_the_loop(fake_broker: RunningFake) -> None:
+    cache = _NotedCache()
+    async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True, token_cache=cache) as application:
+        account = (await application.get_accounts(ADA))[0]
+        assert await application.acquire_token_silent([SCOPE], {"home_account_id": "nobody"}) is None
+        await application.remove_account(account)
+    assert len(cache.threads) == 3 and threading.current_thread() not in cache.threads
+
+
+async def test_the_broker_signs_out_where_the_login_host_is_away(fake_broker: RunningFake) -> None:
+    async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True) as application:
+        ada = (await application.get_accounts(ADA))[0]
+    cache = _cache_with(environment="127.0.0.1", home_account_id=ada["home_account_id"], account_source=None)
+    async with PublicClientApplication(
+        CLIENT_ID,
+        authority="https://127.0.0.1:1/contoso.example",
+        instance_discovery=False,
+        token_cache=cache,
+        enable_broker_on_linux=True,
+    ) as application:
+        with pytest.raises(OSError, match=r"127\.0\.0\.1"):
+            await application.remove_account({**ada, "account_source": None, "environment": "127.0.0.1"})
+    assert fake_broker.calls_of("removeAccount") != []
 
 
 async def test_tokens_are_not_kept(application: PublicClientApplication, fake_broker: RunningFake) -> None:

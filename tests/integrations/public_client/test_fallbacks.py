@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import subprocess
@@ -11,13 +12,14 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from dbus_next.aio import MessageBus
 from dbus_next.constants import MessageType
 
-from linuxbroker import PublicClientApplication, Timeouts
+from linuxbroker import PopAuthScheme, PublicClientApplication, Timeouts
 from linuxbroker_fake import RunningFake
 from tests.integrations.public_client.login_host import ACCESS_TOKEN, LoginHost
 
@@ -74,6 +76,8 @@ def _outcome(place: tuple[str, str, str], arguments: dict[str, Any]) -> str:
         {"authority": "https://adfs.contoso.example/adfs"},
         {"authority": "https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_sign_in"},
         {"authority": "https://login.contoso.example/contoso.onmicrosoft.com/B2C_1_sign_in"},
+        {"authority": "https://login.microsoftonline.com/contoso.onmicrosoft.com/B2C_1_sign_in/"},
+        {"authority": "https://login.microsoftonline.com/tfp/contoso.onmicrosoft.com/b2c_1_sign_in"},
         {"authority": "https://contoso.ciamlogin.com"},
         {"authority": "https://contoso.ciamlogin.com/contoso.onmicrosoft.com"},
         {"authority": "https://some.dsts.example/dstsv2/common"},
@@ -137,6 +141,25 @@ async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path:
     assert list(fake_broker.calls) == []
 
 
+@pytest.mark.parametrize("scopes", ["User.Read", b"User.Read", 1], ids=str)
+async def test_scopes_that_are_no_list_are_refused_without_a_broker_too(scopes: Any, tmp_path: Path) -> None:
+    async with (
+        LoginHost().running(tmp_path) as host,
+        PublicClientApplication(
+            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
+        ) as application,
+    ):
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.initiate_device_flow(scopes)
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.initiate_auth_code_flow(scopes, redirect_uri="http://localhost")
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.acquire_token_interactive(scopes)
+        with pytest.raises(ValueError, match="scopes must be a list"):
+            await application.acquire_token_by_refresh_token("a-refresh-token", scopes)
+    assert host.forms == []
+
+
 # Rule 2: a package is missing
 
 
@@ -148,6 +171,7 @@ async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path:
         (WSL, _flag("wsl")),
         (WSL, _flag("linux")),
         (WINDOWS, ALL_FLAGS),
+        (WINDOWS, {"allow_broker": True}),
     ],
     ids=str,
 )
@@ -168,6 +192,7 @@ def test_a_flag_whose_package_is_missing_says_what_to_install(
         (WSL, _flag("windows", "mac")),
         (LINUX, ALL_FLAGS),
         (LINUX, {}),
+        (MAC, {"allow_broker": True}),
         (("freebsd14", "14.0", "amd64"), ALL_FLAGS),
     ],
     ids=str,
@@ -313,6 +338,63 @@ async def test_cancelling_ends_the_polling_of_a_device_code(tmp_path: Path) -> N
             await polling
         await asyncio.to_thread(thread.join)
     assert not thread.is_alive()
+
+
+class _LoginHostThatTakesItsTime:
+    """An HTTP client whose first answer comes when the test says."""
+
+    def __init__(self) -> None:
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def get(self, url: str, **_: Any) -> SimpleNamespace:
+        self.asked.set()
+        self.answers.wait()
+        endpoints = {f"{name}_endpoint": "https://127.0.0.1:1/contoso.example" for name in ("token", "authorization")}
+        return SimpleNamespace(status_code=200, headers={}, text=json.dumps(endpoints))
+
+
+async def test_no_browser_opens_after_the_task_was_cancelled() -> None:
+    host, launched = _LoginHostThatTakesItsTime(), list[str]()
+    async with PublicClientApplication(
+        CLIENT_ID, authority="https://127.0.0.1:1/contoso.example", instance_discovery=False, http_client=host
+    ) as application:
+        signing_in = asyncio.ensure_future(
+            application.acquire_token_interactive(
+                [SCOPE], timeout=1, on_before_launching_ui=lambda ui, **_: launched.append(ui)
+            )
+        )
+        await asyncio.to_thread(host.asked.wait)
+        (thread,) = (each for each in threading.enumerate() if each.name == "linuxbroker-msal")
+        signing_in.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await signing_in
+        host.answers.set()
+        await asyncio.to_thread(thread.join)
+    assert launched == []
+
+
+class _HttpClientWithoutAnswers:
+    def get(self, url: str, **_: Any) -> SimpleNamespace:
+        return next(iter(list[SimpleNamespace]()))
+
+
+async def test_a_stop_iteration_of_an_http_client_is_raised_on() -> None:
+    application = PublicClientApplication(CLIENT_ID, http_client=_HttpClientWithoutAnswers())
+    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+        await asyncio.wait_for(application.initiate_device_flow([SCOPE]), 30)
+    assert isinstance(caught.value.__cause__, StopIteration)
+
+
+async def test_a_scheme_of_this_library_is_msals_where_msal_is_asked(tmp_path: Path) -> None:
+    scheme = PopAuthScheme(http_method="get", url="https://graph.microsoft.com/v1.0/me", nonce="a-nonce")
+    async with (
+        LoginHost().running(tmp_path) as host,
+        PublicClientApplication(
+            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
+        ) as application,
+    ):
+        with pytest.raises(ValueError, match="POP is not supported on Linux"):
+            await application.acquire_token_interactive([SCOPE], auth_scheme=scheme)
 
 
 async def test_an_exit_condition_of_the_applications_own_is_kept(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msal
 import pytest
 
-from linuxbroker import PublicClientApplication
+from linuxbroker import BrokerDisconnectedError, PublicClientApplication
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -82,6 +82,8 @@ def test_making_one_does_no_io(flag: bool) -> None:
             "not both",
         ),
         ({"exclude_scopes": ["openid"]}, "exclude_scopes"),
+        ({"client_capabilities": "CP1"}, "client_capabilities"),
+        ({"client_capabilities": 1}, "client_capabilities"),
         ({"authority": "login.microsoftonline.com/common", "enable_broker_on_linux": True}, "authority"),
     ],
     ids=str,
@@ -92,11 +94,39 @@ def test_arguments_that_can_not_be_right_are_refused(arguments: dict[str, Any], 
     assert "a-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"authority": ""},
+        {"oidc_authority": ""},
+        {"authority": "https://login.microsoftonline.com/organizations", "oidc_authority": ""},
+    ],
+    ids=str,
+)
+async def test_an_empty_authority_is_none(arguments: dict[str, Any], fake_broker: RunningFake) -> None:
+    async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True, **arguments) as application:
+        assert await application.is_pop_supported() is True
+
+
 async def test_an_application_works_again_after_it_was_closed(fake_broker: RunningFake) -> None:
     async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True) as application:
         before = await application.get_accounts()
     assert await application.get_accounts() == before != []
     await application.aclose()
+
+
+async def test_closing_under_the_first_call_does_not_switch_the_broker_off(
+    fake_broker: RunningFake, caplog: pytest.LogCaptureFixture
+) -> None:
+    application = PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True)
+    asking = asyncio.ensure_future(application.is_pop_supported())
+    await asyncio.sleep(0)  # it begins
+    await application.aclose()
+    with pytest.raises(BrokerDisconnectedError):
+        await asking
+    assert await application.is_pop_supported() is True
+    await application.aclose()
+    assert caplog.records == []
 
 
 def test_an_application_serves_one_loop_after_another(fake_broker: RunningFake) -> None:

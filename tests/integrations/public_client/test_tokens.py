@@ -12,7 +12,7 @@ from typing import Any
 import msal
 import pytest
 
-from linuxbroker import PopAuthScheme, PublicClientApplication, RedirectUriError, Status
+from linuxbroker import Account, PopAuthScheme, PublicClientApplication, RedirectUriError, Status
 from linuxbroker_fake import FakeConfig, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -149,6 +149,63 @@ async def test_the_window_is_passed_on(application: PublicClientApplication, fak
     await application.acquire_token_interactive([SCOPE], prompt="login", parent_window_handle=4711)
     request = fake_broker.calls_of(INTERACTIVE)[-1].request
     assert "4711" in json.dumps(request)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"timeout": "5"},
+        {"timeout": -1},
+        {"timeout": float("nan")},
+        {"scopes": ["openid"]},
+        {"scopes": SCOPE},
+        {"data": {"scope": SCOPE}},
+        {"data": [("lc", "1031")]},
+        {"parent_window_handle": "0x1"},
+        {"claims_challenge": "nope"},
+    ],
+    ids=str,
+)
+async def test_nobody_is_told_of_a_window_that_can_not_open(
+    arguments: dict[str, Any], application: PublicClientApplication, fake_broker: RunningFake
+) -> None:
+    told: list[str] = []
+    given: dict[str, Any] = {"scopes": [SCOPE], "prompt": "login", "parent_window_handle": CONSOLE, **arguments}
+    with pytest.raises(ValueError, match=next(iter(arguments)) if "data" not in arguments else "parameters"):
+        await application.acquire_token_interactive(**given, on_before_launching_ui=lambda ui, **_: told.append(ui))
+    assert told == []
+    assert fake_broker.calls_of(SILENT) == fake_broker.calls_of(INTERACTIVE) == []
+
+
+@pytest.mark.parametrize("prompt", [None, "login"])
+async def test_an_empty_hint_is_none(
+    prompt: str | None, application: PublicClientApplication, fake_broker: RunningFake
+) -> None:
+    result = await application.acquire_token_interactive(
+        [SCOPE], prompt=prompt, login_hint="", parent_window_handle=CONSOLE
+    )
+    assert "access_token" in result
+    assert len(fake_broker.calls_of(INTERACTIVE)) == (1 if prompt else 0)
+
+
+@pytest.mark.parametrize("account", ["ada@contoso.example", Account(home_account_id="a.b"), 1], ids=str)
+async def test_an_account_that_is_no_dict_is_refused(application: PublicClientApplication, account: Any) -> None:
+    with pytest.raises(ValueError, match="account must be a dict"):
+        await application.acquire_token_silent([SCOPE], account)
+    with pytest.raises(ValueError, match="account must be a dict"):
+        await application.remove_account(account)
+
+
+@pytest.mark.parametrize("options", [{"validate_authority": False}, {"instance_discovery": False}], ids=str)
+async def test_an_authority_that_is_not_to_be_checked(options: dict[str, Any], fake_broker: RunningFake) -> None:
+    async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True, **options) as application:
+        await application.acquire_token_interactive([SCOPE], parent_window_handle=CONSOLE)
+        with pytest.warns(DeprecationWarning, match="password"):
+            await application.acquire_token_by_username_password(ADA, "not-a-real-password-ada", [SCOPE])
+    assert len(fake_broker.calls_of(SILENT)) == 2
+    for call in fake_broker.calls_of(SILENT):
+        query = call.request["authParameters"]["additionalQueryParametersForAuthorization"]
+        assert query["validateAuthority"] == "no"
 
 
 @pytest.mark.parametrize("reserved", ["openid", "profile", "offline_access"])
