@@ -118,7 +118,7 @@ def test_the_next_alternative_of_an_address_is_tried(fake_broker: RunningFake, t
         (_says(b"REJECTED EXTERNAL\r\n"), ConnectError),
         (_says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), ConnectError),
         (_says(b"x" * 10_000), ConnectError),
-        (_authenticated(_closes), DisconnectedError),
+        (_authenticated(lambda connection: None), DisconnectedError),
         (_authenticated(_says(b"x" * 100)), BadMessageError),
         (_authenticated(_says(b"l\2\0\1" + b"\xff" * 96)), BadMessageError),
         (_authenticated(_says(b"l\2\0\1" + bytes(8) + b"\4\0\0\0aaaabbbb")), BusError),
