@@ -41,9 +41,9 @@ def ping(address: str | None, destination: str, path: str, *, limit: float) -> N
 
     Raises:
         AddressError: there is no usable address.
-        ConnectError: the bus can't be reached.
+        ConnectError: the bus can't be reached, or not within the limit.
         RemoteError: a D-Bus error came back; nobody owns the name, or its service did not start.
-        CallTimeoutError: no answer within the limit.
+        CallTimeoutError: the bus is there, and no answer came within the limit.
         DisconnectedError: the connection ended before the answer came.
         BadMessageError: the peer does not speak D-Bus.
     """
@@ -69,6 +69,9 @@ def _connected(address: str, end: float) -> socket.socket:
             _wait_at_most_until(sock, end)
             sock.connect(candidate)
             _authenticate(sock, end)
+        except TimeoutError:
+            sock.close()
+            failures.append("no answer in time")
         except (BusError, OSError) as error:
             sock.close()
             failures.append(error.strerror or str(error) if isinstance(error, OSError) else str(error))

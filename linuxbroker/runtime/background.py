@@ -111,11 +111,14 @@ class _Background:
     def loop(self) -> _Loop:
         with self._lock:
             if self._loop is None:
-                self._loop = _Loop()
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name="linuxbroker-runtime", daemon=True
-                )
-                self._thread.start()
+                loop = _Loop()
+                thread = threading.Thread(target=_serve, args=(loop,), name="linuxbroker-runtime", daemon=True)
+                try:
+                    thread.start()
+                except BaseException:  # no thread is to be had; the next call tries again
+                    loop.close()
+                    raise
+                self._loop, self._thread = loop, thread
             return self._loop
 
     def end(self) -> None:
@@ -174,7 +177,7 @@ def start(
         The call.
 
     Raises:
-        RuntimeError: the interpreter is ending.
+        RuntimeError: the interpreter is ending, or no thread is to be had.
     """
     loop = _background.loop()
     call = Call(loop, work, canceled, failed, callback)

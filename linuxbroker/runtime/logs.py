@@ -30,7 +30,8 @@ def register_logging_callback(callback: Callable[[str, LogLevel], None]) -> MSAL
     """Have a function hear what the runtime does. There can be several.
 
     Args:
-        callback: called with each message and its level, on any thread; what it raises is dropped.
+        callback: called with each message and its level, on the thread that the calls run on: it must not wait for a
+            call. What it raises is dropped.
 
     Returns:
         What ends it.

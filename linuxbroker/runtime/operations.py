@@ -44,7 +44,7 @@ from linuxbroker.runtime.answers import (
     account_behind,
 )
 from linuxbroker.runtime.arguments import Asked
-from linuxbroker.runtime.logs import emit, personal
+from linuxbroker.runtime.logs import emit
 from linuxbroker.runtime.memory import Memory, fields_json
 from linuxbroker.runtime.refusals import RefusedError, failure_of
 from linuxbroker.runtime.values import LogLevel
@@ -430,7 +430,7 @@ def _result(request: _Request, result: TokenResult, *, interactive: bool = False
 
 
 def _done(report: Report) -> dict[str, str]:
-    emit(LogLevel.INFO, f"[{report.correlation_id}] {report.api_name} is done, for {personal(report.client_id)}")
+    emit(LogLevel.INFO, f"[{report.correlation_id}] {report.api_name} is done")
     return report.telemetry()
 
 

@@ -374,3 +374,38 @@ async def test_an_app_without_the_brokers_redirect_uri_is_told_which_to_register
     async with BrokerClient(CLIENT_ID) as client:
         with pytest.raises(RedirectUriError, match=re.escape(NATIVE_CLIENT_REDIRECT_URI)):
             await client.acquire_token_silent(GRAPH)
+
+
+@pytest.mark.parametrize(
+    ("signed_in", "hint", "named"),
+    [
+        (("grace@fabrikam.example",), None, "grace@fabrikam.example"),
+        (("ada@contoso.example",), None, None),  # two records of one user: the broker chooses
+        (None, None, None),
+        ((), None, None),
+        (None, "grace@fabrikam.example", "grace@fabrikam.example"),
+    ],
+)
+async def test_a_silent_sign_in_names_the_only_record_or_the_hint_and_nobody_else(
+    fake_broker: Any, signed_in: Any, hint: str | None, named: str | None
+) -> None:
+    fake_broker.broker.config = fake_broker.broker.config.model_copy(update={"signed_in": signed_in})
+    fake_broker.reset()
+    async with BrokerClient(CLIENT_ID) as client:
+        outcome = await asyncio.gather(
+            client.sign_in_silent(GRAPH, login_hint=hint, parent_window_handle=7), return_exceptions=True
+        )
+    assert isinstance(outcome[0], InteractionRequiredError) == (signed_in == ())
+    (call,) = fake_broker.calls_of("acquireTokenSilently")
+    asked = call.request["authParameters"]
+    assert (asked["username"], asked["authority"]) == (named or "", "https://login.microsoftonline.com/common")
+    assert (asked["account"] is None) == asked.get("isSignIn", False) == (hint is not None or named is None)
+    assert asked["parentWindow"] == {"handle": 7}
+    assert len(fake_broker.calls_of("getAccounts")) == (0 if hint else 1)
+
+
+async def test_a_silent_sign_in_goes_on_where_no_accounts_can_be_listed(fake_broker: RunningFake) -> None:
+    fake_broker.plant("no_network", method="getAccounts")
+    async with BrokerClient(CLIENT_ID) as client:
+        token = await client.sign_in_silent(GRAPH)
+    assert token.account is not None and token.account.username == "ada@contoso.example"
