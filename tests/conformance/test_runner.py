@@ -211,6 +211,14 @@ def test_the_vectors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.partition(":")[0] for line in listed] == ["req-version", "req-available"]
 
 
+def test_a_vector_is_shown_spelt_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--show", "--only", "req-silent-account") == 0
+    (vector,) = json.loads(capsys.readouterr().out)
+    sent = vector["steps"][0]["sent"][0]["request"]["authParameters"]
+    assert sent["account"]["username"] == "ada@contoso.example"
+    assert vector["rows"] and vector["source"] and vector["shows"]
+
+
 def test_a_slow_case_is_played_beside_the_others_and_each_is_told_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
