@@ -121,7 +121,7 @@ async def test_a_watch_can_be_cancelled_at_each_await(fake_broker: RunningFake) 
             loop.set_task_factory(None)
             assert watch.cancelled()
             await _idle(client)
-            assert (await watching.stats(connection.unique_name))["MatchRules"] == 0
+            assert await watching.match_rules(connection.unique_name) == 0
             assert (connection._signal_handlers, connection._close_handlers) == handlers
 
 

@@ -82,12 +82,11 @@ VISITS: dict[str, Visit] = {
 
 async def _held(watching: Observer, unique_name: str) -> dict[str, int]:
     """What is held for a connection, here and by the bus."""
-    stats = await watching.stats(unique_name)
     return {
         "descriptors": len(descriptors()),
         "tasks": len(asyncio.all_tasks()),
         "connections": await watching.connections(),
-        **{key: stats[key] for key in ("MatchRules", "BusNames")},
+        "match rules": await watching.match_rules(unique_name),
     }
 
 
