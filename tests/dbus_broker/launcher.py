@@ -180,7 +180,7 @@ class Controller:
         self._configuration = configuration
         self._services: dict[str, Service] = {}
         self._added = 0
-        self._running: dict[subprocess.Popen[bytes], asyncio.Task[None]] = {}
+        self._running: set[subprocess.Popen[bytes]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         connection.on_call = self._on_call
         connection.on_signal(self._on_signal)
@@ -239,20 +239,18 @@ class Controller:
             await self._reset(service, serial, _FAILED_TO_START)
             return
         ended = asyncio.ensure_future(asyncio.to_thread(process.wait))
-        self._running[process] = ended  # type: ignore[assignment]
+        self._running.add(process)
         done, _ = await asyncio.wait({ended}, timeout=self._configuration.start_timeout)
         # Where the name was taken meanwhile, this has no effect: the serial number is no longer that of an activation.
         await self._reset(service, serial, _FAILED if done else _FAILED_TO_START)
         await asyncio.wait({ended})
-        del self._running[process]
+        self._running.discard(process)
 
     async def _reset(self, service: Service, serial: int, reason: str) -> None:
         await self._call(service.path, "org.bus1.DBus.Name", "Reset", "ts", serial, reason)
 
     async def _call(self, path: str, interface: str, member: str, signature: str = "", *body: Any) -> None:
-        call = Message(
-            MessageKind.CALL, path=path, interface=interface, member=member, signature=signature, body=body
-        )
+        call = Message(MessageKind.CALL, path=path, interface=interface, member=member, signature=signature, body=body)
         await self.connection.call(call, limit=30)
 
 

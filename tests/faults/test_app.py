@@ -139,6 +139,7 @@ async def test_a_time_limit_of_the_apps_own_ends_a_call(fake_broker: RunningFake
 async def test_a_time_limit_hit_as_the_answer_arrives_leaves_nothing(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         assert await client.get_linux_broker_version()
+        fake_broker.plant("slow", method="getLinuxBrokerVersion", delay=0.002)
         ended = {True: 0, False: 0}
         # From no time at all to more than enough, in steps that are smaller than an answer takes.
         limit = 0.0
