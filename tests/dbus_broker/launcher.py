@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import configparser
+import contextlib
 import os
 import secrets
 import shlex
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,38 +64,14 @@ class Configuration:
     """What is taken from the command line and the configuration file of dbus-daemon."""
 
     address: str
-    folders: tuple[Path, ...]
+    folders: Sequence[Path]
     start_timeout: float
     print_to: int | None
 
 
 def main() -> int:
     """Run a bus until dbus-broker ends or this process is told to end."""
-    return asyncio.run(_run(_configuration()))
-
-
-def _configuration() -> Configuration:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--config-file", type=Path)
-    parser.add_argument("--address")
-    parser.add_argument("--print-address", nargs="?", type=int, const=1)
-    for ignored in ("--session", "--nofork", "--nopidfile"):
-        parser.add_argument(ignored, action="store_true")
-    arguments = parser.parse_args()
-    if arguments.config_file is None:
-        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-        listen = "unix:path=" + str(Path(tempfile.mkdtemp(prefix="dbus-broker-")) / "bus")
-        folders, timeout = (data / "dbus-1" / "services",), 120.0
-    else:
-        root = ElementTree.parse(arguments.config_file).getroot()
-        listen = root.findtext("listen", "")
-        folders = tuple(Path(element.text or "") for element in root.iter("servicedir"))
-        limits = {element.get("name"): element.text or "" for element in root.iter("limit")}
-        timeout = int(limits.get("service_start_timeout", "120000")) / 1000
-    return Configuration(arguments.address or listen, folders, timeout, arguments.print_address)
-
-
-async def _run(configuration: Configuration) -> int:
+    configuration = _configuration()
     (address,) = unix_sockets(configuration.address)
     if not address.startswith(b"\0"):
         Path(os.fsdecode(address)).unlink(missing_ok=True)
@@ -114,11 +92,41 @@ async def _run(configuration: Configuration) -> int:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    theirs.close()
-    _say_hello(ours)
-    _listen(ours, listener)
-    ours.setblocking(False)
-    controller = Controller(Connection(ours, 2**20), configuration)
+    try:
+        theirs.close()
+        _say_hello(ours)
+        _listen(ours, listener)
+        ours.setblocking(False)
+        asyncio.run(_control(ours, configuration))
+    finally:
+        broker.terminate()
+    return broker.wait()
+
+
+def _configuration() -> Configuration:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config-file", type=Path)
+    parser.add_argument("--address")
+    parser.add_argument("--print-address", nargs="?", type=int, const=1)
+    for ignored in ("--session", "--nofork", "--nopidfile"):
+        parser.add_argument(ignored, action="store_true")
+    arguments = parser.parse_args()
+    if arguments.config_file is None:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        listen = "unix:path=" + str(Path(tempfile.mkdtemp(prefix="dbus-broker-")) / "bus")
+        folders = [data / "dbus-1" / "services"]
+        timeout = 120.0
+    else:
+        root = ElementTree.parse(arguments.config_file).getroot()
+        listen = root.findtext("listen", "")
+        folders = [Path(element.text or "") for element in root.iter("servicedir")]
+        limits = {element.get("name"): element.text or "" for element in root.iter("limit")}
+        timeout = int(limits.get("service_start_timeout", "120000")) / 1000
+    return Configuration(arguments.address or listen, folders, timeout, arguments.print_address)
+
+
+async def _control(sock: socket.socket, configuration: Configuration) -> None:
+    controller = Controller(Connection(sock, 2**20), configuration)
     ended = asyncio.Event()
     controller.connection.on_close(lambda _reason: ended.set())
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -130,8 +138,6 @@ async def _run(configuration: Configuration) -> int:
     await ended.wait()
     controller.connection.close()
     controller.end()
-    broker.terminate()
-    return broker.wait()
 
 
 def _say_hello(sock: socket.socket) -> None:
@@ -159,7 +165,7 @@ def _listen(sock: socket.socket, listener: socket.socket) -> None:
         unix_fds=[listener.fileno()],
         serial=2**31,
     )
-    written: bytes = call._marshall(negotiate_unix_fd=True)
+    written = bytes(call._marshall(negotiate_unix_fd=True))
     socket.send_fds(sock, [written], [listener.fileno()])
     listener.close()
     (answer,) = FrameReader().feed(sock.recv(4096))
@@ -180,7 +186,7 @@ class Controller:
         self._configuration = configuration
         self._services: dict[str, Service] = {}
         self._added = 0
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[asyncio.subprocess.Process] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         connection.on_call = self._on_call
         connection.on_signal(self._on_signal)
@@ -201,7 +207,8 @@ class Controller:
     def end(self) -> None:
         """End the programs that were started."""
         for process in self._running:
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
 
     def _on_call(self, call: Message) -> None:
         if call.member == "ReloadConfig":
@@ -232,14 +239,14 @@ class Controller:
             "DBUS_STARTER_BUS_TYPE": "session",
         }
         try:
-            process = subprocess.Popen(
-                service.command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            process = await asyncio.create_subprocess_exec(
+                *service.command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
             )
         except OSError:
             await self._reset(service, serial, _FAILED_TO_START)
             return
-        ended = asyncio.ensure_future(asyncio.to_thread(process.wait))
         self._running.add(process)
+        ended = asyncio.ensure_future(process.wait())
         done, _ = await asyncio.wait({ended}, timeout=self._configuration.start_timeout)
         # Where the name was taken meanwhile, this has no effect: the serial number is no longer that of an activation.
         await self._reset(service, serial, _FAILED if done else _FAILED_TO_START)
@@ -254,7 +261,7 @@ class Controller:
         await self.connection.call(call, limit=30)
 
 
-def _activation_files(folders: tuple[Path, ...]) -> list[tuple[str, list[str]]]:
+def _activation_files(folders: Sequence[Path]) -> list[tuple[str, list[str]]]:
     found: list[tuple[str, list[str]]] = []
     for file in (file for folder in folders for file in sorted(folder.glob("*.service"))):
         parser = configparser.RawConfigParser()
