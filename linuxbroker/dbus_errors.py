@@ -7,6 +7,9 @@ from linuxbroker.bus import RemoteError
 DBUS_ERROR = "org.freedesktop.DBus.Error."
 _ABSENT = {DBUS_ERROR + name for name in ("ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound")}
 _WENT_AWAY = {DBUS_ERROR + name for name in ("NoReply", "Disconnected")}
+# What dbus-broker says when a name's program does not take it, under the name of an error that else means that there is
+# no such program (dbus-daemon has names of its own for it).
+_STARTED_IN_VAIN = "could not activate remote peer"
 # What Himmelblau says while its daemon starts (PROTOCOL.md, "Brokers in the field").
 STARTING = "broker socket connect"
 
@@ -17,7 +20,22 @@ def is_absent(error: RemoteError) -> bool:
     Args:
         error: what came back in place of a reply.
     """
-    return error.name in _ABSENT
+    return error.name in _ABSENT and not _was_started(error)
+
+
+def did_not_start(error: RemoteError) -> bool:
+    """Whether the broker is installed, and was started in vain.
+
+    Args:
+        error: what came back in place of a reply.
+    """
+    if error.name in _ABSENT:
+        return _was_started(error)
+    return error.name.startswith(DBUS_ERROR + "Spawn.") or error.name == DBUS_ERROR + "TimedOut"
+
+
+def _was_started(error: RemoteError) -> bool:
+    return error.text.casefold().startswith(_STARTED_IN_VAIN)
 
 
 def went_away(error: RemoteError) -> bool:

@@ -147,7 +147,7 @@ def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
     if dbus_errors.is_absent(error):
         absent = f"no identity broker is installed on this machine, or none for this user. {HOW_TO_INSTALL}"
         return _unreachable(errors.BrokerNotInstalledError, absent, call)
-    if error.name.startswith(DBUS_ERROR + "Spawn.") or error.name == DBUS_ERROR + "TimedOut":
+    if dbus_errors.did_not_start(error):
         failed = (
             f"the identity broker is installed but did not start: {text} ({error.name}). "
             "See 'journalctl --user -u microsoft-identity-broker' or 'journalctl -b'."

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, TypeVar
 
+from linuxbroker.bus import Connection
 from linuxbroker_fake.broker import FakeBroker
 from linuxbroker_fake.config import FakeConfig, InteractiveUser, UserAction
 from linuxbroker_fake.directory import Directory
@@ -198,6 +199,17 @@ class RunningFake:
         """Start the bus daemon again on the same address, and the broker on it."""
         self._run(self._bus.start())
         self.restart_broker()
+
+    def reload_services(self) -> None:
+        """Have the bus read its activation files: some buses do so by themselves, but not at once."""
+        self._run(self._reload_services())
+
+    async def _reload_services(self) -> None:
+        connection = await Connection.open(self.address)
+        try:
+            await connection.call_bus("ReloadConfig")
+        finally:
+            connection.close()
 
     async def _put_on_bus(self) -> None:
         await self._take_off_bus()

@@ -248,6 +248,7 @@ def test_the_first_call_has_the_bus_start_the_broker(activated: RunningFake) -> 
 
     with activated as running:
         assert fake_command(["write-service", running.services, "--persona", "microsoft-2.0.1"]) == 0
+        running.reload_services()
         assert asyncio.run(first_call(running.address)) == "2.0.1"
 
 

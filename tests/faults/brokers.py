@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from linuxbroker.bus import Connection, Message, MessageKind
+from linuxbroker.bus import Connection, Message, MessageKind, RemoteError
 from linuxbroker.bus.connection import error_reply, method_return
 from linuxbroker.names import BROKER_BUS_NAME
 from linuxbroker_fake import FakeBroker
@@ -115,19 +115,28 @@ class Observer:
         )
         return json.loads((await self._connection.call(call, limit=30)).body[0])
 
-    async def stats(self, unique_name: str) -> dict[str, int]:
-        """What the bus holds for a connection, by its own count."""
+    async def match_rules(self, unique_name: str) -> int:
+        """How many match rules the bus holds for a connection, by its own count; each kind of bus tells in its way."""
+        try:
+            (held,) = await self._stats("GetConnectionStats", unique_name)
+            return int(held["MatchRules"].value)
+        except RemoteError:
+            (held,) = await self._stats("GetStats")
+            peers = held["org.bus1.DBus.Debug.Stats.PeerAccounting"].value
+            (counts,) = (counts for name, _, counts in peers if name == unique_name)
+            return int(counts["Matches"])
+
+    async def _stats(self, member: str, *arguments: str) -> Sequence[Any]:
         call = Message(
             MessageKind.CALL,
             destination="org.freedesktop.DBus",
             path="/org/freedesktop/DBus",
             interface="org.freedesktop.DBus.Debug.Stats",
-            member="GetConnectionStats",
-            signature="s",
-            body=(unique_name,),
+            member=member,
+            signature="s" * len(arguments),
+            body=arguments,
         )
-        (found,) = (await self._connection.call(call, limit=30)).body
-        return {key: value.value for key, value in found.items()}
+        return (await self._connection.call(call, limit=30)).body
 
     async def connections(self) -> int:
         """How many connections the bus has."""

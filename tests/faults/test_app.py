@@ -121,7 +121,7 @@ async def test_a_watch_can_be_cancelled_at_each_await(fake_broker: RunningFake) 
             loop.set_task_factory(None)
             assert watch.cancelled()
             await _idle(client)
-            assert (await watching.stats(connection.unique_name))["MatchRules"] == 0
+            assert await watching.match_rules(connection.unique_name) == 0
             assert (connection._signal_handlers, connection._close_handlers) == handlers
 
 
@@ -139,6 +139,7 @@ async def test_a_time_limit_of_the_apps_own_ends_a_call(fake_broker: RunningFake
 async def test_a_time_limit_hit_as_the_answer_arrives_leaves_nothing(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         assert await client.get_linux_broker_version()
+        fake_broker.plant("slow", method="getLinuxBrokerVersion", delay=0.002)
         ended = {True: 0, False: 0}
         # From no time at all to more than enough, in steps that are smaller than an answer takes.
         limit = 0.0

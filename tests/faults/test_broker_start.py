@@ -19,7 +19,6 @@ from linuxbroker import (
     ServerUnavailableError,
     Timeouts,
 )
-from linuxbroker.bus import Connection
 from linuxbroker.names import BROKER_BUS_NAME
 from linuxbroker_fake import RunningFake
 from linuxbroker_fake.cli import main as fake_command
@@ -36,18 +35,11 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningFake]:
         yield running
 
 
-async def install(bus: RunningFake, command: list[str]) -> None:
+def install(bus: RunningFake, command: list[str]) -> None:
     """Have the bus start the broker with a command."""
     path = Path(bus.services) / f"{BROKER_BUS_NAME}.service"
     path.write_text(f"[D-BUS Service]\nName={BROKER_BUS_NAME}\nExec={shlex.join(command)}\n")
-    await reload(bus)
-
-
-async def reload(bus: RunningFake) -> None:
-    """Have the bus read its activation files now: it may not notice a second change within one second."""
-    connection = await Connection.open(bus.address)
-    await connection.call_bus("ReloadConfig")
-    connection.close()
+    bus.reload_services()  # which may not notice a second change within one second
 
 
 async def test_a_broker_that_is_not_installed_is_found_once_it_is(bus: RunningFake) -> None:
@@ -56,7 +48,7 @@ async def test_a_broker_that_is_not_installed_is_found_once_it_is(bus: RunningFa
             with pytest.raises(BrokerNotInstalledError, match="microsoft-identity-broker"):
                 await operation.call(client)
         assert not await client.is_available()
-        await install(bus, FAKE)
+        install(bus, FAKE)
         assert await client.get_accounts()
 
 
@@ -67,7 +59,7 @@ async def test_a_broker_that_is_not_installed_is_found_once_it_is(bus: RunningFa
 )
 async def test_a_broker_that_does_not_start_is_an_error_that_says_so(command: list[str]) -> None:
     with RunningFake(start=False, start_timeout=0.5) as bus:
-        await install(bus, command)
+        install(bus, command)
         await _does_not_start(bus)
 
 
@@ -82,11 +74,23 @@ async def _does_not_start(bus: RunningFake) -> None:
         assert await client.get_accounts()
 
 
+@pytest.mark.parametrize("reason", ["unit failed", "startup job failed", "activation request failed: unknown unit"])
+async def test_what_dbus_broker_says_of_a_failed_start_is_told_from_a_broker_that_is_not_installed(
+    fake_broker: RunningFake, reason: str
+) -> None:
+    said = f"Could not activate remote peer '{BROKER_BUS_NAME}': {reason}"
+    fake_broker.plant("dbus_error", name="org.freedesktop.DBus.Error.NameHasNoOwner", context=said, times=1)
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(BrokerStartError, match=reason):
+            await client.get_accounts()
+        assert await client.get_accounts()
+
+
 async def test_calls_wait_for_a_broker_that_takes_long_to_start(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     with RunningFake(start=False) as bus:
-        await install(bus, ["/bin/sh", "-c", f"read line < {gate}; exec {shlex.join(FAKE)}"])
+        install(bus, ["/bin/sh", "-c", f"read line < {gate}; exec {shlex.join(FAKE)}"])
         hasty = BrokerClient(CLIENT_ID, bus_address=bus.address, timeouts=Timeouts(call=0.1))
         async with BrokerClient(CLIENT_ID, bus_address=bus.address) as client, hasty:
             calls = [asyncio.ensure_future(operation.call(client)) for operation in REPEATABLE.values()]
@@ -105,7 +109,7 @@ async def test_a_broker_that_starts_in_twenty_seconds_is_waited_for(tmp_path: Pa
     config.write_text('{"start_delay": 20}')
     with RunningFake(start=False) as bus:
         assert fake_command(["write-service", bus.services, "--config", str(config)]) == 0
-        await reload(bus)
+        bus.reload_services()
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with BrokerClient(CLIENT_ID, bus_address=bus.address) as client:

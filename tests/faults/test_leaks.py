@@ -82,13 +82,18 @@ VISITS: dict[str, Visit] = {
 
 async def _held(watching: Observer, unique_name: str) -> dict[str, int]:
     """What is held for a connection, here and by the bus."""
-    stats = await watching.stats(unique_name)
     return {
         "descriptors": len(descriptors()),
         "tasks": len(asyncio.all_tasks()),
         "connections": await watching.connections(),
-        **{key: stats[key] for key in ("MatchRules", "BusNames")},
+        "match rules": await watching.match_rules(unique_name),
     }
+
+
+async def _until(watching: Observer, connections: int) -> None:
+    """Ask the bus until it has seen the last connection close."""
+    while await watching.connections() > connections:
+        pass
 
 
 async def _nothing_stays_behind(fake: RunningFake, visits: Iterable[Visit], shared: bool) -> None:
@@ -97,18 +102,18 @@ async def _nothing_stays_behind(fake: RunningFake, visits: Iterable[Visit], shar
     fake.plant("hang", method="acquirePrtSsoCookie")
     fake.set_user("never")
     async with observer(fake.address) as watching, BrokerClient(CLIENT_ID) as staying:
+        connections = await watching.connections() + int(shared)
         assert await staying.get_linux_broker_version()
         connection = await staying._transport.bus().connection(staying._transport, limit=5)
         if not shared:
             await staying.aclose()
         name = connection.unique_name if shared else watching.unique_name
+        await _until(watching, connections)
         before = await _held(watching, name)
         for visit in visits:
             await visit(fake)
         gc.collect()
-        # The bus says itself when it has seen the last connection close.
-        while await watching.connections() > before["connections"]:
-            pass
+        await _until(watching, connections)
         assert await _held(watching, name) == before
         if shared:
             assert (connection.pending_calls, connection._waiting) == (0, {})

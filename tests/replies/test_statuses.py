@@ -411,6 +411,7 @@ def bus_with_a_broken_broker() -> Iterator[RunningFake]:
     with RunningFake(start=False) as bus:
         activation = "[D-BUS Service]\nName=com.microsoft.identity.broker1\nExec=/bin/false\n"
         Path(bus.services, "com.microsoft.identity.broker1.service").write_text(activation, encoding="utf-8")
+        bus.reload_services()
         yield bus
 
 
