@@ -336,7 +336,7 @@ class Connection:
                     self._unsent[0] = self._unsent[0][sent:]
                     return False
                 self._unsent.popleft()
-        except (BlockingIOError, InterruptedError):
+        except BlockingIOError:
             return False
         except OSError as error:
             self._end(DisconnectedError(f"the connection to the bus ended ({error.strerror or error})"))
@@ -360,7 +360,7 @@ class Connection:
         """Read once; whether there was something."""
         try:
             data = self._sock.recv(_READ_BYTES)
-        except (BlockingIOError, InterruptedError):
+        except BlockingIOError:
             return False
         except OSError as error:
             self._end(DisconnectedError(f"the connection to the bus ended ({error.strerror or error})"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from linuxbroker.bus import Connection, Message, MessageKind
+from linuxbroker.bus import Connection, DisconnectedError, Message, MessageKind
 from linuxbroker.bus import messages as wire
 from linuxbroker.bus.messages import decode, encode
 from linuxbroker_fake import RunningFake
@@ -123,3 +123,14 @@ async def test_what_follows_the_end_of_a_connection_is_not_looked_at(tmp_path: P
         peer.writer.write(signal + encode(_call("s", "a call"), serial=2) + signal)
         await ended.wait()
         assert seen == ["First"]
+
+
+async def test_a_peer_that_leaves_with_a_call_unread_is_a_lost_connection(tmp_path: Path) -> None:
+    async with _connected(tmp_path) as (connection, peer):
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        call = asyncio.ensure_future(connection.call(_call("s", "unread"), limit=None))
+        await asyncio.wait({call}, timeout=0)
+        peer.writer.transport.abort()
+        with pytest.raises(DisconnectedError, match="reset by peer"):
+            await call
+        assert not connection.is_open

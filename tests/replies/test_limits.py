@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from linuxbroker import BrokerClient, BrokerProtocolError, InvalidArgumentError
+from linuxbroker import BrokerClient, BrokerProtocolError, BrokerResponseError, InvalidArgumentError
 from linuxbroker.bus import Message, MessageKind
 from linuxbroker.bus.connection import method_return
 from linuxbroker.bus.frames import LARGE_MESSAGE_BYTES, FrameReader
 from linuxbroker.bus.messages import encode
+from linuxbroker.codec import MalformedReplyError, read_reply
+from linuxbroker.models import AcquirePrtSsoCookieReply, AcquireTokenReply, GetAccountsReply, Reply
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
@@ -132,3 +135,34 @@ async def test_many_values_side_by_side_are_not_deep(fake_broker: RunningFake) -
 def test_a_depth_that_cannot_be_kept_is_refused_at_once(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="max_reply_depth"):
         BrokerClient(CLIENT_ID, max_reply_depth=wrong)
+
+
+_ACCOUNT = {"homeAccountId": "a.b"}
+_COOKIE = {"cookieName": "a", "cookieContent": "b"}
+
+
+@pytest.mark.parametrize(
+    ("reply_type", "reply"),
+    [
+        (GetAccountsReply, lambda items: {"accounts": [_ACCOUNT] * items}),
+        (AcquirePrtSsoCookieReply, lambda items: {"cookieItems": [_COOKIE] * items}),
+        (AcquireTokenReply, lambda items: {"brokerTokenResponse": {"grantedScopes": ["a"] * items}}),
+        (AcquireTokenReply, lambda items: {"brokerTokenResponse": {"grantedScopes": "a " * items}}),
+    ],
+)
+def test_a_list_that_is_longer_than_any_brokers_is_refused(
+    reply_type: type[Reply], reply: Callable[[int], dict[str, Any]]
+) -> None:
+    read_reply(reply_type, json.dumps(reply(10_000)))
+    with pytest.raises(MalformedReplyError, match="value_error"):
+        read_reply(reply_type, json.dumps(reply(10_001)))
+
+
+async def test_details_of_a_failure_beyond_the_first_thousand_are_left_out(fake_broker: RunningFake) -> None:
+    many = {str(number): number for number in range(1500)}
+    failure = {"error": {"status": 6, "context": "no", "diagnostics": many}, "telemetry": many}
+    fake_broker.plant("raw_reply", method=VERSION, reply=json.dumps(failure))
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(BrokerResponseError) as caught:
+            await client.get_linux_broker_version()
+    assert caught.value.diagnostics == caught.value.telemetry == {str(number): number for number in range(1000)}
