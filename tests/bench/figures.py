@@ -26,8 +26,8 @@ class Promise:
     slack: float = SLACK
 
 
-# What pydantic takes by itself is more than these promises of the command line leave: CI watches START_PYDANTIC_ASIDE
-# and MEMORY_PYDANTIC_ASIDE closely, and these two from further off.
+# What pydantic takes by itself is more than these promises of the command line leave. CI watches the two from further
+# off, and closely those that set pydantic aside.
 _START_SLACK, _MEMORY_SLACK = 3.0, 2.0
 
 SILENT_TOKEN = Promise("silent token, minimal service", 1.25)
