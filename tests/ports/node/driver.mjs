@@ -10,8 +10,8 @@ const BROKER = { destination: NAME, path: "/com/microsoft/identity/broker1" };
 const BUS = { destination: "org.freedesktop.DBus", path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus" };
 const OWNER_CHANGES = `type='signal',sender='${BUS.destination}',member='NameOwnerChanged',arg0='${NAME}'`;
 const [SILENT, PASSWORD, INTERACTIVE, COOKIE] = [1, 3, 6, 8];
-const CANCEL_CONTEXT = "The InteractiveRequest was canceled on behalf of the user";
-const CANCEL = { context: CANCEL_CONTEXT, diagnostics: null, errorCode: 0, status: 7, subStatus: 0, tag: 579379414 };
+const CANCELED = { status: 7, tag: 579379414, errorCode: 0, subStatus: 0, diagnostics: null };
+const CANCEL = { error: { ...CANCELED, context: "The InteractiveRequest was canceled on behalf of the user" } };
 
 const homeTenant = (account) => account.homeAccountId.split(".")[1];
 const ofHome = (accounts) => accounts.find((account) => account.realm === homeTenant(account)) ?? accounts[0] ?? null;
@@ -66,7 +66,7 @@ class Operation {
       authority: authorityFor(this.authority), isSignIn: account ? undefined : true,
       username: account?.username ?? options.username ?? options.loginHint ?? "",
       requestedScopes: scopes.filter((scope) => !["openid", "profile", "offline_access"].includes(scope)),
-      accessTokenToRenew: options.accessTokenToRenew, decodedClaims: options.claims,
+      accessTokenToRenew: options.accessTokenToRenew, decodedClaims: options.claims, prompt: options.prompt,
       popParams: reqCnf ? { kid: keyIdOf(reqCnf) } : options.pop && popParams(options.pop),
       additionalQueryParametersForAuthorization: extra, ...more,
     };
@@ -106,13 +106,13 @@ class Operation {
   }
 
   /** Signs in. When the signal aborts the broker is asked to stop, and its reply still waited for. */
-  async acquireTokenInteractively({ account = null, loginHint, prompt, parentWindowHandle: handle, ...options }, signal) {
-    if (prompt === "select_account") account = loginHint = null;
-    const more = { prompt, authority: authorityFor(this.authority, account), parentWindow: handle && { handle } };
-    const authParameters = this.#authParameters(INTERACTIVE, account, { ...options, loginHint }, more);
+  async acquireTokenInteractively({ account = null, parentWindowHandle: handle, ...options }, signal) {
+    if (options.prompt === "select_account") account = options.loginHint = null;
+    const more = { authority: authorityFor(this.authority, account), parentWindow: handle && { handle } };
+    const authParameters = this.#authParameters(INTERACTIVE, account, options, more);
     if (account) authParameters.additionalQueryParametersForAuthorization.hsu = "1";
-    const own = { correlationId: randomUUID() };
-    signal.addEventListener("abort", () => this.#call("cancelInteractiveFlow", { error: CANCEL }, own).catch(() => {}));
+    const cancel = () => this.#call("cancelInteractiveFlow", CANCEL, { correlationId: randomUUID() }).catch(() => {});
+    signal.addEventListener("abort", cancel);
     return this.#acquireToken("acquireTokenInteractively", authParameters, null);
   }
 
