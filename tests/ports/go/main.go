@@ -3,11 +3,9 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"log"
 	"net/url"
 	"os"
 	"regexp"
@@ -15,18 +13,15 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+	"github.com/google/uuid"
 )
 
 const (
-	name, path, bus                       = "com.microsoft.identity.broker1", "/com/microsoft/identity/broker1", "org.freedesktop.DBus"
-	silent, password, interactive, cookie = 1, 3, 6, 8
+	name, path                            = "com.microsoft.identity.broker1", "/com/microsoft/identity/broker1"
+	bus, iface                            = "org.freedesktop.DBus", "com.microsoft.identity.Broker1"
 	tagAlphabet                           = "abcdefghijklmnopqrstuvwxyz0123456789"
+	silent, password, interactive, cookie = 1, 3, 6, 8
 )
-
-type object = map[string]any
-
-// A failure is what the driver says of a failed call: nothing secret, of the broker's texts only the codes.
-type failure object
 
 var (
 	statuses = strings.Fields(`Unexpected Reserved InteractionRequired NoNetwork NetworkTemporarilyUnavailable
@@ -34,26 +29,28 @@ var (
 		InsufficientBuffer AuthorityUntrusted UserSwitch AccountUnusable UserDataRemovalRequired TransientError
 		AccountSwitch DeviceNotRegistered KeyNotFound AccountNotFound RequiredBrokerMissing FallbackToNativeMsal`)
 	tokenTypes    = map[string]string{"<nil>": "Bearer", "0": "Bearer", "bearer": "Bearer", "1": "pop", "pop": "pop"}
-	aliases       = regexp.MustCompile(`//(login|sts)\.windows\.net`)
+	codePattern   = regexp.MustCompile(`AADSTS\d+`)
+	hostAliases   = regexp.MustCompile(`//(login|sts)\.windows\.net`)
 	anyTenant     = regexp.MustCompile(`(?i)/(common|organizations)$`)
-	reserved      = []string{"openid", "profile", "offline_access"}
 	cancelRequest = object{"error": object{"errorCode": 0, "status": 7, "subStatus": 0, "tag": 579379414,
 		"context": "The InteractiveRequest was canceled on behalf of the user", "diagnostics": nil}}
-	// Family, status, and a pattern for an error's name and text. The first row that fits counts.
-	callErrors = [][3]string{
-		{"timeout", "", `^context deadline exceeded|^Timeout `},
-		{"disconnected", "", `^dbus: connection closed|^(NoReply|Disconnected) `},
-		{"absent", "", `^(ServiceUnknown|NameHasNoOwner|Spawn\.ServiceNotFound) `},
-		{"start", "", `^(Spawn\.\w+|TimedOut) `},
-		{"unsupported", "", `^(Unknown(Method|Interface|Object)|NotSupported|InvalidArgs) |(?i)not implemented`},
-		{"broker", "TransientError", `(?i)broker socket connect`},
-		{"broker", "InteractionRequired", `AADSTS(16000|500(55|58|72|74|76|78|79)|50126|5013[23]|50144|50158|50173|` +
-			`65001|70008|70043|70044|700082|700084)\b`},
-		{"broker", "Unexpected", ""},
+	// A pattern for an error's name and text, and its family, or its status. The first row that fits counts.
+	callErrors = [][2]string{
+		{`^(Timeout|context deadline exceeded) `, "timeout"},
+		{`^(NoReply|Disconnected|dbus: connection closed.*) `, "disconnected"},
+		{`^(ServiceUnknown|NameHasNoOwner|Spawn\.ServiceNotFound) `, "absent"},
+		{`^(Spawn\.\w+|TimedOut) `, "start"},
+		{`^(Unknown(Method|Interface|Object)|NotSupported|InvalidArgs) |(?i)not implemented`, "unsupported"},
+		{`(?i)broker socket connect`, "TransientError"},
+		{`AADSTS(16000|50055|50058|50072|50074|50076|50078|50079|50126|50132|50133|50144|50158|50173|65001|70008|` +
+			`70043|70044|700082|700084)\b`, "InteractionRequired"},
+		{``, "Unexpected"},
 	}
 )
 
-// An operation is what a line asks for.
+type object = map[string]any
+
+// An operation is what a line asks for. Its context ends when the application gives up on it.
 type operation struct {
 	ID, Operation, Cancels, ClientID, RedirectURI, Authority, Username, Password, Tenant, LoginHint string
 	Prompt, SsoURL, Claims, AccessTokenToRenew                                                      string
@@ -62,37 +59,26 @@ type operation struct {
 	Account                                                                                         object
 	ParentWindowHandle                                                                              int
 	TimeLimit                                                                                       float64
-	conn                                                                                            *dbus.Conn
+	context, limited                                                                                context.Context
 	correlationID                                                                                   string
-	canceled                                                                                        chan struct{}
+	conn                                                                                            *dbus.Conn
 }
 
-type brokerError struct {
-	Context     string
-	Status, Tag int
-}
-
+// A reply has the keys of all replies, and of what is in them.
 type reply struct {
-	Accounts                                                         []object
 	LinuxBrokerVersion, SignedHTTPRequest, CookieName, CookieContent string
+	AccessToken, ClientInfo, IDToken, SubError, Context              string
+	Accounts                                                         []object
 	CookieItems                                                      []reply
-	Error                                                            *brokerError
-	BrokerTokenResponse                                              tokenReply
+	BrokerTokenResponse, Error                                       *reply
+	AccessTokenType, GrantedScopes                                   any
+	ExpiresOn                                                        json.Number
+	Account                                                          object
+	Status, Tag                                                      int
 }
 
-type tokenReply struct {
-	AccessToken, ClientInfo, IDToken, SubError string
-	AccessTokenType, GrantedScopes             any
-	ExpiresOn                                  json.Number
-	Account                                    object
-	Error                                      *brokerError
-}
-
-type claims struct {
-	Exp                            float64
-	Oid, Tid, Name, Uid, Utid, Kid string
-	Username                       string `json:"preferred_username"`
-}
+// A failure is what the driver says of a failed call: nothing secret, of the broker's texts only the codes.
+type failure object
 
 func must(ok bool, what string) {
 	if !ok {
@@ -110,30 +96,30 @@ func keep[T any](list []T, wanted func(T) bool) (kept []T) {
 }
 
 func isIn(list []string, word string) bool {
-	return len(keep(list, func(each string) bool { return strings.EqualFold(each, word) })) > 0
+	return keep(list, func(each string) bool { return strings.EqualFold(each, word) }) != nil
 }
 
 func brokerFailure(status, context, tag, subError string) failure {
 	codes := []string{}
-	for _, code := range regexp.MustCompile(`AADSTS\d+`).FindAllString(context, -1) {
+	for _, code := range codePattern.FindAllString(context, -1) {
 		if !isIn(codes, code) {
 			codes = append(codes, code)
 		}
 	}
 	message := fmt.Sprintf("The broker failed: %s %s %v", status, tag, codes)
-	return failure{"family": "broker", "message": message, "status": status, "tag": tag, "subError": subError, "codes": codes}
+	return failure{"family": "broker", "message": message, "status": status, "tag": tag, "codes": codes, "subError": subError}
 }
 
 func failureOf(err error) failure {
-	text := err.Error()
+	text := err.Error() + " "
 	if reply, ok := err.(dbus.Error); ok {
 		text = strings.TrimPrefix(reply.Name, bus+".Error.") + " " + text
 	}
-	row := keep(callErrors, func(row [3]string) bool { return regexp.MustCompile(row[2]).MatchString(text) })[0]
-	if row[0] == "broker" {
+	row := keep(callErrors, func(row [2]string) bool { return regexp.MustCompile(row[0]).MatchString(text) })[0]
+	if isIn(statuses, row[1]) {
 		return brokerFailure(row[1], text, "", "")
 	}
-	return failure{"family": row[0], "message": "The call of the broker failed: " + row[0]}
+	return failure{"family": row[1], "message": "The call of the broker failed: " + row[1]}
 }
 
 func tagName(tag int) (name string) {
@@ -147,129 +133,140 @@ func tagName(tag int) (name string) {
 	return name
 }
 
-// parse reads a reply, or panics with the error that it holds. Of one that makes no sense nothing is read.
+// parse reads a reply, or panics with the error that it holds. What makes no sense in it is not read.
 func parse(call *dbus.Call) (parsed reply) {
 	if call.Err != nil {
 		panic(failureOf(call.Err))
 	}
-	var text string
-	call.Store(&text)
-	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder := json.NewDecoder(strings.NewReader(fmt.Sprint(call.Body...)))
 	decoder.UseNumber()
 	decoder.Decode(&parsed)
-	for _, reported := range []*brokerError{parsed.Error, parsed.BrokerTokenResponse.Error} {
+	if parsed.BrokerTokenResponse == nil {
+		parsed.BrokerTokenResponse = &reply{}
+	}
+	for _, reported := range []*reply{parsed.Error, parsed.BrokerTokenResponse.Error} {
 		if reported != nil {
-			if reported.Status < 0 || reported.Status >= len(statuses) {
-				reported.Status = 0
+			status, tag, subError := statuses[0], tagName(reported.Tag), parsed.BrokerTokenResponse.SubError
+			if reported.Status > 0 && reported.Status < len(statuses) {
+				status = statuses[reported.Status]
 			}
-			status, subError := statuses[reported.Status], parsed.BrokerTokenResponse.SubError
-			panic(brokerFailure(status, reported.Context, tagName(reported.Tag), subError))
+			panic(brokerFailure(status, reported.Context, tag, subError))
 		}
 	}
 	return parsed
 }
 
-func decode(base64url string) (decoded claims) {
+func decode(base64url string) (decoded object) {
 	text, _ := base64.RawURLEncoding.DecodeString(base64url)
 	json.Unmarshal(text, &decoded)
 	return decoded
 }
 
-func claimsOf(jwt string) claims { return decode(strings.Split(jwt+".", ".")[1]) }
+func claimsOf(jwt string) object { return decode(strings.Split(jwt+".", ".")[1]) }
 
-func (t *tokenReply) account(requested object) object {
-	user, home := claimsOf(t.IDToken), decode(t.ClientInfo)
-	if t.Account != nil || requested != nil || user.Tid == "" || home.Uid == "" {
-		return map[bool]object{true: t.Account, false: requested}[t.Account != nil]
+func (r *reply) ownAccount() object {
+	user, home := claimsOf(r.IDToken), decode(r.ClientInfo)
+	if r.Account != nil || user["tid"] == nil || home["uid"] == nil {
+		return r.Account
 	}
-	return object{"homeAccountId": home.Uid + "." + home.Utid, "localAccountId": user.Oid, "realm": user.Tid,
-		"environment": "login.windows.net", "username": user.Username, "name": user.Name}
+	return object{"homeAccountId": fmt.Sprint(home["uid"], ".", home["utid"]), "localAccountId": user["oid"],
+		"realm": user["tid"], "environment": "login.windows.net", "username": user["preferred_username"], "name": user["name"]}
 }
 
-func (t *tokenReply) expiresOn() int64 {
-	time := claimsOf(t.AccessToken).Exp
-	if time == 0 {
-		time, _ = t.ExpiresOn.Float64()
+func (r *reply) token(o *operation) object {
+	tokenType := tokenTypes[strings.ToLower(fmt.Sprint(r.AccessTokenType))]
+	must(r.AccessToken != "" && tokenType != "", "token of a known type")
+	expiresOn, _ := claimsOf(r.AccessToken)["exp"].(float64)
+	if expiresOn == 0 {
+		expiresOn, _ = r.ExpiresOn.Float64()
 	}
-	must(time > 0, "time at which the token expires")
-	if time >= 1e11 {
-		time /= 1000
+	if must(expiresOn > 0, "time at which the token expires"); expiresOn >= 1e11 {
+		expiresOn /= 1000
 	}
-	return int64(time)
-}
-
-// outcome is that of a request for these scopes, with this account or nil.
-func (t *tokenReply) outcome(requested []string, account object) object {
-	tokenType := tokenTypes[strings.ToLower(fmt.Sprint(t.AccessTokenType))]
-	must(t.AccessToken != "" && tokenType != "", "token of a known type")
-	scopes := strings.Fields(strings.Trim(fmt.Sprint(t.GrantedScopes), "[]")) // A list prints as [a b].
-	if t.GrantedScopes == nil || len(scopes) == 0 {
-		scopes = requested
+	scopes := strings.Fields(strings.Trim(fmt.Sprint(r.GrantedScopes), "[]")) // A list prints as [a b].
+	if r.GrantedScopes == nil || len(scopes) == 0 {
+		scopes = o.Scopes
 	}
-	if declined := keep(requested, func(scope string) bool { return !isIn(scopes, scope) }); declined != nil {
-		message := fmt.Sprintf("The broker did not grant %v. Ask for consent.", declined)
+	if declined := keep(o.Scopes, func(scope string) bool { return !isIn(scopes, scope) }); declined != nil {
+		message := fmt.Sprint("The broker did not grant these scopes, ask for consent: ", declined)
 		panic(failure{"family": "declined", "message": message, "status": statuses[6], "declinedScopes": declined})
 	}
-	return object{"token": object{"accessToken": t.AccessToken, "tokenType": tokenType, "expiresOn": t.expiresOn(),
-		"scopes": scopes, "idToken": t.IDToken, "account": t.account(account)}}
+	if r.Account == nil && o.Account != nil {
+		r.Account = o.Account
+	}
+	return object{"token": object{"accessToken": r.AccessToken, "tokenType": tokenType, "expiresOn": int64(expiresOn),
+		"scopes": scopes, "idToken": r.IDToken, "account": r.ownAccount()}}
+}
+
+// filled leaves out what is empty.
+func filled(values object) object {
+	for key, value := range values {
+		if value == nil || value == "" || value == false || value == 0 {
+			delete(values, key)
+		}
+	}
+	return values
 }
 
 func (o *operation) authority(account object) string {
-	authority := aliases.ReplaceAllString(strings.TrimRight(o.Authority, "/"), "//login.microsoftonline.com")
+	authority := hostAliases.ReplaceAllString(strings.TrimRight(o.Authority, "/"), "//login.microsoftonline.com")
 	if account == nil {
 		return authority
 	}
-	return anyTenant.ReplaceAllString(authority, "/"+fmt.Sprint(account["realm"]))
+	return anyTenant.ReplaceAllString(authority, fmt.Sprint("/", account["realm"]))
 }
 
-func (o *operation) popParams() map[string]string {
-	params := map[string]string{"nonce": o.Pop["nonce"], "clientClaims": o.Pop["clientClaims"]}
-	if address, err := url.Parse(o.Pop["url"]); err == nil && address.Host != "" {
-		params["httpMethod"], params["uriHost"], params["uriPath"] = o.Pop["httpMethod"], address.Host, address.Path
+func (o *operation) popParams() object {
+	address, err := url.Parse(o.Pop["url"])
+	if err != nil {
+		panic(err)
 	}
+	params := object{"httpMethod": o.Pop["httpMethod"], "uriHost": address.Host, "uriPath": address.EscapedPath(),
+		"nonce": o.Pop["nonce"], "clientClaims": o.Pop["clientClaims"], "kid": o.Pop["kid"]}
 	if o.Pop["kid"] != "" {
-		params["authenticationScheme"], params["kid"] = "pop", o.Pop["kid"]
+		params["authenticationScheme"] = "pop"
 	}
-	return params
+	return filled(params)
 }
 
-func (o *operation) authParameters(kind int, account object, username, authority string) object {
-	parameters := object{
-		"accessTokenToRenew": o.AccessTokenToRenew, "account": account, "authority": authority, "authorizationType": kind,
-		"clientId": o.ClientID, "decodedClaims": o.Claims, "redirectUri": o.RedirectURI, "requestedScopes": o.Scopes,
-		"username": username, "additionalQueryParametersForAuthorization": o.ExtraQueryParameters,
+// authParameters are for the operation's account, or for a sign-in if that is nil.
+func (o *operation) authParameters(kind int, authority string) object {
+	username, extra := o.Username+o.LoginHint, o.ExtraQueryParameters
+	if o.Account != nil {
+		username = fmt.Sprint(o.Account["username"])
 	}
-	if account == nil {
-		parameters["isSignIn"] = true
-	} else {
-		parameters["username"] = account["username"]
+	parameters := object{
+		"accessTokenToRenew": o.AccessTokenToRenew, "account": o.Account, "authority": authority, "authorizationType": kind,
+		"clientId": o.ClientID, "decodedClaims": o.Claims, "isSignIn": o.Account == nil, "password": o.Password,
+		"prompt": o.Prompt, "redirectUri": o.RedirectURI, "requestedScopes": o.Scopes, "ssoUrl": o.SsoURL,
+		"username": username, "additionalQueryParametersForAuthorization": extra,
+	}
+	if kind == interactive {
+		parameters["parentWindow"] = object{"handle": o.ParentWindowHandle}
+	}
+	if kind == interactive && o.Account != nil {
+		extra["hsu"] = "1"
 	}
 	if o.Pop != nil {
 		parameters["popParams"] = o.popParams()
 	}
-	if confirmation := o.ExtraQueryParameters["req_cnf"]; confirmation != "" {
+	if confirmation := extra["req_cnf"]; confirmation != "" {
 		key := decode(confirmation)
 		json.Unmarshal([]byte(confirmation), &key)
-		parameters["popParams"] = object{"kid": key.Kid}
-		delete(o.ExtraQueryParameters, "req_cnf")
+		parameters["popParams"] = object{"kid": key["kid"]}
+		delete(extra, "req_cnf")
 	}
-	return parameters
+	return filled(parameters)
 }
 
 func (o *operation) start(ctx context.Context, member, correlationID string, request object) *dbus.Call {
-	body, _ := json.Marshal(request)
-	method, done := "com.microsoft.identity.Broker1."+member, make(chan *dbus.Call, 1)
-	return o.conn.Object(name, path).GoWithContext(ctx, method, 0, done, "0.0", correlationID, string(body))
-}
-
-func (o *operation) limit() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), time.Duration(o.TimeLimit*float64(time.Second)))
+	body, _ := json.Marshal(filled(request))
+	done := make(chan *dbus.Call, 1)
+	return o.conn.Object(name, path).GoWithContext(ctx, iface+"."+member, 0, done, "0.0", correlationID, string(body))
 }
 
 func (o *operation) call(member string, request object) reply {
-	ctx, stop := o.limit()
-	defer stop()
-	return parse(<-o.start(ctx, member, o.correlationID, request).Done)
+	return parse(<-o.start(o.limited, member, o.correlationID, request).Done)
 }
 
 func (o *operation) accounts() []object {
@@ -281,204 +278,144 @@ func (o *operation) accounts() []object {
 // ofHome chooses the home tenant's record, or the first.
 func ofHome(accounts []object) object {
 	isHome := func(a object) bool {
-		return strings.HasSuffix(fmt.Sprint(a["homeAccountId"]), "."+fmt.Sprint(a["realm"]))
+		return strings.HasSuffix(fmt.Sprint(a["homeAccountId"]), fmt.Sprint(".", a["realm"]))
 	}
-	if best := append(keep(accounts, isHome), accounts...); len(best) > 0 {
-		return best[0]
-	}
-	return nil
+	return append(append(keep(accounts, isHome), accounts...), nil)[0]
 }
 
-func (o *operation) findAccount() object {
-	return ofHome(keep(o.accounts(), func(a object) bool {
-		return strings.EqualFold(fmt.Sprint(a["username"]), o.Username) && (o.Tenant == "" || a["realm"] == o.Tenant)
-	}))
-}
-
-func (o *operation) acquireTokenSilently() object {
-	account := o.Account
-	if account == nil {
-		accounts := o.accounts()
-		same := func(a object) bool { return a["homeAccountId"] == accounts[0]["homeAccountId"] }
-		if len(keep(accounts, same)) == len(accounts) {
-			account = ofHome(accounts)
-		}
+func (o *operation) soleAccount() object {
+	accounts := o.accounts()
+	other := func(a object) bool { return a["homeAccountId"] != accounts[0]["homeAccountId"] }
+	if keep(accounts, other) != nil {
+		return nil
 	}
-	request := object{"authParameters": o.authParameters(silent, account, "", o.authority(o.Account))}
-	token := o.call("acquireTokenSilently", request).BrokerTokenResponse
-	return token.outcome(o.Scopes, account)
+	return ofHome(accounts)
 }
 
-func (o *operation) acquireTokenInteractively() object {
-	account, hint := o.Account, o.LoginHint
+func (o *operation) signIn() *reply {
 	if o.Prompt == "select_account" {
-		account, hint = nil, ""
+		o.Account, o.LoginHint = nil, ""
 	}
-	if account != nil {
-		o.ExtraQueryParameters["hsu"] = "1"
-	}
-	parameters := o.authParameters(interactive, account, hint, o.authority(account))
-	parameters["parentWindow"] = object{"handle": o.ParentWindowHandle}
-	if o.Prompt != "" {
-		parameters["prompt"] = o.Prompt
-	}
+	parameters := o.authParameters(interactive, o.authority(o.Account))
 	request := object{"authParameters": parameters, "parentWindowHandle": o.ParentWindowHandle}
 	call := o.start(context.Background(), "acquireTokenInteractively", o.correlationID, request)
 	select {
 	case <-call.Done:
-	case <-o.canceled:
-		o.start(context.Background(), "cancelInteractiveFlow", newUUID(), cancelRequest)
+	case <-o.context.Done():
+		o.start(context.Background(), "cancelInteractiveFlow", uuid.NewString(), cancelRequest)
 		<-call.Done
 	}
-	token := parse(call).BrokerTokenResponse
-	return token.outcome(o.Scopes, account)
+	return parse(call).BrokerTokenResponse
 }
 
-func (o *operation) acquireTokenByUsernamePassword() object {
-	parameters := o.authParameters(password, nil, o.Username, o.authority(nil))
-	parameters["password"] = o.Password
-	token := o.call("acquireTokenSilently", object{"authParameters": parameters}).BrokerTokenResponse
-	return token.outcome(o.Scopes, nil)
-}
-
-func (o *operation) acquirePrtSsoCookie() object {
-	parameters := o.authParameters(cookie, o.Account, "", o.authority(nil))
-	parameters["ssoUrl"] = o.SsoURL
-	request := object{"account": o.Account, "authParameters": parameters, "ssoUrl": o.SsoURL}
-	answer := o.call("acquirePrtSsoCookie", request)
-	if answer.CookieItems == nil {
-		answer.CookieItems = []reply{answer}
-	}
-	cookies := []object{}
-	for _, item := range answer.CookieItems {
-		must(item.CookieName != "" && item.CookieContent != "", "cookie")
-		cookies = append(cookies, object{"name": item.CookieName, "content": item.CookieContent})
-	}
-	must(len(cookies) > 0, "cookie")
-	return object{"cookies": cookies}
-}
-
-func (o *operation) generateSignedHTTPRequest() object {
-	params := o.popParams()
-	params["authenticationScheme"], params["homeAccountId"] = "pop", fmt.Sprint(o.Account["homeAccountId"])
-	signed := o.call("generateSignedHttpRequest", object{"clientId": o.ClientID, "popParams": params}).SignedHTTPRequest
-	must(signed != "", "signed request")
-	return object{"signedHttpRequest": signed}
-}
-
-func (o *operation) isAvailable() bool {
-	ctx, stop := o.limit()
-	defer stop()
-	return o.conn.Object(name, path).CallWithContext(ctx, bus+".Peer.Ping", 0).Err == nil
-}
-
-func (o *operation) watchPresence() {
-	signals, online := make(chan *dbus.Signal, 8), false
-	tell := func(now bool) {
-		online = now
-		say(object{"id": o.ID, "presence": map[bool]string{true: "online", false: "offline"}[now]})
-	}
-	match := []dbus.MatchOption{dbus.WithMatchInterface(bus), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, name)}
+func (o *operation) watch() {
+	signals, online, told := make(chan *dbus.Signal, 8), false, ""
 	o.conn.Signal(signals)
 	defer o.conn.RemoveSignal(signals)
-	o.conn.AddMatchSignal(match...)
-	defer o.conn.RemoveMatchSignal(match...)
+	o.conn.AddMatchSignal(dbus.WithMatchInterface(bus), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, name))
 	o.conn.BusObject().Call(bus+".NameHasOwner", 0, name).Store(&online)
-	tell(online)
-	for {
+	for o.context.Err() == nil {
+		if now := map[bool]string{true: "online", false: "offline"}[online]; now != told {
+			say(object{"id": o.ID, "presence": now})
+			told = now
+		}
 		select {
-		case <-o.canceled:
-			return
+		case <-o.context.Done():
 		case signal := <-signals:
-			if signal.Name != bus+".NameOwnerChanged" || signal.Body[0] != name {
-				continue
-			}
-			for index, now := range []bool{false, true} {
-				if signal.Body[1+index] != "" && now != online {
-					tell(now)
-				}
-			}
+			online = len(signal.Body) == 3 && signal.Body[2] != ""
 		}
 	}
 }
 
-func (o *operation) run() object {
+func (o *operation) run() (outcome object) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			outcome = object{"error": reason.(failure)}
+		}
+	}()
+	client := object{"clientId": o.ClientID}
 	switch o.Operation {
 	case "getAccounts":
 		return object{"accounts": o.accounts()}
 	case "findAccount":
-		return object{"account": o.findAccount()}
+		return object{"account": ofHome(keep(o.accounts(), func(a object) bool {
+			return strings.EqualFold(fmt.Sprint(a["username"]), o.Username) && (o.Tenant == "" || a["realm"] == o.Tenant)
+		}))}
 	case "getLinuxBrokerVersion":
 		version := o.call("getLinuxBrokerVersion", object{"msalCppVersion": "12.0.2"}).LinuxBrokerVersion
 		must(version != "", "version")
 		return object{"version": version}
 	case "acquireTokenSilently":
-		return o.acquireTokenSilently()
-	case "acquireTokenInteractively":
-		return o.acquireTokenInteractively()
+		authority := o.authority(o.Account)
+		if o.Account == nil {
+			o.Account = o.soleAccount()
+		}
+		request := object{"authParameters": o.authParameters(silent, authority)}
+		return o.call("acquireTokenSilently", request).BrokerTokenResponse.token(o)
 	case "acquireTokenByUsernamePassword":
-		return o.acquireTokenByUsernamePassword()
+		request := object{"authParameters": o.authParameters(password, o.authority(nil))}
+		return o.call("acquireTokenSilently", request).BrokerTokenResponse.token(o)
+	case "acquireTokenInteractively":
+		return o.signIn().token(o)
 	case "acquirePrtSsoCookie":
-		return o.acquirePrtSsoCookie()
+		parameters := o.authParameters(cookie, o.authority(nil))
+		answer := o.call("acquirePrtSsoCookie", object{"account": o.Account, "authParameters": parameters, "ssoUrl": o.SsoURL})
+		cookies := []object{}
+		for _, each := range append(answer.CookieItems, answer) {
+			if each.CookieName != "" && each.CookieContent != "" {
+				cookies = append(cookies, object{"name": each.CookieName, "content": each.CookieContent})
+			}
+		}
+		must(len(cookies) > 0, "cookie")
+		return object{"cookies": cookies}
 	case "generateSignedHttpRequest":
-		return o.generateSignedHTTPRequest()
+		params := o.popParams()
+		params["authenticationScheme"], params["homeAccountId"] = "pop", o.Account["homeAccountId"]
+		client["popParams"] = params
+		signed := o.call("generateSignedHttpRequest", client).SignedHTTPRequest
+		must(signed != "", "signed request")
+		return object{"signedHttpRequest": signed}
 	case "removeAccount":
-		o.call("removeAccount", object{"clientId": o.ClientID, "account": o.Account})
+		client["account"] = o.Account
+		o.call("removeAccount", client)
 		return object{"removed": true}
 	case "isAvailable":
-		return object{"available": o.isAvailable()}
-	case "watchPresence":
-		o.watchPresence()
+		return object{"available": o.conn.Object(name, path).CallWithContext(o.limited, bus+".Peer.Ping", 0).Err == nil}
 	}
+	o.watch()
 	return nil
-}
-
-func (o *operation) outcome() (outcome object) {
-	defer func() {
-		reason := recover()
-		if failed, ok := reason.(failure); ok {
-			outcome = object{"error": failed}
-		} else if reason != nil {
-			panic(reason)
-		}
-		select {
-		case <-o.canceled:
-			outcome = object{"canceled": true}
-		default:
-		}
-	}()
-	return o.run()
-}
-
-func newUUID() string {
-	id := make([]byte, 16)
-	rand.Read(id)
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 func say(line object) { json.NewEncoder(os.Stdout).Encode(line) }
 
+func (o *operation) answer() {
+	var stop context.CancelFunc
+	o.limited, stop = context.WithTimeout(context.Background(), time.Duration(o.TimeLimit*float64(time.Second)))
+	defer stop()
+	outcome := o.run()
+	if o.context.Err() != nil {
+		outcome = object{"canceled": true}
+	}
+	say(object{"id": o.ID, "outcome": outcome})
+}
+
 func main() {
 	conn, err := dbus.ConnectSessionBus(dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
-	pending := map[string]*operation{}
-	lines := json.NewDecoder(os.Stdin)
-	lines.UseNumber()
-	for {
-		asked := &operation{conn: conn, correlationID: newUUID(), canceled: make(chan struct{}), TimeLimit: 120,
-			ExtraQueryParameters: map[string]string{}}
+	pending := map[string]context.CancelFunc{}
+	for lines := json.NewDecoder(os.Stdin); ; {
+		asked := &operation{conn: conn, correlationID: uuid.NewString(), TimeLimit: 120, ExtraQueryParameters: map[string]string{}}
+		lines.UseNumber()
 		if lines.Decode(asked) != nil {
 			return
 		}
-		if canceled := pending[asked.Cancels]; canceled != nil {
-			close(canceled.canceled)
-			delete(pending, asked.Cancels)
-		} else {
-			pending[asked.ID] = asked
-			go func() { say(object{"id": asked.ID, "outcome": asked.outcome()}) }()
+		if giveUp := pending[asked.Cancels]; giveUp != nil {
+			giveUp()
+			continue
 		}
+		asked.context, pending[asked.ID] = context.WithCancel(context.Background())
+		go asked.answer()
 	}
 }
