@@ -64,7 +64,9 @@ def build_node(folder: Path) -> list[str]:
     for name in ("package.json", "package-lock.json", *(path.name for path in sources("node"))):
         shutil.copy(PORTS / "node" / name, folder)
     # The optional one is a native module for file descriptors, which the broker's interface has none of.
-    run("npm", "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", folder=folder)
+    run(
+        "npm", "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", folder=folder
+    )
     return ["node", str(folder / "driver.mjs")]
 
 

@@ -14,22 +14,24 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"github.com/google/uuid"
+	"github.com/samber/lo"
 )
 
 const (
 	name, path                            = "com.microsoft.identity.broker1", "/com/microsoft/identity/broker1"
 	bus, iface                            = "org.freedesktop.DBus", "com.microsoft.identity.Broker1"
-	tagAlphabet                           = "abcdefghijklmnopqrstuvwxyz0123456789"
 	silent, password, interactive, cookie = 1, 3, 6, 8
 )
+
+type object = map[string]any
 
 var (
 	statuses = strings.Fields(`Unexpected Reserved InteractionRequired NoNetwork NetworkTemporarilyUnavailable
 		ServerTemporarilyUnavailable ApiContractViolation UserCanceled ApplicationCanceled IncorrectConfiguration
 		InsufficientBuffer AuthorityUntrusted UserSwitch AccountUnusable UserDataRemovalRequired TransientError
 		AccountSwitch DeviceNotRegistered KeyNotFound AccountNotFound RequiredBrokerMissing FallbackToNativeMsal`)
+	tagAlphabet   = "abcdefghijklmnopqrstuvwxyz0123456789" + strings.Repeat("?", 64-36)
 	tokenTypes    = map[string]string{"<nil>": "Bearer", "0": "Bearer", "bearer": "Bearer", "1": "pop", "pop": "pop"}
-	codePattern   = regexp.MustCompile(`AADSTS\d+`)
 	hostAliases   = regexp.MustCompile(`//(login|sts)\.windows\.net`)
 	anyTenant     = regexp.MustCompile(`(?i)/(common|organizations)$`)
 	cancelRequest = object{"error": object{"errorCode": 0, "status": 7, "subStatus": 0, "tag": 579379414,
@@ -48,220 +50,160 @@ var (
 	}
 )
 
-type object = map[string]any
-
 // An operation is what a line asks for. Its context ends when the application gives up on it.
 type operation struct {
 	ID, Operation, Cancels, ClientID, RedirectURI, Authority, Username, Password, Tenant, LoginHint string
-	Prompt, SsoURL, Claims, AccessTokenToRenew                                                      string
+	Prompt, SsoURL, Claims, AccessTokenToRenew, correlationID                                       string
 	Scopes                                                                                          []string
 	ExtraQueryParameters, Pop                                                                       map[string]string
 	Account                                                                                         object
-	ParentWindowHandle                                                                              int
-	TimeLimit                                                                                       float64
+	ParentWindowHandle, TimeLimit                                                                   float64
 	context, limited                                                                                context.Context
-	correlationID                                                                                   string
 	conn                                                                                            *dbus.Conn
 }
 
-// A reply has the keys of all replies, and of what is in them.
+// A reply has the keys of all replies, and of the objects in them.
 type reply struct {
 	LinuxBrokerVersion, SignedHTTPRequest, CookieName, CookieContent string
 	AccessToken, ClientInfo, IDToken, SubError, Context              string
+	AccessTokenType, GrantedScopes                                   any
+	ExpiresOn                                                        json.Number
+	Status, Tag                                                      int
+	Account                                                          object
 	Accounts                                                         []object
 	CookieItems                                                      []reply
 	BrokerTokenResponse, Error                                       *reply
-	AccessTokenType, GrantedScopes                                   any
-	ExpiresOn                                                        json.Number
-	Account                                                          object
-	Status, Tag                                                      int
 }
 
-// A failure is what the driver says of a failed call: nothing secret, of the broker's texts only the codes.
-type failure object
-
-func must(ok bool, what string) {
+// must panics, as the rest does, with what the driver says of a failed call: nothing secret.
+func must[T any](value T, ok bool, what string) T {
 	if !ok {
-		panic(failure{"family": "malformed", "message": "The broker's reply makes no sense: it has no " + what})
+		panic(object{"family": "malformed", "message": "The broker's reply makes no sense: it has no " + what})
 	}
+	return value
 }
 
-func keep[T any](list []T, wanted func(T) bool) (kept []T) {
-	for _, each := range list {
-		if wanted(each) {
-			kept = append(kept, each)
-		}
-	}
-	return kept
-}
-
-func isIn(list []string, word string) bool {
-	return keep(list, func(each string) bool { return strings.EqualFold(each, word) }) != nil
-}
-
-func brokerFailure(status, context, tag, subError string) failure {
-	codes := []string{}
-	for _, code := range codePattern.FindAllString(context, -1) {
-		if !isIn(codes, code) {
-			codes = append(codes, code)
-		}
-	}
+func brokerFailure(status, context, tag, subError string) object {
+	codes := lo.Uniq(regexp.MustCompile(`AADSTS\d+`).FindAllString(context, -1))
 	message := fmt.Sprintf("The broker failed: %s %s %v", status, tag, codes)
-	return failure{"family": "broker", "message": message, "status": status, "tag": tag, "codes": codes, "subError": subError}
+	return object{"family": "broker", "message": message, "status": status, "tag": tag, "subError": subError, "codes": codes}
 }
 
-func failureOf(err error) failure {
+func failureOf(err error) object {
 	text := err.Error() + " "
 	if reply, ok := err.(dbus.Error); ok {
 		text = strings.TrimPrefix(reply.Name, bus+".Error.") + " " + text
 	}
-	row := keep(callErrors, func(row [2]string) bool { return regexp.MustCompile(row[0]).MatchString(text) })[0]
-	if isIn(statuses, row[1]) {
+	row, _ := lo.Find(callErrors, func(row [2]string) bool { return regexp.MustCompile(row[0]).MatchString(text) })
+	if lo.Contains(statuses, row[1]) {
 		return brokerFailure(row[1], text, "", "")
 	}
-	return failure{"family": row[1], "message": "The call of the broker failed: " + row[1]}
+	return object{"family": row[1], "message": "The call of the broker failed: " + row[1]}
 }
 
-func tagName(tag int) (name string) {
-	for shift := 24; shift >= 0 && tag > 0; shift -= 6 {
-		index := tag >> shift & 63
-		if index >= len(tagAlphabet) {
-			return ""
-		}
-		name += tagAlphabet[index : index+1]
-	}
-	return name
+func tagName(tag int) string {
+	letters := lo.Map([]int{24, 18, 12, 6, 0}, func(shift, _ int) string { return tagAlphabet[tag>>shift&63:][:1] })
+	return lo.Ternary(tag <= 0 || lo.Contains(letters, "?"), "", strings.Join(letters, ""))
 }
 
 // parse reads a reply, or panics with the error that it holds. What makes no sense in it is not read.
-func parse(call *dbus.Call) (parsed reply) {
+func parse(call *dbus.Call) reply {
 	if call.Err != nil {
 		panic(failureOf(call.Err))
 	}
-	decoder := json.NewDecoder(strings.NewReader(fmt.Sprint(call.Body...)))
-	decoder.UseNumber()
-	decoder.Decode(&parsed)
-	if parsed.BrokerTokenResponse == nil {
-		parsed.BrokerTokenResponse = &reply{}
-	}
-	for _, reported := range []*reply{parsed.Error, parsed.BrokerTokenResponse.Error} {
-		if reported != nil {
-			status, tag, subError := statuses[0], tagName(reported.Tag), parsed.BrokerTokenResponse.SubError
-			if reported.Status > 0 && reported.Status < len(statuses) {
-				status = statuses[reported.Status]
-			}
-			panic(brokerFailure(status, reported.Context, tag, subError))
-		}
+	parsed := reply{}
+	json.Unmarshal([]byte(fmt.Sprint(call.Body...)), &parsed)
+	token := lo.FromPtr(parsed.BrokerTokenResponse)
+	if reported := lo.CoalesceOrEmpty(parsed.Error, token.Error); reported != nil {
+		status := statuses[lo.Ternary(reported.Status > 0 && reported.Status < len(statuses), reported.Status, 0)]
+		panic(brokerFailure(status, reported.Context, tagName(reported.Tag), token.SubError))
 	}
 	return parsed
 }
 
-func decode(base64url string) (decoded object) {
-	text, _ := base64.RawURLEncoding.DecodeString(base64url)
-	json.Unmarshal(text, &decoded)
+func decode(text string) (decoded object) {
+	if json.Unmarshal([]byte(text), &decoded) != nil {
+		bytes, _ := base64.RawURLEncoding.DecodeString(text)
+		json.Unmarshal(bytes, &decoded)
+	}
 	return decoded
 }
 
 func claimsOf(jwt string) object { return decode(strings.Split(jwt+".", ".")[1]) }
 
-func (r *reply) ownAccount() object {
+func (r reply) accountOfToken() object {
 	user, home := claimsOf(r.IDToken), decode(r.ClientInfo)
-	if r.Account != nil || user["tid"] == nil || home["uid"] == nil {
-		return r.Account
+	if user["tid"] == nil || home["uid"] == nil {
+		return nil
 	}
 	return object{"homeAccountId": fmt.Sprint(home["uid"], ".", home["utid"]), "localAccountId": user["oid"],
-		"realm": user["tid"], "environment": "login.windows.net", "username": user["preferred_username"], "name": user["name"]}
+		"realm": user["tid"], "environment": "login.windows.net", "username": user["preferred_username"]}
 }
 
-func (r *reply) token(o *operation) object {
+// token is what a reply to a request for these scopes holds, with this account or nil.
+func (r reply) token(requested []string, account object) object {
 	tokenType := tokenTypes[strings.ToLower(fmt.Sprint(r.AccessTokenType))]
-	must(r.AccessToken != "" && tokenType != "", "token of a known type")
-	expiresOn, _ := claimsOf(r.AccessToken)["exp"].(float64)
-	if expiresOn == 0 {
-		expiresOn, _ = r.ExpiresOn.Float64()
+	must(tokenType, tokenType != "" && r.AccessToken != "", "token of a known type")
+	exp, ok := claimsOf(r.AccessToken)["exp"].(float64)
+	if !ok {
+		exp, _ = r.ExpiresOn.Float64()
 	}
-	if must(expiresOn > 0, "time at which the token expires"); expiresOn >= 1e11 {
-		expiresOn /= 1000
-	}
-	scopes := strings.Fields(strings.Trim(fmt.Sprint(r.GrantedScopes), "[]")) // A list prints as [a b].
-	if r.GrantedScopes == nil || len(scopes) == 0 {
-		scopes = o.Scopes
-	}
-	if declined := keep(o.Scopes, func(scope string) bool { return !isIn(scopes, scope) }); declined != nil {
+	exp = must(exp, exp > 0, "time at which the token expires") / lo.Ternary(exp < 1e11, 1.0, 1000.0)
+	granted := lo.Ternary[any](r.GrantedScopes == nil, "", r.GrantedScopes)
+	scopes := strings.Fields(strings.Trim(fmt.Sprint(granted), "[]")) // A list prints as [a b].
+	scopes = lo.Ternary(len(scopes) == 0, requested, scopes)
+	declined := lo.Reject(requested, func(scope string, _ int) bool {
+		return lo.ContainsBy(scopes, func(each string) bool { return strings.EqualFold(each, scope) })
+	})
+	if len(declined) > 0 {
 		message := fmt.Sprint("The broker did not grant these scopes, ask for consent: ", declined)
-		panic(failure{"family": "declined", "message": message, "status": statuses[6], "declinedScopes": declined})
+		panic(object{"family": "declined", "message": message, "status": statuses[6], "declinedScopes": declined})
 	}
-	if r.Account == nil && o.Account != nil {
-		r.Account = o.Account
-	}
-	return object{"token": object{"accessToken": r.AccessToken, "tokenType": tokenType, "expiresOn": int64(expiresOn),
-		"scopes": scopes, "idToken": r.IDToken, "account": r.ownAccount()}}
+	accounts := []object{r.Account, account, r.accountOfToken(), nil}
+	account, _ = lo.Find(accounts, func(each object) bool { return each != nil })
+	return object{"token": object{"accessToken": r.AccessToken, "tokenType": tokenType, "expiresOn": int64(exp),
+		"scopes": scopes, "idToken": r.IDToken, "account": account}}
 }
 
-// filled leaves out what is empty.
-func filled(values object) object {
-	for key, value := range values {
-		if value == nil || value == "" || value == false || value == 0 {
-			delete(values, key)
-		}
-	}
-	return values
+func withoutEmpty(values object) object {
+	return lo.OmitBy(values, func(_ string, value any) bool { return value == nil || value == "" || value == false })
 }
 
 func (o *operation) authority(account object) string {
 	authority := hostAliases.ReplaceAllString(strings.TrimRight(o.Authority, "/"), "//login.microsoftonline.com")
-	if account == nil {
-		return authority
-	}
-	return anyTenant.ReplaceAllString(authority, fmt.Sprint("/", account["realm"]))
+	return lo.Ternary(account == nil, authority, anyTenant.ReplaceAllString(authority, fmt.Sprint("/", account["realm"])))
 }
 
-func (o *operation) popParams() object {
-	address, err := url.Parse(o.Pop["url"])
-	if err != nil {
-		panic(err)
-	}
-	params := object{"httpMethod": o.Pop["httpMethod"], "uriHost": address.Host, "uriPath": address.EscapedPath(),
-		"nonce": o.Pop["nonce"], "clientClaims": o.Pop["clientClaims"], "kid": o.Pop["kid"]}
-	if o.Pop["kid"] != "" {
-		params["authenticationScheme"] = "pop"
-	}
-	return filled(params)
+func (o *operation) popParams(scheme string, account any) object {
+	address := lo.Must(url.Parse(o.Pop["url"]))
+	return withoutEmpty(object{"httpMethod": o.Pop["httpMethod"], "uriHost": address.Host, "uriPath": address.EscapedPath(),
+		"nonce": o.Pop["nonce"], "clientClaims": o.Pop["clientClaims"], "kid": o.Pop["kid"],
+		"authenticationScheme": scheme, "homeAccountId": account})
 }
 
 // authParameters are for the operation's account, or for a sign-in if that is nil.
 func (o *operation) authParameters(kind int, authority string) object {
-	username, extra := o.Username+o.LoginHint, o.ExtraQueryParameters
-	if o.Account != nil {
-		username = fmt.Sprint(o.Account["username"])
-	}
-	parameters := object{
-		"accessTokenToRenew": o.AccessTokenToRenew, "account": o.Account, "authority": authority, "authorizationType": kind,
-		"clientId": o.ClientID, "decodedClaims": o.Claims, "isSignIn": o.Account == nil, "password": o.Password,
-		"prompt": o.Prompt, "redirectUri": o.RedirectURI, "requestedScopes": o.Scopes, "ssoUrl": o.SsoURL,
-		"username": username, "additionalQueryParametersForAuthorization": extra,
-	}
-	if kind == interactive {
-		parameters["parentWindow"] = object{"handle": o.ParentWindowHandle}
-	}
+	extra, pop := lo.Assign(o.ExtraQueryParameters), object(nil)
 	if kind == interactive && o.Account != nil {
 		extra["hsu"] = "1"
 	}
 	if o.Pop != nil {
-		parameters["popParams"] = o.popParams()
+		pop = o.popParams(lo.Ternary(o.Pop["kid"] == "", "", "pop"), nil)
 	}
-	if confirmation := extra["req_cnf"]; confirmation != "" {
-		key := decode(confirmation)
-		json.Unmarshal([]byte(confirmation), &key)
-		parameters["popParams"] = object{"kid": key["kid"]}
-		delete(extra, "req_cnf")
+	if extra["req_cnf"] != "" {
+		pop, extra = object{"kid": decode(extra["req_cnf"])["kid"]}, lo.OmitByKeys(extra, []string{"req_cnf"})
 	}
-	return filled(parameters)
+	return withoutEmpty(object{
+		"accessTokenToRenew": o.AccessTokenToRenew, "account": o.Account, "authority": authority, "authorizationType": kind,
+		"clientId": o.ClientID, "decodedClaims": o.Claims, "isSignIn": o.Account == nil, "password": o.Password,
+		"popParams": pop, "prompt": o.Prompt, "redirectUri": o.RedirectURI, "requestedScopes": o.Scopes, "ssoUrl": o.SsoURL,
+		"username":     lo.Ternary[any](o.Account == nil, o.Username+o.LoginHint, o.Account["username"]),
+		"parentWindow": object{"handle": o.ParentWindowHandle}, "additionalQueryParametersForAuthorization": extra,
+	})
 }
 
 func (o *operation) start(ctx context.Context, member, correlationID string, request object) *dbus.Call {
-	body, _ := json.Marshal(filled(request))
-	done := make(chan *dbus.Call, 1)
+	body, done := lo.Must(json.Marshal(withoutEmpty(request))), make(chan *dbus.Call, 1)
 	return o.conn.Object(name, path).GoWithContext(ctx, iface+"."+member, 0, done, "0.0", correlationID, string(body))
 }
 
@@ -271,41 +213,27 @@ func (o *operation) call(member string, request object) reply {
 
 func (o *operation) accounts() []object {
 	accounts := o.call("getAccounts", object{"clientId": o.ClientID, "redirectUri": o.RedirectURI}).Accounts
-	must(accounts != nil, "accounts")
-	return accounts
+	return must(accounts, accounts != nil, "accounts")
 }
 
 // ofHome chooses the home tenant's record, or the first.
 func ofHome(accounts []object) object {
-	isHome := func(a object) bool {
+	return lo.FindOrElse(accounts, lo.FirstOrEmpty(accounts), func(a object) bool {
 		return strings.HasSuffix(fmt.Sprint(a["homeAccountId"]), fmt.Sprint(".", a["realm"]))
-	}
-	return append(append(keep(accounts, isHome), accounts...), nil)[0]
+	})
 }
 
-func (o *operation) soleAccount() object {
-	accounts := o.accounts()
-	other := func(a object) bool { return a["homeAccountId"] != accounts[0]["homeAccountId"] }
-	if keep(accounts, other) != nil {
-		return nil
-	}
-	return ofHome(accounts)
-}
-
-func (o *operation) signIn() *reply {
-	if o.Prompt == "select_account" {
-		o.Account, o.LoginHint = nil, ""
-	}
-	parameters := o.authParameters(interactive, o.authority(o.Account))
-	request := object{"authParameters": parameters, "parentWindowHandle": o.ParentWindowHandle}
-	call := o.start(context.Background(), "acquireTokenInteractively", o.correlationID, request)
+// acquireToken makes the call, which has no limit if it is interactive; that one can be cancelled.
+func (o *operation) acquireToken(method string, kind int, authority string) object {
+	request := object{"authParameters": o.authParameters(kind, authority), "parentWindowHandle": o.ParentWindowHandle}
+	call := o.start(lo.Ternary(kind == interactive, context.Background(), o.limited), method, o.correlationID, request)
 	select {
 	case <-call.Done:
 	case <-o.context.Done():
 		o.start(context.Background(), "cancelInteractiveFlow", uuid.NewString(), cancelRequest)
 		<-call.Done
 	}
-	return parse(call).BrokerTokenResponse
+	return lo.FromPtr(parse(call).BrokerTokenResponse).token(o.Scopes, o.Account)
 }
 
 func (o *operation) watch() {
@@ -315,7 +243,7 @@ func (o *operation) watch() {
 	o.conn.AddMatchSignal(dbus.WithMatchInterface(bus), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, name))
 	o.conn.BusObject().Call(bus+".NameHasOwner", 0, name).Store(&online)
 	for o.context.Err() == nil {
-		if now := map[bool]string{true: "online", false: "offline"}[online]; now != told {
+		if now := lo.Ternary(online, "online", "offline"); now != told {
 			say(object{"id": o.ID, "presence": now})
 			told = now
 		}
@@ -327,57 +255,46 @@ func (o *operation) watch() {
 	}
 }
 
-func (o *operation) run() (outcome object) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			outcome = object{"error": reason.(failure)}
-		}
-	}()
-	client := object{"clientId": o.ClientID}
+func (o *operation) run() object {
 	switch o.Operation {
 	case "getAccounts":
 		return object{"accounts": o.accounts()}
 	case "findAccount":
-		return object{"account": ofHome(keep(o.accounts(), func(a object) bool {
+		return object{"account": ofHome(lo.Filter(o.accounts(), func(a object, _ int) bool {
 			return strings.EqualFold(fmt.Sprint(a["username"]), o.Username) && (o.Tenant == "" || a["realm"] == o.Tenant)
 		}))}
 	case "getLinuxBrokerVersion":
 		version := o.call("getLinuxBrokerVersion", object{"msalCppVersion": "12.0.2"}).LinuxBrokerVersion
-		must(version != "", "version")
-		return object{"version": version}
+		return object{"version": must(version, version != "", "version")}
 	case "acquireTokenSilently":
 		authority := o.authority(o.Account)
 		if o.Account == nil {
-			o.Account = o.soleAccount()
+			accounts := o.accounts()
+			users := lo.UniqBy(accounts, func(a object) string { return fmt.Sprint(a["homeAccountId"]) })
+			o.Account = lo.Ternary(len(users) == 1, ofHome(accounts), nil)
 		}
-		request := object{"authParameters": o.authParameters(silent, authority)}
-		return o.call("acquireTokenSilently", request).BrokerTokenResponse.token(o)
+		return o.acquireToken("acquireTokenSilently", silent, authority)
 	case "acquireTokenByUsernamePassword":
-		request := object{"authParameters": o.authParameters(password, o.authority(nil))}
-		return o.call("acquireTokenSilently", request).BrokerTokenResponse.token(o)
+		return o.acquireToken("acquireTokenSilently", password, o.authority(nil))
 	case "acquireTokenInteractively":
-		return o.signIn().token(o)
+		if o.Prompt == "select_account" {
+			o.Account, o.LoginHint = nil, ""
+		}
+		return o.acquireToken("acquireTokenInteractively", interactive, o.authority(o.Account))
 	case "acquirePrtSsoCookie":
 		parameters := o.authParameters(cookie, o.authority(nil))
-		answer := o.call("acquirePrtSsoCookie", object{"account": o.Account, "authParameters": parameters, "ssoUrl": o.SsoURL})
-		cookies := []object{}
-		for _, each := range append(answer.CookieItems, answer) {
-			if each.CookieName != "" && each.CookieContent != "" {
-				cookies = append(cookies, object{"name": each.CookieName, "content": each.CookieContent})
-			}
-		}
-		must(len(cookies) > 0, "cookie")
-		return object{"cookies": cookies}
+		request := object{"account": o.Account, "authParameters": parameters, "ssoUrl": o.SsoURL}
+		answer := o.call("acquirePrtSsoCookie", request)
+		cookies := lo.FilterMap(append(answer.CookieItems, answer), func(r reply, _ int) (object, bool) {
+			return object{"name": r.CookieName, "content": r.CookieContent}, r.CookieName != "" && r.CookieContent != ""
+		})
+		return object{"cookies": must(cookies, len(cookies) > 0, "cookie")}
 	case "generateSignedHttpRequest":
-		params := o.popParams()
-		params["authenticationScheme"], params["homeAccountId"] = "pop", o.Account["homeAccountId"]
-		client["popParams"] = params
-		signed := o.call("generateSignedHttpRequest", client).SignedHTTPRequest
-		must(signed != "", "signed request")
-		return object{"signedHttpRequest": signed}
+		request := object{"clientId": o.ClientID, "popParams": o.popParams("pop", o.Account["homeAccountId"])}
+		signed := o.call("generateSignedHttpRequest", request).SignedHTTPRequest
+		return object{"signedHttpRequest": must(signed, signed != "", "signed request")}
 	case "removeAccount":
-		client["account"] = o.Account
-		o.call("removeAccount", client)
+		o.call("removeAccount", object{"clientId": o.ClientID, "account": o.Account})
 		return object{"removed": true}
 	case "isAvailable":
 		return object{"available": o.conn.Object(name, path).CallWithContext(o.limited, bus+".Peer.Ping", 0).Err == nil}
@@ -386,31 +303,26 @@ func (o *operation) run() (outcome object) {
 	return nil
 }
 
-func say(line object) { json.NewEncoder(os.Stdout).Encode(line) }
-
 func (o *operation) answer() {
 	var stop context.CancelFunc
 	o.limited, stop = context.WithTimeout(context.Background(), time.Duration(o.TimeLimit*float64(time.Second)))
 	defer stop()
-	outcome := o.run()
-	if o.context.Err() != nil {
-		outcome = object{"canceled": true}
+	o.Scopes = lo.Without(strings.Fields(strings.Join(o.Scopes, " ")), "openid", "profile", "offline_access")
+	outcome := object{}
+	if failure, ok := lo.TryWithErrorValue(func() error { outcome = o.run(); return nil }); !ok {
+		outcome = object{"error": failure.(object)}
 	}
-	say(object{"id": o.ID, "outcome": outcome})
+	say(object{"id": o.ID, "outcome": lo.Ternary(o.context.Err() == nil, outcome, object{"canceled": true})})
 }
 
+func say(line object) { json.NewEncoder(os.Stdout).Encode(line) }
+
 func main() {
-	conn, err := dbus.ConnectSessionBus(dbus.WithSignalHandler(dbus.NewSequentialSignalHandler()))
-	if err != nil {
-		panic(err)
-	}
+	conn := lo.Must(dbus.ConnectSessionBus(dbus.WithSignalHandler(dbus.NewSequentialSignalHandler())))
 	pending := map[string]context.CancelFunc{}
-	for lines := json.NewDecoder(os.Stdin); ; {
-		asked := &operation{conn: conn, correlationID: uuid.NewString(), TimeLimit: 120, ExtraQueryParameters: map[string]string{}}
-		lines.UseNumber()
-		if lines.Decode(asked) != nil {
-			return
-		}
+	lines := json.NewDecoder(os.Stdin)
+	fresh := func() *operation { return &operation{conn: conn, correlationID: uuid.NewString(), TimeLimit: 120} }
+	for asked := fresh(); lines.Decode(asked) == nil; asked = fresh() {
 		if giveUp := pending[asked.Cancels]; giveUp != nil {
 			giveUp()
 			continue
