@@ -1,4 +1,4 @@
-"""How is a port built? With the tools of its language, in a folder of its own, or not at all where those are missing."""
+"""How is a port built? With the tools of its language, in a folder of its own; or not, where those are missing."""
 
 from __future__ import annotations
 

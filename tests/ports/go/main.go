@@ -44,8 +44,7 @@ var (
 		{`^(Spawn\.\w+|TimedOut) `, "start"},
 		{`^(Unknown(Method|Interface|Object)|NotSupported|InvalidArgs) |(?i)not implemented`, "unsupported"},
 		{`(?i)broker socket connect`, "TransientError"},
-		{`AADSTS(16000|50055|50058|50072|50074|50076|50078|50079|50126|50132|50133|50144|50158|50173|65001|70008|` +
-			`70043|70044|700082|700084)\b`, "InteractionRequired"},
+		{`AADSTS(16000|500(55|58|72|74|76|78|79)|501(26|32|33|44|58|73)|65001|70008|7004[34]|70008[24])\b`, "InteractionRequired"},
 		{``, "Unexpected"},
 	}
 )
@@ -83,22 +82,11 @@ func must[T any](value T, ok bool, what string) T {
 	return value
 }
 
-func brokerFailure(status, context, tag, subError string) object {
-	codes := lo.Uniq(regexp.MustCompile(`AADSTS\d+`).FindAllString(context, -1))
-	message := fmt.Sprintf("The broker failed: %s %s %v", status, tag, codes)
-	return object{"family": "broker", "message": message, "status": status, "tag": tag, "subError": subError, "codes": codes}
-}
-
-func failureOf(err error) object {
-	text := err.Error() + " "
-	if reply, ok := err.(dbus.Error); ok {
-		text = strings.TrimPrefix(reply.Name, bus+".Error.") + " " + text
-	}
-	row, _ := lo.Find(callErrors, func(row [2]string) bool { return regexp.MustCompile(row[0]).MatchString(text) })
-	if lo.Contains(statuses, row[1]) {
-		return brokerFailure(row[1], text, "", "")
-	}
-	return object{"family": row[1], "message": "The call of the broker failed: " + row[1]}
+// failure is of a kind that is a status of the broker's, or else a family; of the text it holds the codes only.
+func failure(kind, text, tag, subError string) object {
+	codes := lo.Uniq(regexp.MustCompile(`AADSTS\d+`).FindAllString(text, -1))
+	family, message := lo.Ternary(lo.Contains(statuses, kind), "broker", kind), fmt.Sprint("failed: ", kind, " ", tag, codes)
+	return object{"family": family, "message": message, "status": kind, "tag": tag, "subError": subError, "codes": codes}
 }
 
 func tagName(tag int) string {
@@ -109,14 +97,19 @@ func tagName(tag int) string {
 // parse reads a reply, or panics with the error that it holds. What makes no sense in it is not read.
 func parse(call *dbus.Call) reply {
 	if call.Err != nil {
-		panic(failureOf(call.Err))
+		text := call.Err.Error() + " "
+		if reply, ok := call.Err.(dbus.Error); ok {
+			text = strings.TrimPrefix(reply.Name, bus+".Error.") + " " + text
+		}
+		row, _ := lo.Find(callErrors, func(row [2]string) bool { return regexp.MustCompile(row[0]).MatchString(text) })
+		panic(failure(row[1], text, "", ""))
 	}
 	parsed := reply{}
 	json.Unmarshal([]byte(fmt.Sprint(call.Body...)), &parsed)
 	token := lo.FromPtr(parsed.BrokerTokenResponse)
 	if reported := lo.CoalesceOrEmpty(parsed.Error, token.Error); reported != nil {
 		status := statuses[lo.Ternary(reported.Status > 0 && reported.Status < len(statuses), reported.Status, 0)]
-		panic(brokerFailure(status, reported.Context, tagName(reported.Tag), token.SubError))
+		panic(failure(status, reported.Context, tagName(reported.Tag), token.SubError))
 	}
 	return parsed
 }
@@ -159,8 +152,7 @@ func (r reply) token(requested []string, account object) object {
 		message := fmt.Sprint("The broker did not grant these scopes, ask for consent: ", declined)
 		panic(object{"family": "declined", "message": message, "status": statuses[6], "declinedScopes": declined})
 	}
-	accounts := []object{r.Account, account, r.accountOfToken(), nil}
-	account, _ = lo.Find(accounts, func(each object) bool { return each != nil })
+	account, _ = lo.Find([]object{r.Account, account, r.accountOfToken()}, func(each object) bool { return each != nil })
 	return object{"token": object{"accessToken": r.AccessToken, "tokenType": tokenType, "expiresOn": int64(exp),
 		"scopes": scopes, "idToken": r.IDToken, "account": account}}
 }
@@ -191,7 +183,10 @@ func (o *operation) authParameters(kind int, authority string) object {
 		pop = o.popParams(lo.Ternary(o.Pop["kid"] == "", "", "pop"), nil)
 	}
 	if extra["req_cnf"] != "" {
-		pop, extra = object{"kid": decode(extra["req_cnf"])["kid"]}, lo.OmitByKeys(extra, []string{"req_cnf"})
+		pop = object{"kid": decode(extra["req_cnf"])["kid"]}
+		if delete(extra, "req_cnf"); pop["kid"] == nil {
+			panic(failure("ApiContractViolation", "", "5epa8", ""))
+		}
 	}
 	return withoutEmpty(object{
 		"accessTokenToRenew": o.AccessTokenToRenew, "account": o.Account, "authority": authority, "authorizationType": kind,
@@ -237,12 +232,12 @@ func (o *operation) acquireToken(method string, kind int, authority string) obje
 }
 
 func (o *operation) watch() {
-	signals, online, told := make(chan *dbus.Signal, 8), false, ""
+	signals, online := make(chan *dbus.Signal, 8), false
 	o.conn.Signal(signals)
 	defer o.conn.RemoveSignal(signals)
 	o.conn.AddMatchSignal(dbus.WithMatchInterface(bus), dbus.WithMatchMember("NameOwnerChanged"), dbus.WithMatchArg(0, name))
 	o.conn.BusObject().Call(bus+".NameHasOwner", 0, name).Store(&online)
-	for o.context.Err() == nil {
+	for told := ""; o.context.Err() == nil; {
 		if now := lo.Ternary(online, "online", "offline"); now != told {
 			say(object{"id": o.ID, "presence": now})
 			told = now
@@ -309,8 +304,8 @@ func (o *operation) answer() {
 	defer stop()
 	o.Scopes = lo.Without(strings.Fields(strings.Join(o.Scopes, " ")), "openid", "profile", "offline_access")
 	outcome := object{}
-	if failure, ok := lo.TryWithErrorValue(func() error { outcome = o.run(); return nil }); !ok {
-		outcome = object{"error": failure.(object)}
+	if failed, ok := lo.TryWithErrorValue(func() error { outcome = o.run(); return nil }); !ok {
+		outcome = object{"error": failed.(object)}
 	}
 	say(object{"id": o.ID, "outcome": lo.Ternary(o.context.Err() == nil, outcome, object{"canceled": true})})
 }
