@@ -32,19 +32,20 @@ HEAD = '''\
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from linuxbroker import models
-from linuxbroker.codec import read_reply
+from linuxbroker.codec import DEEPEST_READ, read_reply
 from linuxbroker.transport import CallOptions
 
 PROTOCOL_VERSION = "0.0"
 
 
 class Transport(Protocol):
-    """What the proxy needs: a way to call a method with texts and get a text."""
+    """What the proxy needs: a way to call a method with three texts, written when they can be sent, and get a text."""
 
-    async def call(self, member: str, arguments: tuple[str, ...], options: CallOptions) -> str:
+    async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method; raises what ``linuxbroker.transport.BrokerTransport.call`` raises."""
         ...
 
@@ -58,10 +59,12 @@ class {class_name}:
 
     Args:
         transport: what carries the calls.
+        max_reply_depth: how deeply a reply's JSON may be nested.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, max_reply_depth: int = DEEPEST_READ) -> None:
         self._transport = transport
+        self._max_reply_depth = max_reply_depth
 '''
 
 METHOD = '''
@@ -73,9 +76,12 @@ METHOD = '''
         options: CallOptions,
     ) -> models.{reply_type}:
         """Call ``{member}``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("{member}", arguments, options)
-        return read_reply(models.{reply_type}, reply)
+        return read_reply(models.{reply_type}, reply, self._max_reply_depth)
 '''
 
 

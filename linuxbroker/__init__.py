@@ -33,8 +33,10 @@ if TYPE_CHECKING:
         RedirectUriError,
         ServerUnavailableError,
         UnsupportedOperationError,
+        UntrustedBrokerError,
         UserCanceledError,
     )
+    from linuxbroker.integrations.public_client.application import PublicClientApplication
     from linuxbroker.models.account import Account
     from linuxbroker.models.failure import Status
     from linuxbroker.pop import PopAuthScheme
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "linuxbroker.client": ("BrokerClient",),
+    "linuxbroker.integrations.public_client.application": ("PublicClientApplication",),
     "linuxbroker.models.account": ("Account",),
     "linuxbroker.models.failure": ("Status",),
     "linuxbroker.pop": ("PopAuthScheme",),
@@ -79,12 +82,14 @@ __all__ = [
     "PopAuthScheme",
     "Presence",
     "PrtSsoCookie",
+    "PublicClientApplication",
     "RedirectUriError",
     "ServerUnavailableError",
     "Status",
     "Timeouts",
     "TokenResult",
     "UnsupportedOperationError",
+    "UntrustedBrokerError",
     "UserCanceledError",
     "__version__",
 ]

@@ -12,6 +12,9 @@ _CLOUDS: tuple[tuple[str, ...], ...] = (
     ("login.microsoftonline.us", "login.usgovcloudapi.net"),
     ("login-us.microsoftonline.com",),
     ("login.microsoftonline.de",),
+    ("login.sovcloud-identity.fr",),
+    ("login.sovcloud-identity.de",),
+    ("login.sovcloud-identity.sg",),
 )
 # The authorities that stand for "whichever tenant the account is in".
 _ANY_TENANT = frozenset({"common", "organizations"})
@@ -28,6 +31,20 @@ def preferred_host(environment: str) -> str:
         Its cloud's preferred host, or the same host where no alias is known.
     """
     return _PREFERRED.get(environment.casefold(), environment)
+
+
+def is_same_cloud(environment: str, host: str) -> bool:
+    """Tell whether two login hosts may stand for one cloud.
+
+    Args:
+        environment: such as an account's ``environment``.
+        host: such as an authority's host.
+
+    Returns:
+        False only where both are known and belong to different clouds.
+    """
+    one, other = _PREFERRED.get(environment.casefold()), _PREFERRED.get(host.casefold())
+    return one == other or one is None or other is None
 
 
 def host_of(authority: str) -> str:

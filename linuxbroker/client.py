@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from linuxbroker import failures, validation
@@ -43,13 +44,17 @@ from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
+from linuxbroker.redaction import hidden
 from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
+from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
+from linuxbroker.trust import TrustPolicy, UntrustedOwnerError
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
+MAX_REPLY_DEPTH = 64
 # What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
 _CANCELLATION = BrokerErrorBody(
     context="The InteractiveRequest was canceled on behalf of the user",
@@ -77,7 +82,12 @@ class BrokerClient:
         redirect_uri: the app's redirect URI; the broker's own unless the app has registered another.
         bus_address: a D-Bus address; else DBUS_SESSION_BUS_ADDRESS, else ``unix:path=$XDG_RUNTIME_DIR/bus``.
         timeouts: the time limits.
-        max_reply_bytes: a reply larger than this many bytes is refused.
+        max_reply_bytes: a reply larger than this many bytes is refused, without being taken in.
+        max_reply_depth: a reply whose JSON objects and arrays are nested more deeply than this is refused; up to 200.
+        trust: what is done, before each call, about a process that owns the broker's bus name and is not to be trusted
+            as its program does not belong to root: ``off`` does not look, ``warn`` logs a warning (logger
+            ``linuxbroker.trust``), ``strict`` sends nothing and raises ``UntrustedBrokerError``. See the README,
+            "Security", for what that can't protect from.
 
     Raises:
         InvalidArgumentError: an argument can't be right.
@@ -92,6 +102,8 @@ class BrokerClient:
         bus_address: str | None = None,
         timeouts: Timeouts | None = None,
         max_reply_bytes: int = MAX_REPLY_BYTES,
+        max_reply_depth: int = MAX_REPLY_DEPTH,
+        trust: TrustPolicy = "off",
     ) -> None:
         self.client_id = validation.client_id(client_id)
         self.authority = validation.authority(authority)
@@ -99,8 +111,12 @@ class BrokerClient:
         self.timeouts = Timeouts() if timeouts is None else validation.instance("timeouts", timeouts, Timeouts)
         if bus_address is not None:
             validation.text("bus_address", bus_address, empty=True)
-        self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes))
-        self._proxy = Broker1Proxy(self._transport)
+        self.trust = validation.trust_policy(trust)
+        self._transport = BrokerTransport(
+            bus_address, self.timeouts, validation.reply_limit(max_reply_bytes), self.trust
+        )
+        self._proxy = Broker1Proxy(self._transport, validation.reply_depth(max_reply_depth))
+        self._shared_tokens: SharedCalls[TokenResult] = SharedCalls()
         self._cancellations: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> BrokerClient:
@@ -113,7 +129,8 @@ class BrokerClient:
 
     async def aclose(self) -> None:
         """Give the connection back once cancelled sign-ins have ended; a later call opens one again."""
-        running = [task for task in self._cancellations if task.get_loop() is asyncio.get_running_loop()]
+        # A copy first: another thread's loop may add to the set.
+        running = [task for task in tuple(self._cancellations) if task.get_loop() is asyncio.get_running_loop()]
         try:
             if running:
                 await asyncio.wait(running)
@@ -170,6 +187,9 @@ class BrokerClient:
     ) -> TokenResult:
         """Get a token without the user.
 
+        Equal requests that are in flight at the same time share one call of the broker, its result and its correlation
+        id. A request with a claims challenge, a token to renew, a proof of possession or a correlation id never does.
+
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
             account: whose token, from ``get_accounts``; without one, that of the only user who is signed in, or, where
@@ -189,35 +209,69 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
+        claims_challenge, access_token_to_renew = hidden(claims_challenge), hidden(access_token_to_renew)
+        extra_query_parameters = hidden(extra_query_parameters)
         base = self._authority(authority)
         if account is not None:
             validation.account(account)
-        parameters = token_parameters(
-            AuthorizationType.CACHED_REFRESH_TOKEN,
-            scopes,
-            client_id=self.client_id,
-            redirect_uri=self.redirect_uri,
-            claims_challenge=claims_challenge,
-            auth_scheme=auth_scheme,
-            access_token_to_renew=access_token_to_renew,
-            extra_query_parameters=extra_query_parameters,
+        parameters = self._silent_parameters(
+            scopes, claims_challenge, auth_scheme, access_token_to_renew, extra_query_parameters
         )
+        parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
         correlation = validation.correlation_id(correlation_id)
-        if account is not None:
-            parameters["authority"] = authority_for_realm(base, account.realm)
+        acquire = partial(self._choose_and_acquire_silently, parameters, account, correlation)
+        alone = parameters["decoded_claims"] or parameters["access_token_to_renew"] or parameters["pop_params"]
+        if alone or correlation_id is not None:
+            return await acquire()
+        return await self._shared_tokens.run(_what_is_asked_for(parameters, account), acquire)
+
+    async def sign_in_silent(
+        self,
+        scopes: Sequence[str],
+        *,
+        login_hint: str | None = None,
+        parent_window_handle: int | None = None,
+        authority: str | None = None,
+        claims_challenge: str | None = None,
+        auth_scheme: PopAuthScheme | None = None,
+        extra_query_parameters: Mapping[str, str] | None = None,
+        correlation_id: str | UUID | None = None,
+    ) -> TokenResult:
+        """Sign a user in without asking: the one whom the hint names, else the only record that the broker lists.
+
+        Where there is no hint and not just one record, or the broker can't list any, it chooses. Unlike
+        ``acquire_token_silent`` this sends the authority as it is.
+
+        Args:
+            scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
+            login_hint: the UPN that the broker is to choose by; no accounts are listed then.
+            parent_window_handle: the X11 window id of the application, where it has one.
+            authority: in place of the client's.
+            claims_challenge: the text of the JSON object that a resource challenged with.
+            auth_scheme: for a proof-of-possession token.
+            extra_query_parameters: for the request to Entra.
+            correlation_id: a UUID for the logs; a new one unless given.
+
+        Returns:
+            The token.
+
+        Raises:
+            InteractionRequiredError: the user has to sign in.
+            DeclinedScopesError: not all of the scopes were granted.
+            BrokerError: as the class says. Source: PROTOCOL.md, "acquireTokenSilently", SF-01, SF-07 and SF-08.
+        """
+        parameters = self._silent_parameters(scopes, claims_challenge, auth_scheme, None, extra_query_parameters)
+        parameters["authority"] = self._authority(authority)
+        if parent_window_handle is not None:
+            parameters["parent_window"] = ParentWindow(handle=validation.window_handle(parent_window_handle))
+        username = "" if login_hint is None else validation.text("login_hint", login_hint)
+        correlation = validation.correlation_id(correlation_id)
+        account = None if username else await self._only_record(correlation)
+        if account is None:
+            parameters["is_sign_in"] = True
         else:
-            parameters["authority"] = base
-            account = await self._sole_account(correlation)
-            if account is None:
-                parameters["is_sign_in"] = True
-        username = account.username if account else ""
-        request = AcquireTokenSilentlyRequest(
-            auth_parameters=AuthParameters(**parameters, account=account, username=username)
-        )
-        call = CallContext("acquireTokenSilently", correlation, username, (access_token_to_renew or "",))
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
-        return self._token(reply, request.auth_parameters, call)
+            username = account.username
+        return await self._acquire_silently(parameters, account, username, correlation)
 
     async def acquire_token_interactive(
         self,
@@ -232,6 +286,7 @@ class BrokerClient:
         auth_scheme: PopAuthScheme | None = None,
         access_token_to_renew: str | None = None,
         extra_query_parameters: Mapping[str, str] | None = None,
+        onboarding_blob: str | None = None,
         correlation_id: str | UUID | None = None,
     ) -> TokenResult:
         """Have the broker ask the user, and get a token.
@@ -250,6 +305,7 @@ class BrokerClient:
             auth_scheme: for a proof-of-possession token.
             access_token_to_renew: the token that the resource refused.
             extra_query_parameters: for the request to Entra.
+            onboarding_blob: the application's telemetry, the text of a JSON object (PROTOCOL.md, "authParameters").
             correlation_id: a UUID for the logs; a new one unless given.
 
         Returns:
@@ -260,6 +316,8 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
+        claims_challenge, access_token_to_renew = hidden(claims_challenge), hidden(access_token_to_renew)
+        extra_query_parameters = hidden(extra_query_parameters)
         base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
         prompt = validation.prompt(prompt)
         if account is not None:
@@ -277,6 +335,8 @@ class BrokerClient:
             extra_query_parameters=extra_query_parameters,
         )
         parameters["parent_window"] = ParentWindow(handle=handle)
+        if onboarding_blob is not None:
+            parameters["onboarding_blob"] = validation.text("onboarding_blob", onboarding_blob)
         if prompt is not None:
             parameters["prompt"] = prompt
         if prompt == "select_account":
@@ -296,7 +356,7 @@ class BrokerClient:
             "acquireTokenInteractively",
             validation.correlation_id(correlation_id),
             account.username if account else login_hint or "",
-            (access_token_to_renew or "",),
+            request,
         )
         reply = await self._send_interactive(request, call)
         return self._token(reply, request.auth_parameters, call)
@@ -332,6 +392,8 @@ class BrokerClient:
             InteractionRequiredError: the password is wrong, or is not enough.
             BrokerError: as the class says.
         """
+        password, claims_challenge = hidden(password), hidden(claims_challenge)
+        extra_query_parameters = hidden(extra_query_parameters)
         validation.text("username", username)
         validation.text("password", password)
         parameters = token_parameters(
@@ -353,7 +415,7 @@ class BrokerClient:
                 authority=self._authority(authority),
             )
         )
-        call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, (password,))
+        call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, request)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, CallOptions(self.timeouts.call))
         return self._token(reply, request.auth_parameters, call)
 
@@ -381,6 +443,7 @@ class BrokerClient:
         Raises:
             BrokerError: as the class says.
         """
+        sso_url = hidden(sso_url)
         validation.account(account)
         parameters = token_parameters(
             AuthorizationType.PRT_SSO_COOKIE, scopes, client_id=self.client_id, redirect_uri=self.redirect_uri
@@ -396,9 +459,7 @@ class BrokerClient:
             ),
             sso_url=sso_url,
         )
-        call = CallContext(
-            "acquirePrtSsoCookie", validation.correlation_id(correlation_id), account.username, (sso_url,)
-        )
+        call = CallContext("acquirePrtSsoCookie", validation.correlation_id(correlation_id), account.username, request)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_prt_sso_cookie, request, call, options)
         cookies = [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in reply.cookie_items or ()]
@@ -428,7 +489,9 @@ class BrokerClient:
             raise InvalidArgumentError("auth_scheme names no request to sign; give it http_method and url")
         signed = auth_scheme.to_wire(account.home_account_id).model_copy(update={"authentication_scheme": "pop"})
         request = GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
-        call = CallContext("generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username)
+        call = CallContext(
+            "generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username, request
+        )
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.generate_signed_http_request, request, call, options)
         if not reply.signed_http_request:
@@ -447,7 +510,7 @@ class BrokerClient:
             BrokerError: as the class says.
         """
         request = RemoveAccountRequest(client_id=self.client_id, account=validation.account(account))
-        call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username)
+        call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username, request)
         await self._send(self._proxy.remove_account, request, call, CallOptions(self.timeouts.call))
 
     async def get_linux_broker_version(self, *, correlation_id: str | UUID | None = None) -> str:
@@ -474,12 +537,13 @@ class BrokerClient:
         """Find out whether there is a broker that answers; starts it if it is not running.
 
         Returns:
-            Whether it answered ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds.
+            Whether it answered ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds, and may be asked
+            (``trust``).
             Source: PROTOCOL.md, "Transport".
         """
         try:
             await self._transport.ping()
-        except BusError:
+        except (BusError, UntrustedOwnerError):
             return False
         return True
 
@@ -501,8 +565,47 @@ class BrokerClient:
             failure = failures.from_bus(error, CallContext("watch"))
         raise failure
 
+    def _silent_parameters(
+        self,
+        scopes: Sequence[str],
+        claims_challenge: str | None,
+        auth_scheme: PopAuthScheme | None,
+        access_token_to_renew: str | None,
+        extra_query_parameters: Mapping[str, str] | None,
+    ) -> dict[str, Any]:
+        return token_parameters(
+            AuthorizationType.CACHED_REFRESH_TOKEN,
+            scopes,
+            client_id=self.client_id,
+            redirect_uri=self.redirect_uri,
+            claims_challenge=claims_challenge,
+            auth_scheme=auth_scheme,
+            access_token_to_renew=access_token_to_renew,
+            extra_query_parameters=extra_query_parameters,
+        )
+
+    async def _acquire_silently(
+        self, parameters: Mapping[str, Any], account: Account | None, username: str, correlation_id: str
+    ) -> TokenResult:
+        request = AcquireTokenSilentlyRequest(
+            auth_parameters=AuthParameters(**parameters, account=account, username=username)
+        )
+        call = CallContext("acquireTokenSilently", correlation_id, username, request)
+        options = CallOptions(self.timeouts.call, repeatable=True)
+        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
+        return self._token(reply, request.auth_parameters, call)
+
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
+
+    async def _choose_and_acquire_silently(
+        self, parameters: dict[str, Any], account: Account | None, correlation_id: str
+    ) -> TokenResult:
+        if account is None:
+            account = await self._sole_account(correlation_id)
+            if account is None:
+                parameters["is_sign_in"] = True
+        return await self._acquire_silently(parameters, account, account.username if account else "", correlation_id)
 
     async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:
         call = CallContext("getAccounts", correlation_id)
@@ -521,6 +624,14 @@ class BrokerClient:
             raise failures.no_account(CallContext("acquireTokenSilently", correlation_id))
         several = len({account.home_account_id for account in accounts}) > 1
         return None if several else pick_account(accounts, accounts[0].username)
+
+    async def _only_record(self, correlation_id: str) -> Account | None:
+        """The one record that is listed; None where there are others, or no list is to be had."""
+        try:
+            records = await self._list_accounts(correlation_id)
+        except BrokerError:
+            return None
+        return records[0] if len(records) == 1 else None
 
     async def _send(
         self,
@@ -546,6 +657,8 @@ class BrokerClient:
             reply = await method(request, correlation_id=call.correlation_id, options=options)
         except BusError as error:
             return failures.from_bus(error, call)
+        except UntrustedOwnerError as error:
+            return failures.untrusted(error, call)
         except MalformedReplyError as error:
             return failures.nonsense(str(error), call)
         return failures.from_reply(reply, call) or reply
@@ -598,7 +711,7 @@ class BrokerClient:
             requested_scopes=asked.requested_scopes,
             account=asked.account,
             login_host=host_of(asked.authority),
-            telemetry=failures.redacted_telemetry(reply, call),
+            telemetry=failures.redacted_telemetry(reply),
             correlation_id=call.correlation_id,
         )
         if isinstance(result, UnusableToken):
@@ -606,3 +719,14 @@ class BrokerClient:
         if declined := declined_scopes(asked.requested_scopes, result.scopes):
             raise failures.scopes_declined(declined, result, call)
         return result
+
+
+def _what_is_asked_for(parameters: Mapping[str, Any], account: Account | None) -> Hashable:
+    """What two silent requests of one client, without claims or proof of possession, have in common when equal."""
+    query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
+    return (
+        *(parameters[name] for name in ("client_id", "redirect_uri", "authority")),
+        tuple(parameters["requested_scopes"]),
+        frozenset(query.items()),
+        account and account.to_json(),
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar, cast
 
 import pydantic_core
 from pydantic import ValidationError
@@ -11,27 +11,31 @@ from pydantic import ValidationError
 from linuxbroker.models import Reply
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
+# The limit of pydantic_core.from_json.
+DEEPEST_READ = 200
 _MOST_PLACES_NAMED = 5
+_Nest: TypeAlias = "dict[str, object] | list[object]"
 
 
 class MalformedReplyError(Exception):
     """A reply can't be read. The text names places in it, never values."""
 
 
-def read_reply(reply_type: type[ReplyT], text: str) -> ReplyT:
+def read_reply(reply_type: type[ReplyT], text: str, max_depth: int = DEEPEST_READ) -> ReplyT:
     """Read the JSON text of a reply.
 
     Args:
         reply_type: the reply model of the method.
         text: what the broker answered.
+        max_depth: how deeply its objects and arrays may be nested, itself included.
 
     Returns:
         The validated reply; it may hold an error of the broker's.
 
     Raises:
-        MalformedReplyError: the text is not a JSON object, or a key holds what it can't hold.
+        MalformedReplyError: the text is not a JSON object, is nested too deeply, or a key holds what it can't hold.
     """
-    document, reason = _read_object(text)
+    document, reason = _read_object(text, max_depth)
     if document is None:
         if reply_type.content_matters:
             raise MalformedReplyError(reason)
@@ -63,11 +67,27 @@ def _error_alone(reply_type: type[ReplyT], document: Mapping[str, Any]) -> Reply
     return reply if reply.failure is not None else None
 
 
-def _read_object(text: str) -> tuple[dict[str, Any] | None, str]:
+def _read_object(text: str, max_depth: int) -> tuple[dict[str, Any] | None, str]:
+    too_deep = f"it is nested more than {max_depth} deep (max_reply_depth)"
     try:
         document: object = pydantic_core.from_json(text, allow_inf_nan=False)
-    except (ValueError, RecursionError):
-        return None, "it is not JSON"
+    except (ValueError, RecursionError) as error:
+        return None, too_deep if "recursion limit" in str(error) else "it is not JSON"
     if not isinstance(document, dict):
         return None, "it is not a JSON object"
+    # A text with few enough brackets can't be nested too deeply: counting them is quicker than looking.
+    if text.count("{") + text.count("[") > max_depth and _depth_exceeds([cast("_Nest", document)], max_depth):
+        return None, too_deep
     return cast("dict[str, Any]", document), ""
+
+
+def _depth_exceeds(level: Sequence[_Nest], depth: int) -> bool:
+    for _ in range(depth):
+        level = [cast("_Nest", item) for nest in level for item in _items(nest) if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _items(nest: _Nest) -> Iterable[object]:
+    return nest.values() if isinstance(nest, dict) else nest

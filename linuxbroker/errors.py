@@ -22,6 +22,7 @@
         ├── BrokerStartError                       the broker is installed, but did not start
         ├── BrokerTimeoutError                     no reply within the time limit
         ├── BrokerDisconnectedError                the broker, or the bus, went away during the call
+        ├── UntrustedBrokerError                   another program may have taken the broker's name; nothing was sent
         └── BrokerProtocolError                    the reply made no sense
 
 Texts never hold a token, a cookie or a password.
@@ -176,8 +177,11 @@ class ConfigurationError(BrokerResponseError):
     advice = "Check the app registration (client id, redirect URI, permissions) and the authority."
 
 
-class RedirectUriError(ConfigurationError):
-    """The app registration lacks the redirect URI that the broker uses (AADSTS50011, AADSTS7000218)."""
+class RedirectUriError(ConfigurationError, ValueError):
+    """The app registration lacks the redirect URI that the broker uses (AADSTS50011, AADSTS7000218).
+
+    A ``ValueError`` as MSAL's own of this name is.
+    """
 
     advice = (
         f"Register the redirect URI {NATIVE_CLIENT_REDIRECT_URI} for the app (Entra admin center, App registrations, "
@@ -241,6 +245,22 @@ class BrokerTimeoutError(BrokerUnreachableError, TimeoutError):
 
 class BrokerDisconnectedError(BrokerUnreachableError):
     """The broker, or the bus, went away during the call."""
+
+
+class UntrustedBrokerError(BrokerUnreachableError):
+    """The process that owns the broker's bus name is not trusted (``trust="strict"``); nothing was sent to it.
+
+    Attributes:
+        pid: its process id, or None where the bus does not tell.
+        uid: its user id, or None where the bus does not tell.
+        executable: the path of its executable, or the empty string where that can't be seen.
+        reason: why it is not trusted.
+    """
+
+    pid: int | None = None
+    uid: int | None = None
+    executable: str = ""
+    reason: str = ""
 
 
 class BrokerProtocolError(BrokerUnreachableError):

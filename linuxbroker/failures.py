@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
-from linuxbroker import errors
+from linuxbroker import dbus_errors, errors
 from linuxbroker.bus import (
     AddressError,
     BadMessageError,
@@ -15,23 +16,21 @@ from linuxbroker.bus import (
     ConnectError,
     DisconnectedError,
     RemoteError,
+    ReplyTooLargeError,
 )
-from linuxbroker.models import Reply, Status
+from linuxbroker.dbus_errors import DBUS_ERROR, STARTING
+from linuxbroker.models import Reply, Status, WireModel
 from linuxbroker.models.failure import aadsts_codes
-from linuxbroker.redaction import redact
+from linuxbroker.redaction import redact, secrets_in
 from linuxbroker.results import TokenResult
+from linuxbroker.trust import UntrustedOwnerError
 
-_DBUS = "org.freedesktop.DBus.Error."
-_NOT_INSTALLED = {_DBUS + "ServiceUnknown", _DBUS + "NameHasNoOwner", _DBUS + "Spawn.ServiceNotFound"}
 _UNSUPPORTED = {
-    _DBUS + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
+    DBUS_ERROR + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
 }
-_WENT_AWAY = {_DBUS + "NoReply", _DBUS + "Disconnected"}
-_NO_ANSWER = {_DBUS + "Timeout"}
+_NO_ANSWER = {DBUS_ERROR + "Timeout"}
 # Himmelblau answers so for a method that it lacks (PROTOCOL.md, "Brokers in the field").
 _NOT_IMPLEMENTED = "not implemented"
-# What Himmelblau says while its daemon starts (same place).
-_STARTING = "broker socket connect"
 # The user can mend these by signing in: a session, a factor or a sign-in that is missing or has expired, a new
 # password or consent that is wanted. Source: Entra's list of AADSTS error codes.
 _INTERACTION_CODES = {
@@ -64,13 +63,18 @@ class CallContext:
         method: the method's name on the wire.
         correlation_id: the call's correlation id.
         username: the UPN of the account concerned, or the empty string.
-        secrets: texts that were sent and must not be shown.
+        request: what was sent, if anything.
     """
 
     method: str
     correlation_id: str = ""
     username: str = ""
-    secrets: tuple[str, ...] = ()
+    request: WireModel | None = None
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts that were sent and must not be shown, whatever the broker says about them."""
+        return () if self.request is None else tuple(secrets_in(self.request.out_of_sight()))
 
 
 def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
@@ -92,9 +96,33 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
         return _timed_out(f"no reply within {error.limit:g} s", call)
     if isinstance(error, DisconnectedError):
         return _unreachable(errors.BrokerDisconnectedError, f"{error}. Call again: the next call connects anew.", call)
+    if isinstance(error, ReplyTooLargeError):
+        return nonsense(f"{error} (max_reply_bytes)", call)
     if isinstance(error, BadMessageError):
         return _unreachable(errors.BrokerProtocolError, f"{error}.", call)
     return _unreachable(errors.BrokerUnreachableError, str(error), call)
+
+
+def untrusted(error: UntrustedOwnerError, call: CallContext) -> errors.UntrustedBrokerError:
+    """Make the failure of a call that was not sent, as its receiver is not trusted.
+
+    Args:
+        error: from ``linuxbroker.trust``.
+        call: the call that was not sent.
+
+    Returns:
+        The exception to raise.
+    """
+    end_it = "end it" if error.owner.pid is None else f"end it (kill {error.owner.pid})"
+    failure = _unreachable(
+        errors.UntrustedBrokerError,
+        f"nothing was sent: {error}. If you don't know that program, {end_it} and call again; if it is the broker that "
+        "you want to use, choose trust='warn' or 'off' (--trust).",
+        call,
+    )
+    failure.pid, failure.uid = error.owner.pid, error.owner.uid
+    failure.executable, failure.reason = error.doubt.executable, error.doubt.reason
+    return failure
 
 
 def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:
@@ -113,16 +141,16 @@ def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:
 
 def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
     text = redact(error.text, call.secrets)
-    if error.name in _NOT_INSTALLED:
+    if dbus_errors.is_absent(error):
         absent = f"no identity broker is installed on this machine, or none for this user. {HOW_TO_INSTALL}"
         return _unreachable(errors.BrokerNotInstalledError, absent, call)
-    if error.name.startswith(_DBUS + "Spawn.") or error.name == _DBUS + "TimedOut":
+    if error.name.startswith(DBUS_ERROR + "Spawn.") or error.name == DBUS_ERROR + "TimedOut":
         failed = (
             f"the identity broker is installed but did not start: {text} ({error.name}). "
             "See 'journalctl --user -u microsoft-identity-broker' or 'journalctl -b'."
         )
         return _unreachable(errors.BrokerStartError, failed, call)
-    if error.name in _WENT_AWAY:
+    if dbus_errors.went_away(error):
         gone = f"the identity broker went away before it answered ({error.name}). Call again: the bus restarts it."
         return _unreachable(errors.BrokerDisconnectedError, gone, call)
     if error.name in _NO_ANSWER:
@@ -141,7 +169,7 @@ def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
 
 def _status_of_text(text: str) -> Status:
     """The status that a failure without one would have: a D-Bus error carries only a text."""
-    if _STARTING in text.casefold():
+    if STARTING in text.casefold():
         return Status.TRANSIENT_ERROR
     if _INTERACTION_CODES.intersection(aadsts_codes(text)):
         return Status.INTERACTION_REQUIRED
@@ -247,30 +275,30 @@ def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallCont
         method=call.method,
         status=Status.API_CONTRACT_VIOLATION,
         context=f"the token lacks scopes that were asked for: {redact(' '.join(declined), call.secrets)}",
-        telemetry=result.telemetry,
+        telemetry=_redacted(result.telemetry, call),
         correlation_id=call.correlation_id,
         username=call.username,
     )
 
 
-def redacted_telemetry(reply: Reply, call: CallContext) -> dict[str, Any]:
-    """Give a reply's telemetry without anything that could be a secret.
+def redacted_telemetry(reply: Reply) -> dict[str, Any]:
+    """Give a successful reply's telemetry without anything that looks like a secret.
 
     Args:
         reply: a reply of any method.
-        call: the call that it answers.
 
     Returns:
         The telemetry, one level deep: values that are not texts, numbers or booleans are left out.
     """
-    return _redacted(reply.telemetry, call)
+    return _redacted(reply.telemetry)
 
 
-def _redacted(values: Mapping[str, Any], call: CallContext) -> dict[str, Any]:
+def _redacted(values: Mapping[str, Any], call: CallContext | None = None) -> dict[str, Any]:
+    secrets = call.secrets if call else ()
     kept: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, str):
-            kept[redact(key, call.secrets)] = redact(value, call.secrets)
+            kept[redact(key, secrets)] = redact(value, secrets)
         elif value is None or isinstance(value, (bool, int, float)):
-            kept[redact(key, call.secrets)] = value
+            kept[redact(key, secrets)] = value
     return kept

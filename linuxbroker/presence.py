@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator
 
 from linuxbroker.bus import BusError, Message
 from linuxbroker.bus.connection import BUS_NAME, bus_call
-from linuxbroker.transport import BROKER_BUS_NAME, BrokerTransport, Timeouts
+from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.transport import BrokerTransport, Timeouts
 
 _MATCH_RULE = (
     "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',interface='org.freedesktop.DBus',"
@@ -46,10 +47,9 @@ async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> Asyn
 
     ignore_signals = connection.on_signal(on_signal)
     ignore_close = connection.on_close(events.put_nowait)
-    matching = False
+    matching = asyncio.Event()
     try:
-        await connection.call_bus("AddMatch", "s", _MATCH_RULE, limit=timeouts.call)
-        matching = True
+        await connection.call_bus("AddMatch", "s", _MATCH_RULE, limit=timeouts.call, on_send=matching.set)
         (owned,) = await connection.call_bus("NameHasOwner", "s", BROKER_BUS_NAME, limit=timeouts.call)
         last = Presence.ONLINE if owned else Presence.OFFLINE
         yield last
@@ -65,5 +65,5 @@ async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> Asyn
     finally:
         ignore_signals()
         ignore_close()
-        if matching and connection.is_open:
+        if matching.is_set() and connection.is_open:
             connection.send(bus_call("RemoveMatch", "s", _MATCH_RULE))

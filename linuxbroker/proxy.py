@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from linuxbroker import models
-from linuxbroker.codec import read_reply
+from linuxbroker.codec import DEEPEST_READ, read_reply
 from linuxbroker.transport import CallOptions
 
 PROTOCOL_VERSION = "0.0"
 
 
 class Transport(Protocol):
-    """What the proxy needs: a way to call a method with texts and get a text."""
+    """What the proxy needs: a way to call a method with three texts, written when they can be sent, and get a text."""
 
-    async def call(self, member: str, arguments: tuple[str, ...], options: CallOptions) -> str:
+    async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method; raises what ``linuxbroker.transport.BrokerTransport.call`` raises."""
         ...
 
@@ -28,10 +29,12 @@ class Broker1Proxy:
 
     Args:
         transport: what carries the calls.
+        max_reply_depth: how deeply a reply's JSON may be nested.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, max_reply_depth: int = DEEPEST_READ) -> None:
         self._transport = transport
+        self._max_reply_depth = max_reply_depth
 
     async def acquire_token_interactively(
         self,
@@ -41,9 +44,12 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenInteractively``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("acquireTokenInteractively", arguments, options)
-        return read_reply(models.AcquireTokenReply, reply)
+        return read_reply(models.AcquireTokenReply, reply, self._max_reply_depth)
 
     async def acquire_token_silently(
         self,
@@ -53,9 +59,12 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenSilently``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("acquireTokenSilently", arguments, options)
-        return read_reply(models.AcquireTokenReply, reply)
+        return read_reply(models.AcquireTokenReply, reply, self._max_reply_depth)
 
     async def get_accounts(
         self,
@@ -65,9 +74,12 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GetAccountsReply:
         """Call ``getAccounts``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("getAccounts", arguments, options)
-        return read_reply(models.GetAccountsReply, reply)
+        return read_reply(models.GetAccountsReply, reply, self._max_reply_depth)
 
     async def remove_account(
         self,
@@ -77,9 +89,12 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.RemoveAccountReply:
         """Call ``removeAccount``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("removeAccount", arguments, options)
-        return read_reply(models.RemoveAccountReply, reply)
+        return read_reply(models.RemoveAccountReply, reply, self._max_reply_depth)
 
     async def acquire_prt_sso_cookie(
         self,
@@ -89,9 +104,12 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquirePrtSsoCookieReply:
         """Call ``acquirePrtSsoCookie``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("acquirePrtSsoCookie", arguments, options)
-        return read_reply(models.AcquirePrtSsoCookieReply, reply)
+        return read_reply(models.AcquirePrtSsoCookieReply, reply, self._max_reply_depth)
 
     async def generate_signed_http_request(
         self,
@@ -101,9 +119,12 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GenerateSignedHttpRequestReply:
         """Call ``generateSignedHttpRequest``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("generateSignedHttpRequest", arguments, options)
-        return read_reply(models.GenerateSignedHttpRequestReply, reply)
+        return read_reply(models.GenerateSignedHttpRequestReply, reply, self._max_reply_depth)
 
     async def cancel_interactive_flow(
         self,
@@ -113,9 +134,12 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.CancelInteractiveFlowReply:
         """Call ``cancelInteractiveFlow``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("cancelInteractiveFlow", arguments, options)
-        return read_reply(models.CancelInteractiveFlowReply, reply)
+        return read_reply(models.CancelInteractiveFlowReply, reply, self._max_reply_depth)
 
     async def get_linux_broker_version(
         self,
@@ -125,6 +149,9 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GetLinuxBrokerVersionReply:
         """Call ``getLinuxBrokerVersion``."""
-        arguments = (PROTOCOL_VERSION, correlation_id, request.to_json())
+
+        def arguments() -> tuple[str, str, str]:
+            return PROTOCOL_VERSION, correlation_id, request.to_json()
+
         reply = await self._transport.call("getLinuxBrokerVersion", arguments, options)
-        return read_reply(models.GetLinuxBrokerVersionReply, reply)
+        return read_reply(models.GetLinuxBrokerVersionReply, reply, self._max_reply_depth)

@@ -10,6 +10,7 @@ from typing import Any
 from linuxbroker import jwt_claims
 from linuxbroker.authority import preferred_host
 from linuxbroker.models import Account, BrokerTokenResponse
+from linuxbroker.redaction import HiddenText
 
 # Above it a number counts milliseconds, below it seconds: the year 5138 in one, 1973 in the other.
 _MILLISECONDS_FROM = 100_000_000_000
@@ -57,8 +58,8 @@ class TokenResult:
 
     @property
     def authorization_header(self) -> str:
-        """The value for an HTTP request's ``Authorization`` header."""
-        return f"{self.token_type} {self.access_token}"
+        """The value for an HTTP request's ``Authorization`` header, a text that no ``repr`` shows."""
+        return HiddenText(f"{self.token_type} {self.access_token}")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def token_result(
         scopes=tuple(granted),
         id_token=response.id_token,
         id_token_claims=id_token_claims,
-        account=_shown(response.account or account or _account_of(id_token_claims, response.client_info), login_host),
+        account=_shown(response.account or account or account_of(id_token_claims, response.client_info), login_host),
         client_info=response.client_info,
         telemetry=telemetry,
         correlation_id=correlation_id,
@@ -148,8 +149,17 @@ def _shown(account: Account | None, login_host: str) -> Account | None:
     return account and account.in_environment(preferred_host(account.environment or login_host))
 
 
-def _account_of(claims: Mapping[str, Any], client_info: str) -> Account | None:
-    """The account of an ID token and client info: some brokers name it in no other way (PROTOCOL.md, "Tokens")."""
+def account_of(claims: Mapping[str, Any], client_info: str) -> Account | None:
+    """Make the account of an ID token and client info: some brokers name it in no other way.
+
+    Args:
+        claims: of the ID token.
+        client_info: Entra's ``client_info``, base64url, or the empty string.
+
+    Returns:
+        The account, in no environment; None where the claims name no user or no tenant.
+        Source: PROTOCOL.md, "Tokens".
+    """
     object_id, realm = claims.get("oid"), claims.get("tid")
     if not isinstance(object_id, str) or not isinstance(realm, str):
         return None

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
 
-from linuxbroker import validation
+from linuxbroker import dbus_errors, validation
 from linuxbroker.bus import (
+    BusError,
+    CallTimeoutError,
     ClosedHereError,
+    Connection,
     DisconnectedError,
     Message,
     MessageKind,
+    NameOwner,
     RemoteError,
     SharedBus,
+    name_owner,
     shared_bus,
 )
 from linuxbroker.codec import MalformedReplyError
+from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
+from linuxbroker.redaction import HiddenText
+from linuxbroker.trust import Doubt, TrustPolicy, UntrustedOwnerError, doubt
 
-BROKER_BUS_NAME = "com.microsoft.identity.broker1"
-BROKER_OBJECT_PATH = "/com/microsoft/identity/broker1"
-BROKER_INTERFACE = "com.microsoft.identity.Broker1"
+_log = logging.getLogger("linuxbroker.trust")
 
-# The broker died under the call; the bus starts it again for the next one.
-_BROKER_WENT_AWAY = {"org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Disconnected"}
+# Nothing tells when a broker that is starting has started: it is asked again after pauses that grow up to the last.
+_FIRST_PAUSE_SECONDS = 0.05
+_LAST_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,7 @@ class Timeouts:
         interactive: a sign-in, which waits for a person.
         ping: how long ``is_available`` waits for an answer.
         cancel: how long the broker has to hear of a cancelled sign-in, and then to end it.
+        start_up: how long a broker that says that it is starting is asked again, where the call may be repeated.
 
     Raises:
         InvalidArgumentError: one is not a number, or below 0.
@@ -45,6 +56,7 @@ class Timeouts:
     interactive: float | None = None
     ping: float | None = 5.0
     cancel: float | None = 5.0
+    start_up: float | None = 10.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -56,9 +68,10 @@ class CallOptions:
     """How one call is made.
 
     Attributes:
-        limit: seconds to wait for the reply; None for no limit.
-        repeatable: whether the call may be sent a second time when the bus or the broker went away under the first.
-        on_send: called when the bus is reached and the call is about to be written.
+        limit: seconds to wait for the reply, a repetition's included; None for no limit.
+        repeatable: whether the call may be sent a second time when the bus or the broker went away under the first,
+            and again while the broker starts.
+        on_send: called when the bus is reached and the call is written.
     """
 
     limit: float | None
@@ -73,47 +86,46 @@ class BrokerTransport:
         bus_address: a D-Bus address; None for the session bus.
         timeouts: the time limits.
         max_reply_bytes: a longer reply is refused.
+        trust: what is done about an owner of the broker's name that is not to be trusted.
     """
 
-    def __init__(self, bus_address: str | None, timeouts: Timeouts, max_reply_bytes: int) -> None:
+    def __init__(
+        self, bus_address: str | None, timeouts: Timeouts, max_reply_bytes: int, trust: TrustPolicy = "off"
+    ) -> None:
         self._bus_address = bus_address
         self._timeouts = timeouts
         self._max_reply_bytes = max_reply_bytes
+        self._trust = trust
+        self._warned_of: tuple[NameOwner, Doubt] | None = None
 
-    async def call(self, member: str, arguments: tuple[str, ...], options: CallOptions) -> str:
+    async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method of the broker's interface.
 
         Args:
             member: the method.
-            arguments: its arguments, all texts.
+            write_arguments: gives its arguments, all texts, when they can be sent; for a call that is sent a second
+                time, once more.
             options: how to call it.
 
         Returns:
-            The reply, a text.
+            The reply, a text that no ``repr`` shows.
 
         Raises:
             BusError: no reply was to be had.
+            UntrustedOwnerError: it was not sent, as the trust policy is strict.
             MalformedReplyError: the reply is not a text.
         """
-        message = Message(
-            MessageKind.CALL,
-            destination=BROKER_BUS_NAME,
-            path=BROKER_OBJECT_PATH,
-            interface=BROKER_INTERFACE,
-            member=member,
-            signature="s" * len(arguments),
-            body=arguments,
-        )
-        reply = await self._send(message, options)
+        reply = await self._send(_broker_call(member), options, write_arguments, self._max_reply_bytes)
         if reply.signature != "s":
             raise MalformedReplyError("it is not a text")
-        return str(reply.body[0])
+        return HiddenText(reply.body[0])
 
     async def ping(self) -> None:
         """Ask the broker for a sign of life, which starts it if it is not running.
 
         Raises:
             BusError: there was none.
+            UntrustedOwnerError: it was not asked, as the trust policy is strict.
         """
         message = Message(
             MessageKind.CALL,
@@ -126,25 +138,112 @@ class BrokerTransport:
 
     def bus(self) -> SharedBus:
         """Give the running loop's shared bus, with nothing sent over it yet."""
-        return shared_bus(self._bus_address, self._max_reply_bytes)
+        return shared_bus(self._bus_address)
 
     def close(self) -> None:
         """Give the running loop's connection back; it is closed when nobody else uses it."""
         self.bus().release(self)
 
-    async def _send(self, message: Message, options: CallOptions) -> Message:
-        try:
-            return await self._send_once(message, options)
-        except DisconnectedError as error:
-            if not options.repeatable or isinstance(error, ClosedHereError):
-                raise
-        except RemoteError as error:
-            if not options.repeatable or error.name not in _BROKER_WENT_AWAY:
-                raise
-        return await self._send_once(message, options)
+    async def _send(
+        self,
+        to_name: Message,
+        options: CallOptions,
+        write_body: Callable[[], Sequence[str]] | None = None,
+        max_reply_bytes: int | None = None,
+    ) -> Message:
+        """Send a call, again where that does no harm; its time limit is for the reply, however often it is sent."""
+        clock = asyncio.get_running_loop().time
+        waited, pause, lost = 0.0, _FIRST_PAUSE_SECONDS, None
+        while True:
+            connection = await self.bus().connection(self, limit=self._timeouts.connect)
+            began, message = clock(), to_name
+            try:
+                limit = None if options.limit is None else max(0.0, options.limit - waited)
+                message, limit = await self._addressed(connection, to_name, limit)
+                return await connection.call(
+                    message,
+                    limit=limit,
+                    write_body=write_body,
+                    max_reply_bytes=max_reply_bytes,
+                    on_send=options.on_send,
+                    only_from="" if message is to_name else message.destination,
+                )
+            except CallTimeoutError as error:
+                failure: BusError = CallTimeoutError(to_name.member, options.limit or error.limit)
+            except RemoteError as error:
+                # The bus says so of a unique name whose connection has ended.
+                left = message is not to_name and dbus_errors.is_absent(error)
+                failure = DisconnectedError(f"the owner of {to_name.destination} left the bus") if left else error
+            except BusError as error:
+                failure = error
+            waited += clock() - began
+            if not options.repeatable:
+                raise failure
+            if isinstance(failure, RemoteError) and dbus_errors.is_starting(failure):
+                if waited + pause > _least(self._timeouts.start_up, options.limit):
+                    raise failure
+                await asyncio.sleep(pause)
+                waited, pause = waited + pause, min(2 * pause, _LAST_PAUSE_SECONDS)
+            elif lost is None and _was_lost(failure):
+                lost = failure
+            elif isinstance(lost, RemoteError) and isinstance(failure, RemoteError) and dbus_errors.is_absent(failure):
+                raise lost  # it was there a moment ago, and nothing has started it again
+            else:
+                raise failure
 
-    async def _send_once(self, message: Message, options: CallOptions) -> Message:
-        connection = await self.bus().connection(self, limit=self._timeouts.connect)
-        if options.on_send is not None:
-            options.on_send()
-        return await connection.call(message, limit=options.limit)
+    async def _addressed(
+        self, connection: Connection, to_name: Message, limit: float | None
+    ) -> tuple[Message, float | None]:
+        """Address a call to the connection that owns the name now: whoever takes the name later gets nothing.
+
+        Args:
+            connection: to the bus.
+            to_name: the call, to the well-known name.
+            limit: the seconds that it has.
+
+        Returns:
+            The call that is to be sent, and the seconds that are left. With trust off, the same ones.
+        """
+        if self._trust == "off":
+            return to_name, limit
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        owner = await name_owner(connection, to_name.destination, limit=limit)
+        self._look_at(owner)
+        left = None if limit is None else max(0.0, limit - (clock() - began))
+        return replace(to_name, destination=owner.unique_name), left
+
+    def _look_at(self, owner: NameOwner) -> None:
+        found = doubt(owner)
+        if found is None:
+            self._warned_of = None
+            return
+        failure = UntrustedOwnerError(owner, found)
+        if self._trust == "strict":
+            raise failure
+        if self._warned_of != (owner, found):
+            self._warned_of = (owner, found)
+            _log.warning("%s", failure)
+
+
+@cache
+def _broker_call(member: str) -> Message:
+    return Message(
+        MessageKind.CALL,
+        destination=BROKER_BUS_NAME,
+        path=BROKER_OBJECT_PATH,
+        interface=BROKER_INTERFACE,
+        member=member,
+        signature="sss",
+    )
+
+
+def _was_lost(failure: BusError) -> bool:
+    """Whether the bus or the broker went away under the call, and this process did not want it so."""
+    if isinstance(failure, RemoteError):
+        return dbus_errors.went_away(failure)
+    return isinstance(failure, DisconnectedError) and not isinstance(failure, ClosedHereError)
+
+
+def _least(*limits: float | None) -> float:
+    return min((limit for limit in limits if limit is not None), default=float("inf"))

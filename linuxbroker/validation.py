@@ -10,15 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+import pydantic_core
+
 from linuxbroker import jwt_claims
+from linuxbroker.codec import DEEPEST_READ
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.models import Account
+from linuxbroker.trust import TRUST_POLICIES, TrustPolicy
 
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
 # What Microsoft's runtime refuses, found by trying (PROTOCOL.md, "authParameters").
-_RESERVED_PARAMETERS = frozenset(
+RESERVED_PARAMETERS = frozenset(
     {
         "assertion",
         "client_assertion",
@@ -74,9 +78,19 @@ def text(name: str, value: object, *, empty: bool = False) -> str:
         )
     if "\0" in value:
         raise InvalidArgumentError(f"{name} holds a NUL character, which D-Bus can't carry")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not _is_unicode(value):
         raise InvalidArgumentError(f"{name} holds half a surrogate pair, which is not valid Unicode")
     return value
+
+
+def _is_unicode(value: str) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def instance(name: str, value: object, kind: type[T]) -> T:
@@ -153,14 +167,19 @@ def https_url(name: str, value: object) -> str:
         InvalidArgumentError: it is not.
     """
     checked = text(name, value)
-    try:
-        parts = urlsplit(checked)
-        valid = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or any(character.isspace() for character in checked):
+    if not _is_https_url(checked):
         raise InvalidArgumentError(f"{name} is not an https URL with a host, and no user name in it")
     return checked
+
+
+def _is_https_url(value: str) -> bool:
+    if any(character.isspace() for character in value):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False
 
 
 def authority(value: object) -> str:
@@ -193,7 +212,7 @@ def scopes(value: object) -> list[str]:
         raise InvalidArgumentError(
             "scopes is empty; ask for at least one, such as https://graph.microsoft.com/.default"
         )
-    if any(character.isspace() for scope in checked for character in scope):
+    if any(scope.split() != [scope] for scope in checked):
         raise InvalidArgumentError("scopes holds an item with white space in it; give each scope as an item of its own")
     if reserved := RESERVED_SCOPES.intersection(scope.casefold() for scope in checked):
         raise InvalidArgumentError(
@@ -219,10 +238,10 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
         return ""
     checked = text(name, value)
     try:
-        parsed: Any = json.loads(checked)
+        is_object = isinstance(pydantic_core.from_json(checked), dict)
     except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
+        is_object = False
+    if not is_object:
         raise InvalidArgumentError(
             f"{name} is not the text of a JSON object; a challenge from a WWW-Authenticate header is base64 and must "
             "be decoded first"
@@ -241,6 +260,18 @@ def prompt(value: object | None) -> str | None:
     return value if value is None else str(value)
 
 
+def trust_policy(value: object) -> TrustPolicy:
+    """Check a trust policy.
+
+    Raises:
+        InvalidArgumentError: it is not one of the three.
+    """
+    for policy in TRUST_POLICIES:
+        if value == policy:
+            return policy
+    raise InvalidArgumentError(f"trust must be one of {', '.join(TRUST_POLICIES)}")
+
+
 def query_parameters(value: object | None) -> dict[str, str]:
     """Check extra query parameters for the sign-in request.
 
@@ -255,7 +286,7 @@ def query_parameters(value: object | None) -> dict[str, str]:
         text("a key of extra_query_parameters", key): text(f"extra_query_parameters[{key!r}]", item, empty=True)
         for key, item in cast("Mapping[object, object]", value).items()
     }
-    if reserved := _RESERVED_PARAMETERS.intersection(key.casefold() for key in checked):
+    if reserved := RESERVED_PARAMETERS.intersection(key.casefold() for key in checked):
         raise InvalidArgumentError(
             f"extra_query_parameters names {', '.join(sorted(reserved))}, which the broker reserves"
         )
@@ -270,6 +301,17 @@ def reply_limit(value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InvalidArgumentError("max_reply_bytes must be a whole number of bytes, at least 1")
+    return value
+
+
+def reply_depth(value: object) -> int:
+    """Check how deeply a reply may be nested.
+
+    Raises:
+        InvalidArgumentError: it is not a whole number from 1 to what the JSON reader can do.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= DEEPEST_READ:
+        raise InvalidArgumentError(f"max_reply_depth must be a whole number from 1 to {DEEPEST_READ}")
     return value
 
 
@@ -297,17 +339,20 @@ def ssh_key_id(query: Mapping[str, str]) -> str:
     Raises:
         InvalidArgumentError: neither names a key.
     """
-    confirmation = query.get("req_cnf", "")
-    document: Any = jwt_claims.decode_segment(confirmation)
-    with contextlib.suppress(ValueError, RecursionError):
-        document = json.loads(confirmation)
-    kid: object = cast("Mapping[str, Any]", document).get("kid") if isinstance(document, dict) else None
-    key_id = kid if isinstance(kid, str) and kid else query.get("key_id")
+    key_id = _confirmed_key_id(query.get("req_cnf", "")) or query.get("key_id")
     if not key_id:
         raise InvalidArgumentError(
             "an SSH certificate needs the id of its public key: 'kid' in extra_query_parameters['req_cnf'], or 'key_id'"
         )
     return key_id
+
+
+def _confirmed_key_id(confirmation: str) -> str | None:
+    document: Any = jwt_claims.decode_segment(confirmation)
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(confirmation)
+    kid: object = cast("Mapping[str, Any]", document).get("kid") if isinstance(document, dict) else None
+    return kid if isinstance(kid, str) else None
 
 
 def http_method(value: object) -> str:

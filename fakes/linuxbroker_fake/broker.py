@@ -125,9 +125,7 @@ class FakeBroker:
         try:
             request = _request_of(request_text)
             account = self._account_named(request)
-            fault = self.faults.strike(member, account)
-            if fault is not None:
-                await self._strike(fault)
+            fault = await self.strike(member, account)
             if member in self.persona.missing_methods:
                 raise DBusFailure(_FAILED, "Not implemented")
             methods: dict[str, Callable[[Json, str, str], Awaitable[Json]]] = {
@@ -157,7 +155,25 @@ class FakeBroker:
             raise DBusFailure(_FAILED, failure.context)
         return json.dumps(self._write.failure(member, failure, correlation_id))
 
-    async def _strike(self, fault: Fault) -> None:
+    async def strike(self, member: str, account: str | None) -> Fault | None:
+        """Let the fault that is planted for a call do its work.
+
+        Args:
+            member: the method that is called.
+            account: the UPN that the call is about, if any.
+
+        Returns:
+            The fault that struck and leaves the call to be answered, or None.
+
+        Raises:
+            BrokerFailure: the answer is a failure.
+            DBusFailure: the answer is a D-Bus error.
+            RawReply: the answer is one of its own.
+            CrashRequested: the broker dies.
+        """
+        fault = self.faults.strike(member, account)
+        if fault is None:
+            return None
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if failure := fault.failure():
@@ -174,6 +190,7 @@ class FakeBroker:
             raise RawReply("s", fault.reply)
         elif fault.kind is FaultKind.REPLY_NOT_TEXT:
             raise RawReply("u", 42)
+        return fault
 
     async def _get_accounts(self, request: Json, _correlation_id: str, _sender: str) -> Json:
         client_id = _required(request, "clientId")

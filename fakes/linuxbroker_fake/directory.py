@@ -36,7 +36,13 @@ def _scope(text: str) -> str:
 
 
 def _default_token_versions() -> dict[str, Literal[1, 2]]:
-    return {GRAPH: 1, "https://management.azure.com": 1, "https://management.core.windows.net": 1}
+    version_1 = (
+        GRAPH,
+        "https://management.azure.com",
+        "https://management.core.windows.net",
+        "https://storage.azure.com",
+    )
+    return dict.fromkeys(version_1, 1)
 
 
 Guid = Annotated[str, AfterValidator(_guid)]

@@ -12,11 +12,11 @@ from typing import Any
 
 from linuxbroker.bus import BusError, Connection, Message
 from linuxbroker.bus.connection import BUS_NAME, error_reply, method_return
+from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.resources import interface_xml
-from linuxbroker.transport import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker_fake.broker import CrashRequested, FakeBroker, RawReply
 from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH, CONTROL_XML, Control, ControlError
-from linuxbroker_fake.faults import DBusFailure
+from linuxbroker_fake.faults import PING, DBusFailure
 from linuxbroker_fake.journal import Call
 
 _log = logging.getLogger("linuxbroker_fake")
@@ -113,6 +113,8 @@ class FakeService:
         self.broker.journal.record(
             Call(call.path, call.interface, call.member, call.signature, body=tuple(call.body), sender=call.sender)
         )
+        if (call.interface, call.member) == ("org.freedesktop.DBus.Peer", PING):
+            await self.broker.strike(PING, None)
         standard: dict[tuple[str, str], Callable[[Message], Message]] = {
             ("org.freedesktop.DBus.Peer", "Ping"): method_return,
             ("org.freedesktop.DBus.Peer", "GetMachineId"): lambda asked: method_return(asked, "s", "0" * 32),

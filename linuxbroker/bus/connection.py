@@ -11,9 +11,9 @@ import asyncio
 import logging
 import socket
 import weakref
-from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from linuxbroker.bus import address as addresses
@@ -25,6 +25,7 @@ from linuxbroker.bus.errors import (
     ConnectError,
     DisconnectedError,
     RemoteError,
+    ReplyTooLargeError,
 )
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
 from linuxbroker.bus.handshake import authenticate
@@ -42,6 +43,33 @@ _READS_IN_A_ROW = 16
 _BACKLOG_PAUSE_SECONDS = 0.01
 
 
+@dataclass
+class _Call:
+    """A call on its way out; ``serial`` is 0 until it is written."""
+
+    message: Message
+    write_body: Callable[[], Sequence[Any]] | None
+    max_reply_bytes: int
+    on_send: Callable[[], None] | None
+    only_from: str
+    reply: asyncio.Future[Message]
+    serial: int = 0
+
+    def takes(self, reply: Message) -> bool:
+        """Whether a message that says that it is the reply comes from whom the reply is taken."""
+        if not self.only_from or reply.sender == self.only_from:
+            return True
+        return reply.kind is MessageKind.ERROR and reply.sender == BUS_NAME
+
+    def is_too_long(self, length: int) -> bool:
+        """Whether a reply of this length is refused, which ends the call here and now."""
+        if length <= self.max_reply_bytes:
+            return False
+        if not self.reply.done():
+            self.reply.set_exception(ReplyTooLargeError(length, self.max_reply_bytes))
+        return True
+
+
 class Connection:
     """An open connection to a message bus, bound to the loop that opened it. Made by ``Connection.open``."""
 
@@ -50,18 +78,20 @@ class Connection:
         self.on_call: Callable[[Message], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._frames = FrameReader(max_message_bytes)
-        self._pending: dict[int, asyncio.Future[Message]] = {}
+        self._frames = FrameReader(skips=self._skips)
+        self._max_message_bytes = max_message_bytes
+        self._pending: dict[int, _Call] = {}
+        # The calls that wait for room, in order, each under the future of its reply.
+        self._waiting: OrderedDict[asyncio.Future[Message], _Call] = OrderedDict()
         self._signal_handlers: list[Callable[[Message], None]] = []
         self._close_handlers: list[Callable[[BusError], None]] = []
         self._unsent: deque[memoryview] = deque()
         self._unsent_bytes = 0
-        self._room = asyncio.Event()
-        self._room.set()
         self._serial = 0
         self._ended: BusError | None = None
         # A loop that is closed with the connection open leaves it to the garbage collector: no warning, no descriptor.
-        weakref.finalize(self, sock.close)
+        # Not at the end of the process, when a loop on another thread may still be reading.
+        weakref.finalize(self, sock.close).atexit = False
         self._loop.add_reader(sock, self._on_readable)
 
     @classmethod
@@ -73,7 +103,8 @@ class Connection:
         Args:
             address: a D-Bus address; the session bus's unless given.
             limit: seconds for all of it, every alternative of the address included; None for no limit.
-            max_message_bytes: the largest message that will be read.
+            max_message_bytes: a longer message is passed over, unless it is the reply to a call with a limit of its
+                own.
 
         Returns:
             The connection, ready for calls.
@@ -140,46 +171,75 @@ class Connection:
         """How many calls wait for a reply."""
         return len(self._pending)
 
-    async def call(self, message: Message, *, limit: float | None) -> Message:
+    async def call(
+        self,
+        message: Message,
+        *,
+        limit: float | None,
+        write_body: Callable[[], Sequence[Any]] | None = None,
+        max_reply_bytes: int | None = None,
+        on_send: Callable[[], None] | None = None,
+        only_from: str = "",
+    ) -> Message:
         """Send a method call and wait for its reply.
 
         Args:
             message: the call.
             limit: seconds to wait for the reply; None to wait for ever.
+            write_body: gives the arguments once there is room to send them, in place of the message's own: a call that
+                waits for room holds none.
+            max_reply_bytes: the longest message that is taken for the reply; the connection's limit unless given.
+            on_send: called when the call is written; never, if it ends before.
+            only_from: the unique name (the bus's own name for the bus) whose reply is taken, or the bus's error in its
+                place. Some buses pass on replies that were not asked for, from anyone. Empty takes any.
 
         Returns:
             The reply message.
 
         Raises:
             RemoteError: a D-Bus error came back.
+            ReplyTooLargeError: the reply is longer than allowed.
             CallTimeoutError: no reply within the limit.
             DisconnectedError: the connection is closed, or ended before the reply came.
             BadMessageError: the call can't be written, or the peer stopped speaking D-Bus.
         """
-        serial, future = 0, self._loop.create_future()
-        timer = None if limit is None else self._loop.call_later(limit, _expire, future, message.member, limit)
+        if self._ended is not None:
+            raise self._end_reason()
+        call = _Call(
+            message,
+            write_body,
+            max_reply_bytes or self._max_message_bytes,
+            on_send,
+            only_from,
+            self._loop.create_future(),
+        )
+        timer = None if limit is None else self._loop.call_later(limit, _expire, call.reply, message.member, limit)
         try:
-            while not self._room.is_set() and self._ended is None:
-                await _first(self._room.wait(), future)
-            if self._ended is not None:
-                raise self._end_reason()
-            serial = self._next_serial()
-            self._pending[serial] = future
-            self._write(encode(message, serial))
-            reply: Message = await future
+            if self._waiting or not self._has_room:
+                self._waiting[call.reply] = call
+            else:
+                self._write_call(call)
+            reply = await call.reply
         finally:
-            self._pending.pop(serial, None)
+            self._pending.pop(call.serial, None)
+            self._waiting.pop(call.reply, None)
             if timer is not None:
                 timer.cancel()
-            if future.done() and not future.cancelled():
-                future.exception()  # looked at: no complaint when the caller was cancelled at the same moment
+            if call.reply.done() and not call.reply.cancelled():
+                call.reply.exception()  # looked at: no complaint when the caller was cancelled at the same moment
         if reply.kind is MessageKind.ERROR:
             text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
             raise RemoteError(reply.error_name, text)
         return reply
 
     async def call_bus(
-        self, member: str, signature: str = "", *body: Any, limit: float | None = 60.0
+        self,
+        member: str,
+        signature: str = "",
+        *body: Any,
+        limit: float | None = 60.0,
+        on_send: Callable[[], None] | None = None,
+        only_from: str = "",
     ) -> tuple[Any, ...]:
         """Call a method of the bus daemon itself.
 
@@ -188,6 +248,8 @@ class Connection:
             signature: the signature of the arguments.
             body: the arguments.
             limit: seconds to wait; None to wait for ever.
+            on_send: called when the call is written; never, if it ends before.
+            only_from: as for ``call``.
 
         Returns:
             The values that came back.
@@ -195,7 +257,8 @@ class Connection:
         Raises:
             BusError: as ``call`` does.
         """
-        return tuple((await self.call(bus_call(member, signature, *body), limit=limit)).body)
+        call = bus_call(member, signature, *body)
+        return tuple((await self.call(call, limit=limit, on_send=on_send, only_from=only_from)).body)
 
     def send(self, message: Message) -> None:
         """Send a message that has no reply: a signal, a return or an error.
@@ -245,34 +308,54 @@ class Connection:
             self._serial = self._serial % _MAX_SERIAL + 1
         return self._serial
 
+    @property
+    def _has_room(self) -> bool:
+        return self._unsent_bytes <= _UNSENT_LIMIT_BYTES
+
+    def _write_call(self, call: _Call) -> None:
+        body = None if call.write_body is None else call.write_body()
+        call.serial = self._next_serial()
+        data = encode(call.message, call.serial, body)
+        self._pending[call.serial] = call
+        if call.on_send is not None:
+            call.on_send()
+        self._write(data)
+
     def _write(self, data: bytes) -> None:
-        if not self._unsent:
-            self._loop.add_writer(self._sock, self._on_writable)
         self._unsent.append(memoryview(data))
         self._unsent_bytes += len(data)
-        if self._unsent_bytes > _UNSENT_LIMIT_BYTES:
-            self._room.clear()
-        if len(self._unsent) == 1:
-            self._on_writable()
+        if len(self._unsent) == 1 and not self._flush():
+            self._loop.add_writer(self._sock, self._on_writable)
 
-    def _on_writable(self) -> None:
+    def _flush(self) -> bool:
+        """Send what the socket takes; whether nothing is left to send."""
         try:
             while self._unsent:
                 sent = self._sock.send(self._unsent[0])
                 self._unsent_bytes -= sent
                 if sent < len(self._unsent[0]):
                     self._unsent[0] = self._unsent[0][sent:]
-                    return
+                    return False
                 self._unsent.popleft()
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as error:
             self._end(DisconnectedError(f"the connection to the bus ended ({error.strerror or error})"))
-            return
-        finally:
-            if self._unsent_bytes <= _UNSENT_LIMIT_BYTES:
-                self._room.set()
-        self._loop.remove_writer(self._sock)
+        return True
+
+    def _on_writable(self) -> None:
+        """Send on, and let in the calls that wait: each writes itself, so that nothing of theirs wakes in vain."""
+        flushed = self._flush()
+        while self._waiting and self._has_room:
+            _, call = self._waiting.popitem(last=False)
+            if call.reply.done():
+                continue
+            try:
+                self._write_call(call)
+            except Exception as error:  # whatever it is, it is the caller's
+                call.reply.set_exception(error)
+        if flushed and not self._unsent and self._ended is None:
+            self._loop.remove_writer(self._sock)
 
     def _on_readable(self) -> bool:
         """Read once; whether there was something."""
@@ -288,21 +371,28 @@ class Connection:
             return False
         try:
             for frame in self._frames.feed(data):
-                self._dispatch(decode(frame))
+                self._dispatch(decode(frame), len(frame))
         except BadMessageError as error:
             self._end(error)
         return True
 
-    def _dispatch(self, message: Message) -> None:
+    def _skips(self, length: int, reply_serial: int) -> bool:
+        """Whether a long message is passed over; the call that it replies to ends here and now."""
+        call = self._pending.get(reply_serial)
+        if call is None:
+            return reply_serial != 0 or length > self._max_message_bytes
+        return call.is_too_long(length)
+
+    def _dispatch(self, message: Message, length: int) -> None:
         if message.kind is MessageKind.CALL:
             self._answer(message)
         elif message.kind is MessageKind.SIGNAL:
             for handler in tuple(self._signal_handlers):
                 handler(message)
         else:
-            future = self._pending.get(message.reply_serial)
-            if future is not None and not future.done():
-                future.set_result(message)
+            call = self._pending.get(message.reply_serial)
+            if call is not None and call.takes(message) and not call.is_too_long(length) and not call.reply.done():
+                call.reply.set_result(message)
 
     def _answer(self, call: Message) -> None:
         if self.on_call is not None:
@@ -328,10 +418,9 @@ class Connection:
         self._loop.remove_writer(self._sock)
         self._sock.close()
         self._unsent.clear()
-        self._room.set()
-        for future in self._pending.values():
-            if not future.done():
-                future.set_exception(self._end_reason())
+        for reply in (*(call.reply for call in self._pending.values()), *self._waiting):
+            if not reply.done():
+                reply.set_exception(self._end_reason())
         for handler in tuple(self._close_handlers):
             handler(reason)
 
@@ -408,14 +497,3 @@ async def _connect(sock: socket.socket, address: bytes) -> None:
 def _expire(future: asyncio.Future[Message], member: str, limit: float) -> None:
     if not future.done():
         future.set_exception(CallTimeoutError(member, limit))
-
-
-async def _first(waiting: Any, future: asyncio.Future[Message]) -> None:
-    """Wait until there is room to write; raise what ended the call's future if that came first."""
-    room = asyncio.ensure_future(waiting)
-    try:
-        await asyncio.wait({room, future}, return_when=asyncio.FIRST_COMPLETED)
-        if future.done():
-            future.result()
-    finally:
-        room.cancel()

@@ -6,6 +6,7 @@
     ├── DisconnectedError   the connection ended while a call was in flight
     │   └── ClosedHereError     ... because this process closed it
     ├── BadMessageError     the peer sent bytes that are not a D-Bus message, or more of them than is allowed
+    ├── ReplyTooLargeError  the reply to a call is longer than the caller allows
     ├── CallTimeoutError    a call had no reply within its time limit
     └── RemoteError         the peer, or the bus for it, replied with a D-Bus error
 
@@ -37,6 +38,18 @@ class ClosedHereError(DisconnectedError):
 
 class BadMessageError(BusError):
     """The peer sent something that is not a D-Bus message, or one that is too large."""
+
+
+class ReplyTooLargeError(BusError):
+    """The reply to a call is longer than the caller allows; it was passed over, and the connection goes on.
+
+    Args:
+        length: the length of the reply's message in bytes.
+        allowed: the caller's limit in bytes.
+    """
+
+    def __init__(self, length: int, allowed: int) -> None:
+        super().__init__(f"the reply is a message of {length:,} bytes; {allowed:,} allowed")
 
 
 class CallTimeoutError(BusError):

@@ -3,49 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sys
 import threading
 import weakref
 
 from linuxbroker.bus.connection import Connection
-from linuxbroker.bus.errors import ClosedHereError, ConnectError
-from linuxbroker.bus.frames import MAX_MESSAGE_BYTES
+from linuxbroker.bus.errors import BusError, ClosedHereError, ConnectError
 
-_registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str | None, int], SharedBus]]
+# What is no reply to a call of the broker: signals about bus names, and answers of the bus itself.
+_MAX_MESSAGE_BYTES = 1024 * 1024
+
+# Weak on both sides: an open connection is kept by its loop, which reads from it, and goes with the loop.
+_registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str | None, SharedBus]]
 _registry = weakref.WeakKeyDictionary()
 _registry_lock = threading.Lock()
 
 
-def shared_bus(address: str | None, max_message_bytes: int = MAX_MESSAGE_BYTES) -> SharedBus:
+def shared_bus(address: str | None) -> SharedBus:
     """Find or make the running loop's shared connection to a bus. Nothing is connected yet.
 
     Args:
         address: a D-Bus address; None for the session bus.
-        max_message_bytes: the largest message that will be read.
 
     Returns:
-        The same object for the same loop and arguments.
+        The same object for the same loop and address.
 
     Raises:
         RuntimeError: no loop is running.
     """
     loop = asyncio.get_running_loop()
-    key = (address, max_message_bytes)
     with _registry_lock:
-        if loop not in _registry:
-            _forget_closed_loops()
-            _registry[loop] = {}
-        buses = _registry[loop]
-        if key not in buses:
-            buses[key] = SharedBus(address, max_message_bytes)
-        return buses[key]
-
-
-def _forget_closed_loops() -> None:
-    """A loop that was closed with connections open can't close them any more: the next loop does it."""
-    for loop in [loop for loop in _registry if loop.is_closed()]:
-        for bus in _registry.pop(loop).values():
-            bus.abandon()
+        buses = _registry.setdefault(loop, weakref.WeakValueDictionary())
+        return buses.setdefault(address, SharedBus(address))
 
 
 def _forget_after_fork() -> None:
@@ -55,16 +46,20 @@ def _forget_after_fork() -> None:
     _registry_lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 class SharedBus:
-    """A bus connection that is opened by the first call, shared by its users, and closed with the last of them."""
+    """A bus connection that is opened by the first call, shared by its users, and closed with the last of them.
 
-    def __init__(self, address: str | None, max_message_bytes: int) -> None:
+    A user that is dropped without ``release`` counts as done once it is collected.
+    """
+
+    def __init__(self, address: str | None) -> None:
         self._address = address
-        self._max_message_bytes = max_message_bytes
-        self._users: weakref.WeakSet[object] = weakref.WeakSet()
+        self._loop = weakref.ref(asyncio.get_running_loop())
+        self._users: set[weakref.ref[object]] = set()
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
         self._waiting = 0
@@ -84,7 +79,7 @@ class SharedBus:
             ConnectError: the bus can't be reached, or not within the limit.
             ClosedHereError: ``release`` was called meanwhile.
         """
-        self._users.add(user)
+        self._users.add(weakref.ref(user, self._dropped))
         if self._connection is not None and self._connection.check_open():
             return self._connection
         opening = self._opening or self._open()
@@ -108,20 +103,31 @@ class SharedBus:
         Args:
             user: what was given to ``connection``.
         """
+        self._forget(weakref.ref(user))
+
+    def _dropped(self, user: weakref.ref[object]) -> None:
+        """Runs in whichever thread collects the user."""
+        loop = self._loop()
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the connection with it
+                loop.call_soon_threadsafe(self._forget, user)
+
+    def _forget(self, user: weakref.ref[object]) -> None:
         self._users.discard(user)
         if not self._users:
             self._give_up()
-            self.abandon()
+            self._close()
 
-    def abandon(self) -> None:
-        """Close what is open, even after the loop itself was closed."""
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+
+    def _ended(self, _reason: BusError) -> None:
+        self._connection = None
 
     def _open(self) -> asyncio.Task[Connection]:
         # Each waiter has a limit of its own; the attempt ends with the last of them.
-        attempt = Connection.open(self._address, limit=None, max_message_bytes=self._max_message_bytes)
+        attempt = Connection.open(self._address, limit=None, max_message_bytes=_MAX_MESSAGE_BYTES)
         self._opening = asyncio.ensure_future(attempt)
         self._opening.add_done_callback(self._opened)
         self._waiting = 0
@@ -140,5 +146,6 @@ class SharedBus:
             return
         if wanted and self._users:
             self._connection = opening.result()
+            self._connection.on_close(self._ended)
         else:
             opening.result().close()

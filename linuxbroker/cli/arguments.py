@@ -7,13 +7,18 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from linuxbroker.trust import TrustPolicy
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
 DEFAULT_PERSONA = "microsoft-2.5.2"
+RUN_USAGE = "linuxbroker run [--force] [-m MODULE | SCRIPT] [ARGS ...]"
 # For commands in which the client id reaches no app registration; a valid UUID that is nobody's.
 _NO_CLIENT_ID = "00000000-0000-0000-0000-000000000001"
 _COMMANDS_WITHOUT_CLIENT_ID = ("demo", "version", "monitor")
+_TRUST_POLICIES = ("off", "warn", "strict")
 _PROMPTS = ("select_account", "login", "consent", "none")
 _EXIT_CODES = """\
 exit codes:
@@ -38,6 +43,7 @@ class Arguments(argparse.Namespace):
     verbose: bool = False
     bus_address: str | None = None
     timeout: float | None = None
+    trust: TrustPolicy = "off"
     client_id: str = ""
     authority: str | None = None
     account: str | None = None
@@ -150,6 +156,15 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     _add_account(_add_client(command("sign-out", "sign an account out of the app")), required=True)
     _add_client(command("version", "show the broker's version and the library's"))
     _add_monitor(_add_client(command("monitor", "print a line whenever the broker comes or goes")))
+    _add_run(
+        subparsers.add_parser(
+            "run",
+            help="run a program on MSAL's broker support, with a stand-in for pymsalruntime",
+            description="Run a program as python does, with a stand-in for pymsalruntime in place.",
+            usage=RUN_USAGE,
+            allow_abbrev=False,
+        )
+    )
     return parser, commands
 
 
@@ -159,6 +174,12 @@ def _add_client(parser: _Parser) -> _Parser:
     )
     parser.add_argument("--authority", metavar="URL", help="https://HOST/TENANT; Entra's, for any tenant, unless given")
     parser.add_argument("--bus-address", metavar="ADDRESS", help="a D-Bus address; the session bus unless given")
+    parser.add_argument(
+        "--trust",
+        choices=_TRUST_POLICIES,
+        default="off",
+        help="what to do when the program that owns the broker's bus name does not belong to root; off unless given",
+    )
     parser.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="the time limit of each call that waits for no person"
     )
@@ -220,6 +241,16 @@ def _add_sign_request(parser: _Parser) -> None:
 
 def _add_monitor(parser: _Parser) -> None:
     parser.add_argument("--count", type=_count, metavar="N", help="end after N lines; the first tells the state now")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    """For the help alone: what stands behind the program's name is the program's (``linuxbroker.cli.run``)."""
+    parser.add_argument("-m", metavar="MODULE", help="a module to run, as with python -m")
+    parser.add_argument("script", metavar="SCRIPT", nargs="?", help="or a script")
+    parser.add_argument("arguments", metavar="ARGS", nargs="*", help="the program's own arguments")
+    parser.add_argument(
+        "--force", action="store_true", help="take the place of an installed pymsalruntime too; else that is used"
+    )
 
 
 def _add_demo(parser: _Parser) -> None:

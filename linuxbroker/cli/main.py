@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: help was asked for.
     """
     given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["run"] and given[1:2] not in (["-h"], ["--help"]):
+        return _run_program(given[1:])
     try:
         arguments = parse(given)
     except UsageError as error:
@@ -53,6 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if exit_code is None:
             raise
         return _fail(error, str(error), exit_code, json=arguments.json)
+
+
+def _run_program(given: Sequence[str]) -> int:
+    from linuxbroker.cli import run
+
+    try:
+        program = run.read(given)
+    except UsageError as error:
+        return _fail(error, str(error), USAGE, json=False)
+    return run.run(program)
 
 
 async def _run(arguments: Arguments) -> int:

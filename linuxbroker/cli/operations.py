@@ -46,6 +46,7 @@ def make_client(arguments: Arguments) -> BrokerClient:
         authority=authority_for_realm(authority, arguments.tenant or ""),
         bus_address=arguments.bus_address,
         timeouts=_timeouts(arguments.timeout),
+        trust=arguments.trust,
     )
 
 

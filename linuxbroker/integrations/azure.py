@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from azure.identity import AuthenticationRecord, AuthenticationRequiredError, Cr
 
 from linuxbroker import validation
 from linuxbroker.authority import host_of, preferred_host
+from linuxbroker.claims import merge_claims
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountUnusableError,
@@ -30,8 +30,10 @@ from linuxbroker.errors import (
 from linuxbroker.models import Account
 from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import hidden
 from linuxbroker.results import TokenResult
 from linuxbroker.transport import Timeouts
+from linuxbroker.trust import TrustPolicy
 
 # The Azure CLI's, which azure-identity and azure-identity-broker sign in to unless told otherwise.
 DEVELOPER_CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
@@ -43,7 +45,7 @@ _DEFAULT_SCOPES = {
     "login.microsoftonline.us": ("https://management.core.usgovcloudapi.net//.default",),
     "login.partner.microsoftonline.cn": ("https://management.core.chinacloudapi.cn//.default",),
 }
-_CAE_CAPABILITY = "CP1"
+_CAPABILITIES = ("CP1",)
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -63,8 +65,8 @@ class _Wanted:
     scopes: tuple[str, ...]
     tenant: str
     authority: str
-    challenge: str | None
-    claims: str | None
+    challenge: str | None = field(repr=False)
+    claims: str | None = field(repr=False)
     auth_scheme: PopAuthScheme | None
 
 
@@ -88,6 +90,7 @@ class BrokerCredential:
         parent_window_handle: the X11 window id that the dialog belongs to.
         timeout: seconds that a person is given to sign in; None is no limit.
         bus_address: a D-Bus address, in place of the session bus's.
+        trust: as for ``BrokerClient``.
 
     Raises:
         ValueError: an argument can't be right.
@@ -107,6 +110,7 @@ class BrokerCredential:
         parent_window_handle: int | None = None,
         timeout: float | None = 300,
         bus_address: str | None = None,
+        trust: TrustPolicy = "off",
     ) -> None:
         if authentication_record is not None:
             client_id, authority = authentication_record.client_id, authentication_record.authority
@@ -130,6 +134,7 @@ class BrokerCredential:
             authority=f"https://{self._host}/{self._tenant}",
             bus_address=bus_address,
             timeouts=Timeouts(interactive=timeout),
+            trust=trust,
         )
 
     async def __aenter__(self) -> BrokerCredential:
@@ -174,7 +179,7 @@ class BrokerCredential:
             ClientAuthenticationError: anything else went wrong.
             ValueError: there is no scope, or the tenant is no tenant.
         """
-        pop = kwargs.get("pop")
+        claims, pop = hidden(claims), hidden(kwargs.pop("pop", None))
         info = await self._get(self._wanted(scopes, claims, tenant_id, enable_cae, pop))
         return AccessToken(info.token, info.expires_on)
 
@@ -191,7 +196,8 @@ class BrokerCredential:
         Raises:
             ClientAuthenticationError: as for ``get_token``, and the others there.
         """
-        given = cast("Mapping[str, Any]", options or {})
+        given = cast("Mapping[str, Any]", hidden(options or {}))
+        del options
         return await self._get(
             self._wanted(
                 scopes, given.get("claims"), given.get("tenant_id"), bool(given.get("enable_cae")), given.get("pop")
@@ -223,10 +229,11 @@ class BrokerCredential:
             CredentialUnavailableError: there is no bus, no broker that answers, or no scope known for the cloud.
             ClientAuthenticationError: anything else went wrong.
         """
+        claims, pop = hidden(claims), hidden(kwargs.pop("pop", None))
         for_scopes = tuple(scopes or ()) or _DEFAULT_SCOPES.get(preferred_host(self._host))
         if for_scopes is None:
             raise CredentialUnavailableError(message="name scopes: those of this cloud are not known here")
-        wanted = self._wanted(for_scopes, claims, tenant_id, enable_cae, kwargs.get("pop"))
+        wanted = self._wanted(for_scopes, claims, tenant_id, enable_cae, pop)
         try:
             account = await self._find_account(wanted.tenant)
         except BrokerError as error:
@@ -319,7 +326,7 @@ class BrokerCredential:
                 tenant=tenant,
                 authority=f"https://{self._host}/{tenant}",
                 challenge=claims,
-                claims=_with_capability(claims) if enable_cae else claims,
+                claims=merge_claims(claims, capabilities=_CAPABILITIES if enable_cae else (), name="claims"),
                 auth_scheme=_auth_scheme(pop),
             )
         except BrokerError as error:
@@ -345,15 +352,6 @@ def _checked_tenant(tenant: str) -> str:
 def _login_host(authority: str) -> str:
     url = authority if "://" in authority else f"https://{authority}"
     return host_of(validation.https_url("authority", url.rstrip(" /")))
-
-
-def _with_capability(claims: str | None) -> str:
-    """Add Entra's client capability for claims challenges to the claims of a challenge."""
-    wanted: dict[str, Any] = json.loads(validation.claims_challenge(claims, "claims") or "{}")
-    of_token: object = wanted.get("access_token")
-    known = cast("dict[str, Any]", of_token) if isinstance(of_token, dict) else {}
-    wanted["access_token"] = {**known, "xms_cc": {"values": [_CAE_CAPABILITY]}}
-    return json.dumps(wanted)
 
 
 def _auth_scheme(pop: object) -> PopAuthScheme | None:

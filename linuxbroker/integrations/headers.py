@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from linuxbroker.client import BrokerClient
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import hidden
 
 
 async def authorization_header(
@@ -41,6 +42,11 @@ async def authorization_header(
         InteractionRequiredError: the user has to sign in, or there is no account.
         BrokerError: as ``BrokerClient`` says.
     """
+    nonce, claims_challenge, access_token_to_renew = (
+        hidden(nonce),
+        hidden(claims_challenge),
+        hidden(access_token_to_renew),
+    )
     bound = method is not None or url is not None or nonce is not None
     token = await client.acquire_token_silent(
         scopes,

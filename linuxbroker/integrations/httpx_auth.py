@@ -14,6 +14,7 @@ from linuxbroker.client import BrokerClient
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.integrations.headers import authorization_header
 from linuxbroker.models import Account
+from linuxbroker.redaction import hidden
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class BrokerAuth(httpx.Auth):
             wanted = self._asked_anew(response, header, wanted)
             # After a redirect it is the last request that was refused; the first may have done its work.
             request = response.request
-            refused = header.partition(" ")[2]
+            refused = hidden(header.partition(" ")[2])
 
     async def _header(self, request: httpx.Request, wanted: _Wanted, refused: str | None) -> str:
         _check_destination(request.url)

@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from linuxbroker.redaction import HiddenText
+
 
 class WireModel(BaseModel):
     """A JSON object of the protocol.
@@ -29,9 +31,24 @@ class WireModel(BaseModel):
         """Write the object as it goes over the wire.
 
         Returns:
-            JSON text; a field that was never set and has no default of the wire's own is left out.
+            JSON text; a field that was never set and has no default of the wire's own is left out. Its ``repr`` does
+            not show it.
         """
-        return self.model_dump_json(by_alias=True)
+        return HiddenText(self.model_dump_json(by_alias=True))
+
+    def out_of_sight(self) -> Iterator[object]:
+        """Give what ``repr`` does not show: fields declared with ``Secret``, and keys that this library does not know.
+
+        Returns:
+            The values, those of inner wire types included.
+        """
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if not field.repr:
+                yield value
+            elif isinstance(value, WireModel):
+                yield from value.out_of_sight()
+        yield from (self.model_extra or {}).values()
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, field in type(self).model_fields.items():
@@ -49,4 +66,6 @@ def Secret(default: Any = ..., **options: Any) -> Any:  # noqa: N802 - reads as 
     Returns:
         The field declaration.
     """
-    return Field(default, repr=False, **options)
+    if "default_factory" not in options:
+        options["default"] = default
+    return Field(repr=False, **options)

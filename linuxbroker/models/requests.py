@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
@@ -38,12 +39,17 @@ class _SparseModel(WireModel):
     @model_serializer(mode="wrap")
     def _only_what_was_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = write(self)
-        unset = type(self).model_fields.keys() - self.model_fields_set
-        for name in unset:
-            field = type(self).model_fields[name]
-            if not field.is_required() and field.default is None:
-                written.pop(field.alias or name, None)
+        for name, key in _optional_keys(type(self)):
+            if name not in self.model_fields_set:
+                written.pop(key, None)
         return written
+
+
+@cache
+def _optional_keys(model: type[_SparseModel]) -> Sequence[tuple[str, str]]:
+    """The fields that may be left out, each with its key on the wire."""
+    fields = model.model_fields.items()
+    return [(name, field.alias or name) for name, field in fields if not field.is_required() and field.default is None]
 
 
 class PopParams(_SparseModel):
@@ -73,7 +79,7 @@ class AuthParameters(_SparseModel):
 
     access_token_to_renew: str = Secret("")
     account: Account | None = None
-    additional_query_parameters_for_authorization: Mapping[str, str] = Field(default_factory=dict)
+    additional_query_parameters_for_authorization: dict[str, str] = Secret(default_factory=dict)
     authority: str
     authorization_type: AuthorizationType
     client_id: str
@@ -87,7 +93,7 @@ class AuthParameters(_SparseModel):
     pop_params: PopParams | None = None
     prompt: str | None = None
     redirect_uri: str
-    requested_scopes: Sequence[str]
+    requested_scopes: tuple[str, ...]
     sso_url: str | None = Secret(None)
     username: str | None = None
     ux_context_handle: int = -1

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from linuxbroker.bus import (
     RemoteError,
 )
 from linuxbroker.bus.connection import error_reply, method_return
-from linuxbroker.bus.frames import FrameReader
+from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
 from linuxbroker.bus.messages import decode, encode
 from linuxbroker_fake import RunningFake
 
@@ -52,7 +54,9 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def _connected(tmp_path: Path) -> AsyncIterator[tuple[Connection, Peer]]:
+async def _connected(
+    tmp_path: Path, max_message_bytes: int = MAX_MESSAGE_BYTES
+) -> AsyncIterator[tuple[Connection, Peer]]:
     arrived: asyncio.Queue[Peer] = asyncio.Queue()
     done = asyncio.Event()
 
@@ -62,9 +66,11 @@ async def _connected(tmp_path: Path) -> AsyncIterator[tuple[Connection, Peer]]:
         arrived.put_nowait(peer)
         await done.wait()
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     async with await asyncio.start_unix_server(serve, tmp_path / "bus", limit=4096):
-        connection = await Connection.open(f"unix:path={tmp_path / 'bus'}")
+        connection = await Connection.open(f"unix:path={tmp_path / 'bus'}", max_message_bytes=max_message_bytes)
         connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         try:
             yield connection, await arrived.get()
@@ -83,7 +89,7 @@ async def test_calls_wait_for_a_peer_that_is_slow_to_read_and_memory_stays_bound
     async with _connected(tmp_path) as (connection, peer):
         calls = [asyncio.ensure_future(connection.call(_call("x" * 100_000), limit=None)) for _ in range(100)]
         await asyncio.wait(calls, timeout=0)
-        assert not connection._room.is_set()
+        assert connection._waiting
         assert MEBIBYTE < connection._unsent_bytes < 1.2 * MEBIBYTE
         for _ in calls:
             peer.send(method_return(await peer.receive(), "s", "done"))
@@ -100,6 +106,76 @@ async def test_small_calls_to_a_full_socket_wait_as_well(tmp_path: Path) -> None
             peer.send(method_return(call, "s", call.body[0]))
         replies = await asyncio.gather(*calls)
         assert [len(reply.body[0]) for reply in replies] == list(range(2000))
+
+
+async def test_calls_that_wait_for_room_write_their_arguments_when_it_is_their_turn(tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def arguments(number: int) -> tuple[str]:
+        written.append(number)
+        return ("x" * MEBIBYTE,)
+
+    async with _connected(tmp_path) as (connection, peer):
+        calls = [
+            asyncio.ensure_future(connection.call(_call(), limit=None, write_body=partial(arguments, number)))
+            for number in range(20)
+        ]
+        await asyncio.wait(calls, timeout=0)
+        assert len(written) < 4
+        for answered, _ in enumerate(calls, start=1):
+            peer.send(method_return(await peer.receive(), "s", "done"))
+            assert len(written) < answered + 4
+        await asyncio.gather(*calls)
+        assert written == list(range(20))
+
+
+async def test_a_call_that_can_not_be_written_once_there_is_room_fails_alone(tmp_path: Path) -> None:
+    async with _connected(tmp_path) as (connection, peer):
+        first, bad, last = (
+            asyncio.ensure_future(connection.call(_call(), limit=None, write_body=lambda body=body: (body,)))  # type: ignore[misc]
+            for body in ("x" * 2 * MEBIBYTE, 4711, "last")
+        )
+        await asyncio.wait({first}, timeout=0)
+        for _ in range(2):
+            peer.send(method_return(await peer.receive(), "s", "done"))
+        with pytest.raises(BadMessageError):
+            await bad
+        assert [reply.body for reply in await asyncio.gather(first, last)] == [("done",), ("done",)]
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts what it was given to do."""
+
+    steps = 0
+
+    def call_soon(self, *args: Any, **options: Any) -> asyncio.Handle:  # type: ignore[override]
+        self.steps += 1
+        return super().call_soon(*args, **options)
+
+
+def test_a_call_that_waits_for_room_costs_no_more_among_many_that_do(tmp_path: Path) -> None:
+    async def steps_of(count: int) -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CountingLoop)
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        async with _connected(folder) as (connection, peer):
+            calls = [asyncio.ensure_future(connection.call(_call("x" * 20_000), limit=None)) for _ in range(count)]
+            await asyncio.wait(calls, timeout=0)
+            assert len(connection._waiting) > count - 100
+            before = loop.steps
+            for _ in calls:
+                peer.send(method_return(await peer.receive(), "s", "done"))
+            await asyncio.gather(*calls)
+            return loop.steps - before
+
+    loop = CountingLoop()
+    try:
+        few, many = loop.run_until_complete(steps_of(200)), loop.run_until_complete(steps_of(2000))
+        loop.run_until_complete(asyncio.wait(asyncio.all_tasks(loop)))
+    finally:
+        loop.close()
+    assert many / 2000 < 2 * few / 200
 
 
 async def test_a_call_that_waits_for_room_ends_at_its_limit(tmp_path: Path) -> None:
@@ -246,3 +322,36 @@ def test_messages_are_found_however_the_stream_is_cut() -> None:
         reader = FrameReader()
         found = [frame for start in range(0, len(stream), step) for frame in reader.feed(stream[start : start + step])]
         assert found == whole
+
+
+@pytest.mark.parametrize(
+    "unasked",
+    [
+        Message(MessageKind.SIGNAL, path="/", interface="a.b", member="S", signature="s", body=("x" * 3 * MEBIBYTE,)),
+        Message(
+            MessageKind.CALL, path="/", member="C", signature="s", body=("x" * 3 * MEBIBYTE,), reply_expected=False
+        ),
+        Message(MessageKind.RETURN, reply_serial=999, signature="s", body=("x" * 3 * MEBIBYTE,)),
+        Message(MessageKind.SIGNAL, path="/" + "x" * MEBIBYTE, interface="a.b", member="S"),
+    ],
+    ids=["signal", "call", "reply to nothing", "header"],
+)
+async def test_a_long_message_that_nobody_asked_for_is_passed_over(tmp_path: Path, unasked: Message) -> None:
+    async with _connected(tmp_path, max_message_bytes=MEBIBYTE) as (connection, peer):
+        seen: list[Message] = []
+        connection.on_signal(seen.append)
+        call = asyncio.ensure_future(connection.call(_call(), limit=None, max_reply_bytes=5 * MEBIBYTE))
+        received = await peer.receive()
+        peer.send(unasked, serial=5)
+        peer.send(method_return(received, "s", "y" * 4 * MEBIBYTE))
+        assert len((await call).body[0]) == 4 * MEBIBYTE
+        assert not seen
+
+
+async def test_a_message_longer_than_dbus_allows_ends_the_connection(tmp_path: Path) -> None:
+    async with _connected(tmp_path) as (connection, peer):
+        call = asyncio.ensure_future(connection.call(_call(), limit=None))
+        await peer.receive()
+        peer.writer.write(b"l\x02\x01\x01" + (128 * MEBIBYTE).to_bytes(4, "little") + b"\x01\0\0\0" + bytes(4))
+        with pytest.raises(BadMessageError, match="134,217,728 allowed"):
+            await call

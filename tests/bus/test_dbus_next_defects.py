@@ -24,12 +24,12 @@ from dbus_next.aio import MessageBus
 
 from linuxbroker import BrokerClient, Timeouts
 from linuxbroker.bus import ConnectError, Connection
+from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker.resources import interface_xml
-from linuxbroker.transport import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-PADDING = {"padding": "x" * 1500}
+PADDING = "x" * 1500
 SCOPES = ["https://graph.microsoft.com/.default"]
 
 
@@ -39,9 +39,12 @@ SCOPES = ["https://graph.microsoft.com/.default"]
 async def test_five_hundred_calls_at_once_all_succeed(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         account = (await client.get_accounts())[0]
-        calls = [client.acquire_token_silent(SCOPES, account, extra_query_parameters=PADDING) for _ in range(500)]
+        calls = [
+            client.acquire_token_silent(SCOPES, account, extra_query_parameters={"padding": PADDING + str(number)})
+            for number in range(500)
+        ]
         tokens = await asyncio.gather(*calls)
-    assert len(tokens) == 500
+    assert len(tokens) == len(fake_broker.calls_of("acquireTokenSilently")) == 500
 
 
 async def test_a_call_larger_than_the_socket_buffer_succeeds(fake_broker: RunningFake) -> None:

@@ -17,7 +17,6 @@ from linuxbroker import (
     BrokerClient,
     BrokerDisconnectedError,
     BrokerNotInstalledError,
-    BrokerStartError,
     BrokerTimeoutError,
     NoSessionBusError,
     Presence,
@@ -135,32 +134,6 @@ async def test_with_no_broker_the_error_says_how_one_is_installed(fake_broker: R
         assert await client.get_accounts()
 
 
-async def test_a_broker_that_dies_during_a_silent_call_is_asked_once_more(fake_broker: RunningFake) -> None:
-    fake_broker.plant("crash", method="getAccounts")
-    async with BrokerClient(CLIENT_ID) as client:
-        with pytest.raises((BrokerDisconnectedError, BrokerNotInstalledError)):
-            await client.get_accounts()
-        fake_broker.clear_faults()
-        fake_broker.restart_broker()
-        assert await client.get_accounts()
-
-
-async def test_a_broker_that_dies_during_a_sign_in_is_not_asked_again(fake_broker: RunningFake) -> None:
-    fake_broker.plant("crash", method="acquireTokenInteractively")
-    async with BrokerClient(CLIENT_ID) as client:
-        with pytest.raises(BrokerDisconnectedError, match="went away"):
-            await client.acquire_token_interactive(GRAPH)
-    assert len(fake_broker.calls_of("acquireTokenInteractively")) == 1
-
-
-async def test_a_password_is_not_sent_again_when_the_broker_dies(fake_broker: RunningFake) -> None:
-    fake_broker.plant("crash", method="acquireTokenSilently")
-    async with BrokerClient(CLIENT_ID) as client:
-        with pytest.raises(BrokerDisconnectedError):
-            await client.acquire_token_by_username_password("ada@contoso.example", "not-a-real-password", GRAPH)
-    assert len(fake_broker.calls_of("acquireTokenSilently")) == 1
-
-
 @contextlib.asynccontextmanager
 async def _silent_bus(tmp_path: Path) -> AsyncIterator[str]:
     """A bus that accepts connections and says nothing."""
@@ -276,20 +249,6 @@ def test_the_first_call_has_the_bus_start_the_broker(activated: RunningFake) -> 
     with activated as running:
         assert fake_command(["write-service", running.services, "--persona", "microsoft-2.0.1"]) == 0
         assert asyncio.run(first_call(running.address)) == "2.0.1"
-
-
-@pytest.mark.parametrize("program", ["/nowhere/broker", "/bin/false"])
-def test_a_broker_that_does_not_start_is_an_error_that_says_so(activated: RunningFake, program: str) -> None:
-    async def first_call(address: str) -> None:
-        async with BrokerClient(CLIENT_ID, bus_address=address) as client:
-            with pytest.raises(BrokerStartError, match="did not start"):
-                await client.get_accounts()
-            assert not await client.is_available()
-
-    with activated as running:
-        service = Path(running.services) / "com.microsoft.identity.broker1.service"
-        service.write_text(f"[D-BUS Service]\nName=com.microsoft.identity.broker1\nExec={program}\n")
-        asyncio.run(first_call(running.address))
 
 
 async def test_the_brokers_coming_and_going_can_be_watched_without_starting_it(fake_broker: RunningFake) -> None:

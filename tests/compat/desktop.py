@@ -17,6 +17,7 @@ from typing import Any
 
 DRIVER = Path(__file__).with_name("runtime_driver.py")
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+MICROSOFTS, OURS = "pymsalruntime", "linuxbroker.runtime.pymsalruntime"
 
 # Debian's package for each program and library that pymsalruntime 0.20.7 and these tests need.
 PROGRAMS = {
@@ -61,6 +62,7 @@ class User:
         client_id: str = CLIENT_ID,
         authority: str = "https://login.microsoftonline.com/common",
         limit: float = 60.0,
+        runtime: str = MICROSOFTS,
     ) -> list[dict[str, Any]]:
         """Carry out a scenario in a process of its own.
 
@@ -69,6 +71,7 @@ class User:
             client_id: of the application.
             authority: for each step that names none.
             limit: seconds that the whole scenario may take.
+            runtime: the module that is used.
 
         Returns:
             An outcome a step.
@@ -77,7 +80,7 @@ class User:
             AssertionError: the runtime would not load, or its process failed.
             subprocess.TimeoutExpired: it took too long.
         """
-        scenario = json.dumps({"client_id": client_id, "authority": authority, "steps": steps})
+        scenario = json.dumps({"client_id": client_id, "authority": authority, "steps": steps, "runtime": runtime})
         output: dict[str, Any] = json.loads(self.python(str(DRIVER), stdin=scenario, limit=limit))
         if "import_error" in output:
             raise AssertionError(f"the runtime did not load: {output['import_error']}")

@@ -1,4 +1,4 @@
-"""Does an unmodified MSAL Python app sign its user in through the fake broker?"""
+"""Does an unmodified MSAL Python app sign its user in through the fake broker, on either runtime?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from linuxbroker_fake import FakeConfig, RunningFake
 from tests.compat.desktop import User
 
 DRIVER = str(Path(__file__).with_name("msal_driver.py"))
+# How a program is run on each runtime.
+RUNTIMES = {"Microsoft's": (), "ours": ("-m", "linuxbroker", "run", "--force")}
+
+pytestmark = pytest.mark.parametrize("on", RUNTIMES.values(), ids=RUNTIMES.keys())
 
 
 @pytest.fixture(params=["microsoft-2.0.1", "microsoft-2.5.2"])
@@ -18,8 +22,10 @@ def fake_broker_config(request: pytest.FixtureRequest) -> FakeConfig:
     return FakeConfig.model_validate({"persona": request.param, "signed_in": ["ada@contoso.example"]})
 
 
-def test_an_app_signs_in_gets_a_token_silently_and_signs_out(user: User, fake_broker: RunningFake) -> None:
-    seen = json.loads(user.python(DRIVER))
+def test_an_app_signs_in_gets_a_token_silently_and_signs_out(
+    user: User, fake_broker: RunningFake, on: tuple[str, ...]
+) -> None:
+    seen = json.loads(user.python(*on, DRIVER))
     assert seen["signed_in"]["token_source"] == "broker"
     assert fake_broker.broker.verify_access_token(seen["signed_in"]["access_token"])["upn"] == "ada@contoso.example"
     (account,) = seen["accounts"]
@@ -29,10 +35,14 @@ def test_an_app_signs_in_gets_a_token_silently_and_signs_out(user: User, fake_br
     assert seen["left"] == []
 
 
-def test_a_failure_is_given_as_msal_gives_it(user: User, fake_broker: RunningFake) -> None:
+def test_a_failure_is_given_as_msal_gives_it(
+    user: User, fake_broker: RunningFake, on: tuple[str, ...], tmp_path: Path
+) -> None:
     fake_broker.plant("device_not_registered", method="acquireTokenSilently")
     fake_broker.plant("device_not_registered", method="acquireTokenInteractively")
-    seen = json.loads(user.python("-c", _printing_failures()))
+    program = tmp_path / "failing.py"
+    program.write_text(_printing_failures(), encoding="utf-8")
+    seen = json.loads(user.python(*on, str(program)))
     assert seen["error"] == "broker_error"
     assert "Status: Response_Status.Status_DeviceNotRegistered" in seen["error_description"]
 

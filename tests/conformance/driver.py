@@ -47,7 +47,7 @@ class Call:
 
     def __init__(self, line: Json) -> None:
         self.line = line
-        self.timeouts = Timeouts(call=line.get("timeLimit", 60.0))
+        self.timeouts = Timeouts(call=line.get("timeLimit", 60.0), start_up=0)
         self.client = BrokerClient(
             line["clientId"], authority=line["authority"], redirect_uri=line["redirectUri"], timeouts=self.timeouts
         )

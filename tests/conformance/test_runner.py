@@ -159,6 +159,17 @@ def test_a_failure_says_what_was_expected_what_came_and_where_they_differ(
     )
 
 
+def test_an_answer_in_place_of_a_call_fails_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    error = "{'family': 'unsupported', 'message': 'not written yet'}"
+    driver = misbehaving(tmp_path, f"say({{'id': line['id'], 'outcome': {{'error': {error}}}}})")
+    source = Path(driver[1]).read_text().replace("rep-version/", "seq-cancel-simple/")
+    Path(driver[1]).write_text(source)
+    assert run("--timeout", "600", "--only", "seq-cancel-simple", "--", *driver) == 1
+    output = capsys.readouterr().out
+    assert "answered before it had sent what it should" in output
+    assert '"message": "not written yet"' in output
+
+
 def test_the_json_report_has_every_case_and_the_version_of_the_interfaces(report: Path) -> None:
     assert run("--quiet", "--json", str(report), "--only", *VERSIONS, "--", *PLAIN) == 0
     written: dict[str, Any] = json.loads(report.read_text())
@@ -198,6 +209,14 @@ def test_the_vectors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--list", "--only", "req-version", "req-available") == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in listed] == ["req-version", "req-available"]
+
+
+def test_a_vector_is_shown_spelt_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--show", "--only", "req-silent-account") == 0
+    (vector,) = json.loads(capsys.readouterr().out)
+    sent = vector["steps"][0]["sent"][0]["request"]["authParameters"]
+    assert sent["account"]["username"] == "ada@contoso.example"
+    assert vector["rows"] and vector["source"] and vector["shows"]
 
 
 def test_a_slow_case_is_played_beside_the_others_and_each_is_told_once(

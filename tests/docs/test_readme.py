@@ -23,9 +23,8 @@ from linuxbroker.errors import ERROR_CLASSES
 from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker_fake import FakeConfig, Fault, FaultKind, PersonaName, RunningFake
 from linuxbroker_fake.control import CONTROL_XML
+from tests.docs.examples import EXAMPLES, README, ROOT, SCRIPTS, SHELL, STORAGE, TEST_SUITES, Example, moved
 
-ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI_SCRIPT = ROOT / ".ci" / "run"
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPES = ("https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/Mail.Read")
@@ -33,32 +32,6 @@ SCOPES = ("https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/
 _PATIENCE_SECONDS = 120
 
 
-@dataclass(frozen=True)
-class Example:
-    """A fenced block of the README.
-
-    Attributes:
-        language: what stands behind the opening fence.
-        code: the block.
-        is_run: whether it is marked with ``<!-- run -->``.
-        line: where it begins.
-    """
-
-    language: str
-    code: str
-    is_run: bool
-    line: int
-
-
-def _examples() -> Iterator[Example]:
-    for found in re.finditer(r"^(<!-- run -->\n)?```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL):
-        yield Example(found[2], found[3], found[1] is not None, README.count("\n", 0, found.start()) + 1)
-
-
-EXAMPLES = tuple(_examples())
-SCRIPTS = tuple(example for example in EXAMPLES if example.language == "python" and "def test_" not in example.code)
-TEST_SUITES = tuple(example for example in EXAMPLES if example.language == "python" and "def test_" in example.code)
-SHELL = tuple(example for example in EXAMPLES if example.language == "sh")
 SIGN_IN = SCRIPTS[0]
 DEMO_SETUP, TEST_SETUP = (example for example in SHELL if "apt-get" in example.code)
 
@@ -141,7 +114,7 @@ def shell(tmp_path: Path) -> Shell:
 # The examples
 
 
-@pytest.mark.parametrize("example", SCRIPTS, ids=_at_line)
+@pytest.mark.parametrize("example", [example for example in SCRIPTS if example is not STORAGE], ids=_at_line)
 def test_python_example_runs(example: Example, shell: Shell, fake: RunningFake) -> None:
     script = shell.folder / "pasted.py"
     script.write_text(example.code, encoding="utf-8")
@@ -158,6 +131,11 @@ def test_first_example_asks_the_user_when_it_must(shell: Shell, fake: RunningFak
     fake.plant("mfa_expired", method="acquireTokenSilently")
     assert shell.run(sys.executable, "signin.py", bus_address=fake.address).startswith("Bearer token for " + SCOPES[0])
     assert fake.calls_of("acquireTokenInteractively")
+
+
+def test_moving_from_msal_leads_to_the_example() -> None:
+    assert moved("+") == _only(SCRIPTS, "app.get_accounts()").code
+    assert compile(moved("-"), "before.py", "exec").co_names[0] == "msal"
 
 
 @pytest.mark.parametrize("example", TEST_SUITES, ids=_at_line)
@@ -227,6 +205,11 @@ def test_continuous_integration_installs_what_the_readme_names() -> None:
     assert sorted(shlex.split(in_script, comments=True)) == sorted(in_readme)
 
 
+def test_continuous_integration_installs_npm_as_the_readme_names_it() -> None:
+    (where_npm_is_missing,) = re.findall(r"packages\+=\((.*?)\)", CI_SCRIPT.read_text(encoding="utf-8"))
+    assert f"on Debian the packages `{where_npm_is_missing}`" in README
+
+
 def test_continuous_integration_calls_the_test_command_of_the_readme() -> None:
     script = " ".join(CI_SCRIPT.read_text(encoding="utf-8").split())
     _install, *test_commands = _commands(TEST_SETUP)
@@ -280,7 +263,7 @@ async def test_fault_has_the_effect_that_the_table_says(row: dict[str, str], fak
     (kind,) = _names(row["kind"])
     fake.plant(kind, method="acquireTokenSilently", **_FAULT_DETAILS.get(kind, {}))
     expected = tuple(_class(name) for name in _names(row["what the application sees"]))
-    timeouts = Timeouts(call=2.0 if kind == "hang" else 60.0)
+    timeouts = Timeouts(call=1.0 if kind == "hang" else 60.0, start_up=0.05)
     async with BrokerClient(CLIENT_ID, bus_address=fake.address, timeouts=timeouts) as broker:
         try:
             outcome: object = await broker.acquire_token_silent(SCOPES)

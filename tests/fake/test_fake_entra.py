@@ -300,11 +300,14 @@ def test_an_api_of_its_own_gets_an_access_token_of_version_2(entra: Entra, ada: 
 
 
 @pytest.mark.parametrize(
-    "scope", ["https://management.core.windows.net//.default", "https://management.azure.com/.default"]
+    "scope",
+    [
+        "https://management.core.windows.net//.default",
+        "https://management.azure.com/.default",
+        "https://storage.azure.com/.default",
+    ],
 )
-def test_azure_management_gets_version_1_with_or_without_the_extra_slash(
-    entra: Entra, ada: AccountRecord, scope: str
-) -> None:
+def test_azure_gets_version_1_with_or_without_the_extra_slash(entra: Entra, ada: AccountRecord, scope: str) -> None:
     minted = entra.access_token(ada, APP, [scope])
     claims = read(minted.token, entra)
     assert (claims["ver"], claims["aud"]) == ("1.0", scope.removesuffix("/.default"))

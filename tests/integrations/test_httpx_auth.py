@@ -125,10 +125,11 @@ class Resource:
 class SigningResource:
     """An API that takes signed HTTP requests, with a nonce of its own."""
 
-    def __init__(self, fake: RunningFake, *, nonces: int = 1) -> None:
+    def __init__(self, fake: RunningFake, *, nonces: int = 1, revokes: bool = False) -> None:
         self._fake = fake
         self._nonces = nonces
-        self.claims = ""
+        self._revokes = revokes
+        self.challenge = ""
         self.signed: list[dict[str, Any]] = []
 
     def __call__(self, asked: Asked) -> Answer:
@@ -140,10 +141,13 @@ class SigningResource:
         if signed["nonce"] != NONCE or len(self.signed) <= self._nonces:
             escaped = NONCE.replace('"', '\\"')
             return _unauthorized('Bearer realm="x"', f'Negotiate, PoP nonce="{escaped}", realm=y')
+        if self._revokes and not self.challenge:
+            self.challenge = self._fake.revoke(ADA)
         try:
             return Answer(body=str(self._fake.broker.verify_access_token(signed["at"])["upn"]))
         except ValueError:
-            return _unauthorized(f'PoP error="insufficient_claims", claims="{self.claims}"')
+            claims = base64.b64encode(self.challenge.encode()).decode()
+            return _unauthorized(f'PoP error="insufficient_claims", claims="{claims}"')
 
 
 @pytest.fixture
@@ -359,13 +363,11 @@ async def test_a_second_nonce_is_not_answered(client: BrokerClient, fake_broker:
 
 
 async def test_a_nonce_and_then_a_claims_challenge_are_both_met(client: BrokerClient, fake_broker: RunningFake) -> None:
-    resource = SigningResource(fake_broker)
-    challenge = fake_broker.revoke(ADA)
-    resource.claims = base64.b64encode(challenge.encode()).decode()
+    resource = SigningResource(fake_broker, revokes=True)
     async with _serving(resource) as site, _http(client, proof_of_possession=True) as http:
         answer = await http.get(f"{site.url}/me")
     assert (answer.status_code, answer.text) == (200, ADA)
-    assert [call["decodedClaims"] for call in _silent_calls(fake_broker)] == ["", "", challenge]
+    assert [call["decodedClaims"] for call in _silent_calls(fake_broker)] == ["", "", resource.challenge]
 
 
 async def test_after_a_redirect_the_nonce_signs_the_request_that_was_refused(

@@ -11,8 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from linuxbroker.models import Status
+from linuxbroker.models import Account, Status
 from linuxbroker.resources import interface_xml, interfaces_folder
+from linuxbroker_fake.conformance.matching import EMPTY, FREE_TEXT
 from linuxbroker_fake.conformance.vectors import Vector, VectorError, load_vectors, select, vectors_folder
 from linuxbroker_fake.personas import PersonaName
 
@@ -169,6 +170,18 @@ def test_the_page_explains_every_operation_key_option_and_family() -> None:
     replies = set(SCHEMA["$defs"]["replies"]["items"]["properties"])
     for word in operations | keys | of_vectors | events | replies | FAMILIES:
         assert re.search(rf"[`\"]{re.escape(word)}[?`\"]", page), f"CONFORMANCE.md does not explain {word}"
+
+
+def test_the_page_names_every_key_that_may_be_left_out() -> None:
+    page = (interfaces_folder() / "CONFORMANCE.md").read_text(encoding="utf-8")
+    rules = page.partition("### How a request is compared")[2].partition("###")[0]
+    of_accounts = set(Account.model_fields) | {field.alias for field in Account.model_fields.values()}
+    for key, empty in EMPTY.items():
+        if key not in of_accounts or key == "homeAccountId":
+            assert f"`{key}`" in rules, key
+        else:
+            assert empty == "" or (key, empty) in (("passwordExpiry", 0), ("username", ""))
+    assert all(f"`{key}`" in rules for key in FREE_TEXT)
 
 
 def test_vectors_are_chosen_by_id_and_by_pattern() -> None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import FrozenInstanceError
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -410,14 +411,17 @@ async def every_operation(broker: RunningFake) -> None:
             await client.remove_account(account)
 
 
+def _arguments(call: Call) -> tuple[str, str, str]:
+    return call.protocol_version, call.correlation_id, json.dumps(call.request)
+
+
 async def replies_to(broker: RunningFake, calls: list[Call]) -> list[tuple[str, Any]]:
     """Make the calls again, and give what was answered as JSON; a D-Bus error is no reply."""
     transport = BrokerTransport(broker.address, Timeouts(), 1_000_000)
     replies: list[tuple[str, Any]] = []
     for call in calls:
-        arguments = (call.protocol_version, call.correlation_id, json.dumps(call.request))
         with contextlib.suppress(RemoteError):
-            reply = await transport.call(call.member, arguments, CallOptions(limit=60.0))
+            reply = await transport.call(call.member, partial(_arguments, call), CallOptions(limit=60.0))
             replies.append((call.member, json.loads(reply)))
     transport.close()
     return replies

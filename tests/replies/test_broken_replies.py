@@ -750,7 +750,7 @@ async def good_reply(broker: RunningFake, client: BrokerClient, operation: str) 
     transport = BrokerTransport(broker.address, Timeouts(), 1_000_000)
     arguments = (made.protocol_version, made.correlation_id, json.dumps(made.request))
     try:
-        reply = await transport.call(member, arguments, CallOptions(limit=60.0))
+        reply = await transport.call(member, lambda: arguments, CallOptions(limit=60.0))
     finally:
         transport.close()
     return json.dumps({"telemetry": {"broker_version": "2.5.2"}, **json.loads(reply)})

@@ -203,7 +203,7 @@ async def test_what_the_text_of_a_dbus_error_tells_becomes_the_class(
     himmelblau: RunningFake, fault: str, expected: type[BrokerResponseError]
 ) -> None:
     himmelblau.plant(fault)
-    async with BrokerClient(CLIENT_ID, bus_address=himmelblau.address) as client:
+    async with BrokerClient(CLIENT_ID, bus_address=himmelblau.address, timeouts=Timeouts(start_up=0.05)) as client:
         error = await silent_failure(client)
     assert type(error) is expected
     assert error.dbus_error == "org.freedesktop.DBus.Error.Failed"

@@ -188,10 +188,20 @@ class Case:
         def enough(calls: list[SentCall]) -> bool:
             return sum(call.is_broker_call for call in calls[seen:]) >= count
 
+        sending = asyncio.ensure_future(self._stage.wire.wait_for(enough))
+        speaking = asyncio.ensure_future(self._driver.speaks())
         try:
-            await asyncio.wait_for(self._stage.wire.wait_for(enough), self._limit)
-        except asyncio.TimeoutError:
-            self._problem(f"did not send what it should within {self._limit:g} s")
+            await asyncio.wait({sending, speaking}, timeout=self._limit, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done() and not speaking.done():
+                self._problem(f"did not send what it should within {self._limit:g} s")
+            elif not sending.done():
+                await self._stage.wire.settle()
+                if not enough(self._stage.wire.calls()):
+                    self._problem("answered before it had sent what it should", got=await self._receive())
+        finally:
+            sending.cancel()
+            speaking.cancel()
+            await asyncio.gather(sending, speaking, return_exceptions=True)
         self._check_sent(step)
 
     def _check_sent(self, step: Mapping[str, Any]) -> None:

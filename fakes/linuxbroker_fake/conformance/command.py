@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from linuxbroker.resources import interfaces_folder
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --broker: what it can give the app a token for",
     )
     parser.add_argument("--list", action="store_true", help="list the vectors, and run nothing")
+    parser.add_argument("--show", action="store_true", help="print the vectors, spelt out, and run nothing")
     parser.add_argument("--quiet", action="store_true", help="tell of failures and of the end only")
     parser.add_argument(
         "program", nargs="*", metavar="DRIVER", help="the program under test and its arguments, behind --"
@@ -67,6 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         vectors = select([item for item in every if (item.kind == "broker") is arguments.broker], arguments.only)
         if arguments.list:
             print(*(f"{vector.id}: {vector.shows}" for vector in vectors), sep="\n")
+            return PASSED
+        if arguments.show:
+            print(json.dumps([asdict(vector) for vector in vectors], indent=2, ensure_ascii=False))
             return PASSED
         if not arguments.program:
             raise VectorError("which program is under test? Give its command behind --")

@@ -38,6 +38,7 @@ class Driver:
         self._reader: asyncio.Task[None] | None = None
         self._stderr_reader: asyncio.Task[None] | None = None
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
+        self._spoke = asyncio.Event()
         self._stderr = ""
 
     @property
@@ -69,6 +70,7 @@ class Driver:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._lines = asyncio.Queue()
+        self._spoke.clear()
         self._stderr = ""
         self._reader = asyncio.ensure_future(self._read(self._process.stdout))
         self._stderr_reader = asyncio.ensure_future(self._read_stderr(self._process.stderr))
@@ -90,6 +92,10 @@ class Driver:
         except (BrokenPipeError, ConnectionResetError):
             raise DriverError(await self._how_it_ended()) from None
 
+    async def speaks(self) -> None:
+        """Wait until there is a line to receive, or the program has closed its standard output."""
+        await self._spoke.wait()
+
     async def receive(self, limit: float) -> dict[str, Any]:
         """Take its next line.
 
@@ -106,6 +112,8 @@ class Driver:
             line = await asyncio.wait_for(self._lines.get(), limit)
         except asyncio.TimeoutError:
             raise DriverError(f"the driver did not answer within {limit:g} s") from None
+        if self._lines.empty():
+            self._spoke.clear()
         if not line:
             raise DriverError(await self._how_it_ended())
         try:
@@ -165,8 +173,12 @@ class Driver:
     async def _read(self, stdout: asyncio.StreamReader) -> None:
         with contextlib.suppress(ValueError):  # a line that is longer than any answer
             while line := await stdout.readline():
-                self._lines.put_nowait(line)
-        self._lines.put_nowait(b"")
+                self._put(line)
+        self._put(b"")
+
+    def _put(self, line: bytes) -> None:
+        self._lines.put_nowait(line)
+        self._spoke.set()
 
     async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
         while data := await stderr.read(4096):

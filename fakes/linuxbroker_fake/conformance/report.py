@@ -115,8 +115,10 @@ def _describe_problem(problem: Problem) -> list[str]:
     for difference in problem.differences:
         lines.append(f"  at {difference.place or 'the top'}")
         lines += [f"    - expected {_short(difference.expected)}", f"    + came     {_short(difference.got)}"]
-    if problem.differences and problem.expected is not None:
-        lines += [f"  expected in all {_cut(problem.expected)}", f"  came in all     {_cut(problem.got)}"]
+    if problem.expected is not None:
+        lines.append(f"  expected in all {_cut(problem.expected)}")
+    if problem.got is not None:
+        lines.append(f"  came in all     {_cut(problem.got)}")
     return lines
 
 

@@ -1,0 +1,88 @@
+"""Whose is a bus name? The connection that owns it, and what the bus knows of the process behind that."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from linuxbroker.bus.connection import BUS_NAME, Connection
+from linuxbroker.bus.errors import DisconnectedError, RemoteError
+from linuxbroker.bus.messages import variants
+
+_NO_OWNER = BUS_NAME + ".Error.NameHasNoOwner"
+
+
+@dataclass(frozen=True)
+class NameOwner:
+    """The connection that owns a bus name. Source: D-Bus specification, "GetConnectionCredentials".
+
+    Attributes:
+        unique_name: the connection's own name, such as ``:1.42``; the bus gives it to no other connection.
+        uid: the user id of the process that made the connection; None where the bus does not tell.
+        pid: its process id; None where the bus does not tell.
+        counts_as_here: whether the bus tells this process's own ids as they are here. It does not from inside a
+            container or a sandbox; what it tells of others then names other processes here, or none.
+    """
+
+    unique_name: str
+    uid: int | None
+    pid: int | None
+    counts_as_here: bool
+
+
+async def name_owner(connection: Connection, name: str, *, limit: float | None) -> NameOwner:
+    """Find who owns a bus name; a service that the bus can start is started, as a call to it would.
+
+    Args:
+        connection: to the bus. Only what the bus itself answers is taken for an answer.
+        name: the well-known name.
+        limit: seconds to wait for each answer of the bus; None for no limit.
+
+    Returns:
+        The owner.
+
+    Raises:
+        RemoteError: nothing owns the name, and nothing that can be started provides it.
+        DisconnectedError: the owner left meanwhile, or the connection ended.
+        BusError: as ``Connection.call`` does.
+    """
+    try:
+        unique_name = await _owner(connection, name, limit)
+        if unique_name is None:
+            await connection.call_bus("StartServiceByName", "su", name, 0, limit=limit, only_from=BUS_NAME)
+            unique_name = await _owner(connection, name, limit)
+        if unique_name is not None:
+            theirs, ours = await asyncio.gather(
+                _credentials(connection, unique_name, limit), _credentials(connection, connection.unique_name, limit)
+            )
+            return NameOwner(
+                unique_name,
+                uid=_number(theirs.get("UnixUserID")),
+                pid=_number(theirs.get("ProcessID")),
+                counts_as_here=(ours.get("UnixUserID"), ours.get("ProcessID")) == (os.geteuid(), os.getpid()),
+            )
+    except RemoteError as error:
+        if error.name != _NO_OWNER:
+            raise
+    raise DisconnectedError(f"the owner of {name} left the bus")
+
+
+async def _owner(connection: Connection, name: str, limit: float | None) -> str | None:
+    try:
+        (owner,) = await connection.call_bus("GetNameOwner", "s", name, limit=limit, only_from=BUS_NAME)
+    except RemoteError as error:
+        if error.name == _NO_OWNER:
+            return None
+        raise
+    return str(owner)
+
+
+async def _credentials(connection: Connection, unique_name: str, limit: float | None) -> dict[str, Any]:
+    body = await connection.call_bus("GetConnectionCredentials", "s", unique_name, limit=limit, only_from=BUS_NAME)
+    return variants(body[0]) if body else {}
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

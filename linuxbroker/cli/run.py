@@ -1,0 +1,85 @@
+"""How does a program run with the stand-in for ``pymsalruntime`` in place? As ``python`` runs it, after ``install``."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from linuxbroker.cli import output
+from linuxbroker.cli.arguments import RUN_USAGE, UsageError
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is to be run.
+
+    Attributes:
+        name: a module's name, or a script's path.
+        is_module: which of the two.
+        arguments: of the program.
+        force: whether the stand-in takes the place of an installed ``pymsalruntime`` too.
+    """
+
+    name: str
+    is_module: bool
+    arguments: tuple[str, ...]
+    force: bool
+
+
+def read(argv: Sequence[str]) -> Program:
+    """Read what stands behind ``linuxbroker run``.
+
+    Args:
+        argv: the words.
+
+    Returns:
+        The program to run.
+
+    Raises:
+        UsageError: there is none, or no such script.
+    """
+    words, force = list(argv), False
+    while words and words[0] == "--force":
+        force = True
+        words.pop(0)
+    if words and words[0] == "-m":
+        words.pop(0)
+        is_module = True
+    else:
+        is_module = False
+    if not words or (words[0].startswith("-") and not is_module):
+        wrong = f"there is no option {words[0]!r} here" if words else "no program is given"
+        raise UsageError(f"{wrong}: {RUN_USAGE}. See 'linuxbroker run --help'.")
+    if not is_module and not Path(words[0]).exists():
+        raise UsageError(f"there is no file {words[0]!r}")
+    return Program(words[0], is_module, tuple(words[1:]), force)
+
+
+def run(program: Program) -> int:
+    """Run a program in this process, with ``import pymsalruntime`` giving the stand-in.
+
+    Args:
+        program: which.
+
+    Returns:
+        0 where the program ended by itself.
+
+    Raises:
+        SystemExit: the program ended so.
+        Exception: whatever the program let through.
+    """
+    from linuxbroker.runtime import install
+
+    if not install(force=program.force):
+        output.write_error("Microsoft's pymsalruntime is installed, and used; --force puts linuxbroker's in its place")
+    sys.argv[:] = [program.name, *program.arguments]
+    if program.is_module:
+        sys.path[0] = str(Path.cwd())
+        runpy.run_module(program.name, run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = str(Path(program.name).resolve().parent)
+        runpy.run_path(program.name, run_name="__main__")
+    return 0

@@ -1,0 +1,108 @@
+"""What is an account to an MSAL application? A dict, made from the broker's records, and found among them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from linuxbroker.authority import preferred_host
+from linuxbroker.models import Account
+
+_BROKER = "broker"
+_ENTRA = "MSSTS"
+
+
+def account_dict(account: Account, host: str) -> dict[str, Any]:
+    """Describe a record of the broker's.
+
+    Args:
+        account: the record.
+        host: the login host of the application's authority.
+
+    Returns:
+        MSAL's dict; ``realm`` is the tenant that the record is in. Source: PROTOCOL.md, MS-08.
+    """
+    return {
+        "home_account_id": account.home_account_id,
+        "environment": host,
+        "username": account.username,
+        "account_source": _BROKER,
+        "authority_type": _ENTRA,
+        "local_account_id": account.local_account_id,
+        "realm": account.realm,
+    }
+
+
+def is_brokers(account: Mapping[str, Any]) -> bool:
+    """Whether the broker may have an account; False where MSAL got it by a flow of its own."""
+    return account.get("account_source") in (_BROKER, None)
+
+
+def find(records: Sequence[Account], wanted: Mapping[str, Any]) -> Account | None:
+    """Find the record that an account dict stands for.
+
+    Args:
+        records: what the broker has.
+        wanted: a dict of ``get_accounts``, or one that MSAL itself made, whose ``realm`` need not be a tenant id.
+
+    Returns:
+        The same user's record in the same tenant; else in their home tenant; else their first; None without any.
+    """
+    theirs = of_user(records, wanted)
+    realm = _folded(wanted.get("realm"))
+    in_tenant = [record for record in theirs if record.realm and record.realm.casefold() == realm]
+    at_home = [record for record in theirs if record.realm and record.realm.casefold() == record.home_tenant.casefold()]
+    return next(iter([*in_tenant, *at_home, *theirs]), None)
+
+
+def of_user(records: Sequence[Account], wanted: Mapping[str, Any]) -> list[Account]:
+    """List the records of the user that an account dict stands for.
+
+    Args:
+        records: what the broker has.
+        wanted: as for ``find``.
+
+    Returns:
+        Those of the same home account: one for each tenant that the user is known in.
+    """
+    home, local = _folded(wanted.get("home_account_id")), _folded(wanted.get("local_account_id"))
+    return [
+        record
+        for record in records
+        if (home and record.home_account_id.casefold() == home)
+        or (not home and local and record.local_account_id.casefold() == local)
+    ]
+
+
+def cached(token_cache: Any, host: str) -> list[dict[str, Any]]:
+    """List the accounts that flows without a broker left in MSAL's token cache.
+
+    Args:
+        token_cache: an ``msal.TokenCache``.
+        host: the login host of the application's authority.
+
+    Returns:
+        MSAL's dicts, one for each home account.
+    """
+    keys = (
+        "home_account_id",
+        "environment",
+        "username",
+        "account_source",
+        "authority_type",
+        "local_account_id",
+        "realm",
+    )
+    entries: Iterable[Mapping[str, Any]] = token_cache.search(token_cache.CredentialType.ACCOUNT)
+    # A cache may be shared: what AD FS or another authority's application put there is not this one's.
+    mine = [entry for entry in entries if _cloud(str(entry.get("environment") or host)) == _cloud(host)]
+    by_home = {entry.get("home_account_id"): {key: entry.get(key) for key in keys} for entry in mine}
+    return [account for account in by_home.values() if account["account_source"] != _BROKER]
+
+
+def _cloud(host: str) -> str:
+    return preferred_host(host).casefold()
+
+
+def _folded(value: object) -> str:
+    return value.casefold() if isinstance(value, str) else ""

@@ -1,0 +1,5 @@
+"""What is the broker called on the bus? Source: PROTOCOL.md, "Transport"."""
+
+BROKER_BUS_NAME = "com.microsoft.identity.broker1"
+BROKER_OBJECT_PATH = "/com/microsoft/identity/broker1"
+BROKER_INTERFACE = "com.microsoft.identity.Broker1"

@@ -1,0 +1,120 @@
+"""Is the process that owns the broker's name one to trust with a password? What its executable says of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from linuxbroker.bus import NameOwner
+
+TrustPolicy = Literal["off", "warn", "strict"]
+TRUST_POLICIES: tuple[TrustPolicy, ...] = get_args(TrustPolicy)
+_ROOT = 0
+_LONGEST_PATH_SHOWN = 500
+# Programs of the system that run whatever they are told to: their file says nothing of whose code it is. What they were
+# told stands in their command line, but a process can write anything there.
+_RUNS_ANY_CODE = re.compile(
+    r"(ba|da|k|z|c|tc|fi)?sh|busybox|env|ld(-.*)?\.so.*|ld-.*|(python|pypy|perl|ruby|lua|php|tclsh|wish|guile)[\d.]*m?"
+    r"|node(js)?|deno|bun|java|mono(-.*)?|dotnet|gjs(-console)?|cjs(-console)?|qemu-.*|wine.*|gdb|socat|dbus-test-tool"
+)
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a process is not trusted.
+
+    Attributes:
+        executable: its executable, fit to be shown; empty where it can't be seen.
+        reason: what is wrong, in words.
+    """
+
+    executable: str
+    reason: str
+
+
+class UntrustedOwnerError(Exception):
+    """The owner of the broker's name is not trusted.
+
+    Args:
+        owner: the owner.
+        found: why not.
+    """
+
+    def __init__(self, owner: NameOwner, found: Doubt) -> None:
+        process = "a process" if owner.pid is None else f"process {owner.pid}"
+        program = f" ({found.executable})" if found.executable else ""
+        super().__init__(f"{process}{program} owns the broker's bus name and is not trusted: {found.reason}")
+        self.owner = owner
+        self.doubt = found
+
+
+def doubt(owner: NameOwner) -> Doubt | None:
+    """Look for a reason not to trust the owner of the broker's name.
+
+    A process is trusted when its executable, and each directory above it, belongs to root, when nobody else can write
+    to them, and when it is no interpreter. An owner that runs as root is trusted by a user who is not root.
+
+    Args:
+        owner: as the bus tells it.
+
+    Returns:
+        The first reason found, or None.
+    """
+    if owner.pid is None or owner.uid is None:
+        return Doubt("", "the bus does not tell which process it is")
+    if not owner.counts_as_here:
+        return Doubt("", "this program runs in a container or a sandbox, from which that process can't be looked at")
+    if owner.uid == _ROOT and os.geteuid() != _ROOT:
+        return None
+    if owner.uid not in (_ROOT, os.geteuid()):
+        return Doubt("", f"it runs as user id {owner.uid}, which is neither yours nor root")
+    try:
+        return _doubt_about_executable(Path("/proc", str(owner.pid), "exe"))
+    except FileNotFoundError:
+        return Doubt("", "it has ended: something else may be using its connection to the bus")
+    except OSError as error:
+        return Doubt("", f"its executable can't be looked at ({error.strerror})")
+
+
+def _doubt_about_executable(link: Path) -> Doubt | None:
+    # The kernel gives the path of the file itself: links that led there, when it was started, play no part any more.
+    executable = link.readlink()
+    shown = _shown(executable)
+    if not _is_at(executable, link.stat()):
+        return Doubt(
+            shown, "its executable is not the file of that name now; after an update of the broker, restart the broker"
+        )
+    for place in (executable, *executable.parents):
+        if reason := _doubt_about_place(place):
+            return Doubt(shown, reason)
+    if _RUNS_ANY_CODE.fullmatch(executable.name):
+        return Doubt(shown, "it is an interpreter, which runs whatever it is told to")
+    return None
+
+
+def _is_at(path: Path, file: os.stat_result) -> bool:
+    """Whether a file is where it is said to be: not if it was deleted, or replaced, or is seen in another way there."""
+    try:
+        return path.is_absolute() and os.path.samestat(path.lstat(), file)
+    except OSError:
+        return False
+
+
+def _doubt_about_place(place: Path) -> str | None:
+    shown, status = _shown(place), place.lstat()
+    if status.st_uid != _ROOT:
+        return f"{shown} belongs to user id {status.st_uid}, not to root"
+    if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
+        return None  # as in /tmp: only root can remove or replace what belongs to root
+    # Access control lists show here too: the group's bits are then the most that a list gives to anyone.
+    writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return f"{shown} can be written to by others than root" if writable else None
+
+
+def _shown(path: Path) -> str:
+    text = "".join(character if character.isprintable() else "?" for character in str(path))
+    return text if len(text) <= _LONGEST_PATH_SHOWN else text[:_LONGEST_PATH_SHOWN] + "…"

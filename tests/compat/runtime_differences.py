@@ -1,0 +1,376 @@
+"""In what is the stand-in not like Microsoft's runtime? Every difference in the scenarios, and the reason for each.
+
+``test_runtimes_side_by_side.py`` fails on a difference that is not here, and on one here that is not there any more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+ASKS_THE_BROKER = (
+    "Nothing is written to disk: an account that this process has not seen is looked for at the broker. Microsoft's "
+    "runtime looks in the user's keyring."
+)
+NO_CACHE = "Nothing is written to disk, and no token is kept: the broker, which caches, is asked each time."
+REFUSED_HERE = "What can't be right is refused before anything is sent, with a text that says what to give instead."
+METHOD_IN_CAPITALS = "The signed method is to equal that of the HTTP request, which is in capitals."
+NO_MEMORY_OF_ATTEMPTS = "Telemetry of Microsoft's: its second attempt within a process is marked as one."
+CANCELS = (
+    "A cancelled call ends at once, and the broker is told while its window is open. Microsoft's runtime tells it once "
+    "the window is closed, and gives the result of a silent call all the same."
+)
+PLAIN_STATUS_NAMES = "The telemetry names the statuses as the results do, and no others."
+SAYS_WHY = (
+    "The text says what is wrong and what to do, with secrets cut out; nothing of a reply that can't be read is in it."
+)
+ASKS_AGAIN = "A silent call is sent a second time where the broker went away under the first: it does no harm."
+READS_D_BUS_ERRORS = (
+    "Himmelblau's failures are D-Bus errors: where the text has an Entra code that a sign-in mends, it counts, so that "
+    "the user is asked."
+)
+BELIEVES_THAT_NOTHING_IS_GRANTED = "A reply that grants the empty text grants no scope; one that is silent grants all."
+    "A reply that grants the empty text grants none of the scopes; one that is silent, all."
+)
+UNDERSTANDS_SECONDS = "An expiry in seconds is one in seconds; Microsoft's runtime takes the token for long expired."
+NO_SUCCESS_WITHOUT_TOKEN = "A reply without a token that can be used is a failure."
+READS_WHAT_IS_CLEAR = "A reply that leaves no doubt is taken, whatever else it lacks: other brokers write less."
+
+Difference = tuple[str, tuple[Any, Any], str]
+
+# By scenario: where (see ``runtime_comparison.differences``), what Microsoft's runtime and the stand-in have there, and why.
+AGREED: dict[str, tuple[Difference, ...]] = {
+    "an account that nobody has": (
+        ("2: requests", ("", "getAccounts"), ASKS_THE_BROKER),
+        ("2: telemetry.broker_app_used", ("false", "true"), ASKS_THE_BROKER),
+    ),
+    "an account that was not seen": (
+        ("1: requests", ("", "getAccounts"), ASKS_THE_BROKER),
+        ("1: outcome", ("AccountNotFound: Account with id '(pii)' not found", "success"), ASKS_THE_BROKER),
+    ),
+    "no scopes in a silent sign-in": (
+        ("1: requests", ("getAccounts acquireTokenSilently", ""), REFUSED_HERE),
+        (
+            "1: error.context",
+            (
+                "The request lacks requestedScopes.",
+                "Scopes are a required authentication parameter in token acquisition flow",
+            ),
+            REFUSED_HERE,
+        ),
+        ("1: error.tag", (595719680, 504698626), REFUSED_HERE),
+        ("1: telemetry.broker_app_used", ("true", "false"), REFUSED_HERE),
+    ),
+    "a client id that is no UUID": (
+        ("1: requests", ("getAccounts", ""), REFUSED_HERE),
+        (
+            "1: outcome",
+            (
+                "success",
+                "ApiContractViolation: client_id is not a UUID; take the app registration's 'Application "
+                "(client) ID' from the Entra admin center",
+            ),
+            REFUSED_HERE,
+        ),
+        ("2: requests", ("getAccounts acquireTokenSilently", ""), REFUSED_HERE),
+        (
+            "2: outcome",
+            (
+                "success",
+                "ApiContractViolation: client_id is not a UUID; take the app registration's 'Application "
+                "(client) ID' from the Entra admin center",
+            ),
+            REFUSED_HERE,
+        ),
+    ),
+    "no redirect URI": (
+        ("1: requests", ("getAccounts acquireTokenSilently", ""), REFUSED_HERE),
+        ("1: error.context", ("The request lacks redirectUri.", "redirect_uri is empty"), REFUSED_HERE),
+        ("1: error.tag", (595719680, 0), REFUSED_HERE),
+        ("1: telemetry.broker_app_used", ("true", "false"), REFUSED_HERE),
+    ),
+    "an authority without a tenant": (
+        (
+            "2: error.context",
+            (
+                "Could not resolve hostname",
+                "authority must be https://HOST/TENANT and no more, such as "
+                "https://login.microsoftonline.com/organizations",
+            ),
+            REFUSED_HERE,
+        ),
+        ("2: error.error_code", (6, 0), REFUSED_HERE),
+        ("2: error.status", ("NoNetwork", "ApiContractViolation"), REFUSED_HERE),
+        ("2: error.tag", (573683463, 0), REFUSED_HERE),
+        (
+            "2: telemetry.api_status_code",
+            ("StatusInternal::NoNetwork", "StatusInternal::ApiContractViolation"),
+            REFUSED_HERE,
+        ),
+    ),
+    "a method in small letters": (
+        ("1: acquireTokenSilently.authParameters.popParams.httpMethod", ("post", "POST"), METHOD_IN_CAPITALS),
+    ),
+    "a proof of possession of nothing": (
+        ("1: requests", ("getAccounts acquireTokenSilently", ""), REFUSED_HERE),
+        (
+            "1: error.context",
+            ("PoP is not available", "url is not an https URL with a host, and no user name in it"),
+            REFUSED_HERE,
+        ),
+        ("1: error.status", ("Unexpected", "ApiContractViolation"), REFUSED_HERE),
+        ("1: error.tag", (589969245, 0), REFUSED_HERE),
+        (
+            "1: telemetry.api_status_code",
+            ("StatusInternal::Unexpected", "StatusInternal::ApiContractViolation"),
+            REFUSED_HERE,
+        ),
+        ("1: telemetry.broker_app_used", ("true", "false"), REFUSED_HERE),
+    ),
+    "a reserved parameter in capitals": (
+        ("1: requests", ("getAccounts acquireTokenSilently", ""), REFUSED_HERE),
+        (
+            "1: outcome",
+            ("success", "ApiContractViolation: extra_query_parameters names domain_hint, which the broker reserves"),
+            REFUSED_HERE,
+        ),
+    ),
+    "a window handle below zero": (
+        ("1: requests", ("acquireTokenInteractively", ""), REFUSED_HERE),
+        (
+            "1: outcome",
+            (
+                "success",
+                "refused: ErrorTag: 540870081, ErrorCode: 0, ErrorContext: Invalid window handle, ErrorStatus: "
+                "Response_Status.Status_ApiContractViolation",
+            ),
+            REFUSED_HERE,
+        ),
+    ),
+    "a user who declines": (
+        ("2: acquireTokenInteractively.authParameters.onboardingBlob._reused", (True, "…"), NO_MEMORY_OF_ATTEMPTS),
+    ),
+    "a sign-in that is cancelled": (
+        ("1: outcome", ("success", "UserCanceled: The InteractiveRequest was canceled on behalf of the user"), CANCELS),
+    ),
+    "a silent sign-in that is cancelled": (
+        ("1: outcome", ("success", "ApplicationCanceled: The application canceled the call."), CANCELS),
+    ),
+    "the same silent token again": (
+        ("2: requests", ("", "acquireTokenSilently"), NO_CACHE),
+        ("2: account.additional_fields.name", ("…", "Ada Lovelace"), NO_CACHE),
+        ("2: telemetry.broker_app_used", ("false", "true"), NO_CACHE),
+    ),
+    "every status": (
+        (
+            "2: telemetry.api_status_code",
+            ("StatusInternal::Reserved !!!!!!", "StatusInternal::Reserved"),
+            PLAIN_STATUS_NAMES,
+        ),
+        (
+            "23: telemetry.api_status_code",
+            ("StatusInternal::CertificateNotFound", "StatusInternal::Unexpected"),
+            PLAIN_STATUS_NAMES,
+        ),
+        (
+            "24: telemetry.api_status_code",
+            ("StatusInternal::MdmEnrollmentHandoff", "StatusInternal::Unexpected"),
+            PLAIN_STATUS_NAMES,
+        ),
+    ),
+    "a D-Bus error": (
+        (
+            "1: error.context",
+            (
+                "DBUS failed to send a message. Error: org.freedesktop.DBus.Error.Failed ((pii)).",
+                "DBUS failed to send a message. Error: org.freedesktop.DBus.Error.Failed (the daemon is away).",
+            ),
+            SAYS_WHY,
+        ),
+        (
+            "2: requests",
+            ("getAccounts acquireTokenSilently", "getAccounts acquireTokenSilently acquireTokenSilently"),
+            ASKS_AGAIN,
+        ),
+        (
+            "2: error.context",
+            (
+                "DBUS failed to send a message. Error: org.freedesktop.DBus.Error.NoReply ((pii)).",
+                "DBUS failed to send a message. Error: acquireTokenSilently: the identity broker went away "
+                "before it answered (org.freedesktop.DBus.Error.NoReply). Call again: the bus restarts it. "
+                "(correlation id id)",
+            ),
+            SAYS_WHY,
+        ),
+    ),
+    "Himmelblau, for which the user is needed": (
+        (
+            "1: error.context",
+            (
+                "DBUS failed to send a message. Error: org.freedesktop.DBus.Error.Failed ((pii)).",
+                "DBUS failed to send a message. Error: org.freedesktop.DBus.Error.Failed (AADSTS50078: The "
+                "multi-factor authentication that was presented has expired; sign in again.).",
+            ),
+            READS_D_BUS_ERRORS,
+        ),
+        ("1: error.status", ("Unexpected", "InteractionRequired"), READS_D_BUS_ERRORS),
+        (
+            "1: telemetry.api_status_code",
+            ("StatusInternal::Unexpected", "StatusInternal::InteractionRequired"),
+            READS_D_BUS_ERRORS,
+        ),
+        (
+            "2: requests",
+            ("getAccounts acquireTokenSilently", "getAccounts acquireTokenSilently acquireTokenInteractively"),
+            READS_D_BUS_ERRORS,
+        ),
+        (
+            "2: outcome",
+            ("Unexpected: DBUS failed to send a message. Error: org.freedesktop.DBus.Error.Failed ((pii)).", "success"),
+            READS_D_BUS_ERRORS,
+        ),
+    ),
+    "a reply that is a number": (
+        (
+            "1: error.context",
+            (
+                "Cannot get reply message '(pii)'.",
+                "acquireTokenSilently: the broker's reply can't be used: it is not a text. Check that the "
+                "broker is up to date ('linuxbroker version'). (correlation id id)",
+            ),
+            SAYS_WHY,
+        ),
+        ("1: error.tag", (509097814, 507316096), SAYS_WHY),
+    ),
+    "the reply: its scopes empty": (
+        (
+            "1: outcome",
+            (
+                "success",
+                "ApiContractViolation: Token response failed because declined scopes are present:'(pii)'",
+            ),
+            BELIEVES_THAT_NOTHING_IS_GRANTED,
+        ),
+    ),
+    "the reply: its expiry in seconds": (("1: expires_on", (1900000, 1900000000), UNDERSTANDS_SECONDS),),
+    "the reply: without a token": (
+        (
+            "1: outcome",
+            (
+                "success",
+                "Unexpected: acquireTokenSilently: the broker's reply can't be used: it reports success, but "
+                "holds no access token. Check that the broker is up to date ('linuxbroker version'). "
+                "(correlation id id)",
+            ),
+            NO_SUCCESS_WITHOUT_TOKEN,
+        ),
+    ),
+    "the reply: without the kind of token": (
+        (
+            "1: outcome",
+            ("Unexpected: Key 'accessTokenType' not found in the json object '(pii)'", "success"),
+            READS_WHAT_IS_CLEAR,
+        ),
+    ),
+    "the reply: its kind as a name": (
+        (
+            "1: outcome",
+            ("Unexpected: Failed to convert value for key 'accessTokenType' to an integer.", "success"),
+            READS_WHAT_IS_CLEAR,
+        ),
+    ),
+    "the reply: of an unknown kind": (
+        (
+            "1: outcome",
+            (
+                "success",
+                "Unexpected: acquireTokenSilently: the broker's reply can't be used: its accessTokenType is "
+                "neither 0 nor 1. Check that the broker is up to date ('linuxbroker version'). (correlation id "
+                "id)",
+            ),
+            NO_SUCCESS_WITHOUT_TOKEN,
+        ),
+    ),
+    "the reply: without an expiry": (
+        (
+            "1: error.context",
+            (
+                "Key 'expiresOn' not found in the json object '(pii)'",
+                "acquireTokenSilently: the broker's reply can't be used: it does not say when the token "
+                "expires. Check that the broker is up to date ('linuxbroker version'). (correlation id id)",
+            ),
+            SAYS_WHY,
+        ),
+        ("1: error.tag", (553944275, 507316096), SAYS_WHY),
+    ),
+    "the reply: without a later expiry": (
+        (
+            "1: outcome",
+            ("Unexpected: Key 'extendedExpiresOn' not found in the json object '(pii)'", "success"),
+            READS_WHAT_IS_CLEAR,
+        ),
+    ),
+    "the reply: without an ID token": (
+        ("1: outcome", ("Unexpected: No error and no account in the result", "success"), READS_WHAT_IS_CLEAR),
+    ),
+    "the reply: without client info": (
+        ("1: outcome", ("Unexpected: No error and no account in the result", "success"), READS_WHAT_IS_CLEAR),
+    ),
+    "the reply: an ID token that is none": (
+        ("1: outcome", ("Unexpected: Payload could not be decoded: '(pii)'", "success"), READS_WHAT_IS_CLEAR),
+    ),
+    "the reply: an error that is not whole": (
+        ("1: error.context", ("Key 'tag' not found in the json object '(pii)'", "planted|"), READS_WHAT_IS_CLEAR),
+        ("1: error.status", ("Unexpected", "InteractionRequired"), READS_WHAT_IS_CLEAR),
+        ("1: error.tag", (553769180, 529117665), READS_WHAT_IS_CLEAR),
+        (
+            "1: telemetry.api_status_code",
+            ("StatusInternal::Unexpected", "StatusInternal::InteractionRequired"),
+            READS_WHAT_IS_CLEAR,
+        ),
+    ),
+    "the reply: no JSON": (
+        (
+            "1: error.context",
+            (
+                "responseJson is empty",
+                "acquireTokenSilently: the broker's reply can't be used: it is not JSON. Check that the broker "
+                "is up to date ('linuxbroker version'). (correlation id id)",
+            ),
+            SAYS_WHY,
+        ),
+    ),
+    "the reply: null": (
+        (
+            "1: error.context",
+            (
+                "responseJson is empty",
+                "acquireTokenSilently: the broker's reply can't be used: it is not a JSON object. Check that "
+                "the broker is up to date ('linuxbroker version'). (correlation id id)",
+            ),
+            SAYS_WHY,
+        ),
+    ),
+    "the reply: nothing": (
+        (
+            "1: error.context",
+            (
+                "responseJson is empty",
+                "acquireTokenSilently: the broker's reply can't be used: it reports success, but holds no "
+                "access token. Check that the broker is up to date ('linuxbroker version'). (correlation id id)",
+            ),
+            SAYS_WHY,
+        ),
+    ),
+    "the reply: an empty token part": (
+        (
+            "1: error.context",
+            (
+                "Key 'accessTokenType' not found in the json object '(pii)'",
+                "acquireTokenSilently: the broker's reply can't be used: it reports success, but holds no "
+                "access token. Check that the broker is up to date ('linuxbroker version'). (correlation id id)",
+            ),
+            SAYS_WHY,
+        ),
+        ("1: error.tag", (553944274, 507316096), SAYS_WHY),
+    ),
+}

@@ -1,0 +1,28 @@
+"""What holds after every fault? No descriptor more than before, and no word of asyncio's or on the root logger."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def descriptors() -> list[str]:
+    """What the file descriptors are that this process has open, the one that lists them aside."""
+    return [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A "Task was destroyed" is asyncio's word; an unclosed socket is a warning, which fails any test."""
+    gc.collect()
+    before = descriptors()
+    yield
+    gc.collect()
+    after = descriptors()
+    assert len(after) <= len(before), f"{sorted(before)}\n{sorted(after)}"
+    said = [record for record in caplog.records if record.name in ("root", "asyncio") and record.levelno > logging.INFO]
+    assert not said

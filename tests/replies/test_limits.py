@@ -1,0 +1,134 @@
+"""Is a reply that is too long, or nested too deeply, refused by itself, at the cost of nothing else?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from linuxbroker import BrokerClient, BrokerProtocolError, InvalidArgumentError
+from linuxbroker.bus import Message, MessageKind
+from linuxbroker.bus.connection import method_return
+from linuxbroker.bus.frames import LARGE_MESSAGE_BYTES, FrameReader
+from linuxbroker.bus.messages import encode
+from linuxbroker_fake import RunningFake
+
+CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+GRAPH = ["https://graph.microsoft.com/.default"]
+VERSION = "getLinuxBrokerVersion"
+
+
+def _version_of(size: int) -> str:
+    """A good reply of about that many bytes."""
+    return json.dumps({"linuxBrokerVersion": "9.9.9", "telemetry": {"padding": "x" * size}})
+
+
+def _nested(depth: int, opening: str = '{"a":', closing: str = "}") -> str:
+    """A good reply whose objects, itself included, are nested that deeply."""
+    inner = opening * (depth - 2) + ("1" if opening.endswith(":") else "") + closing * (depth - 2)
+    return f'{{"linuxBrokerVersion": "9.9.9", "telemetry": {{"inner": {inner}}}}}'
+
+
+@pytest.mark.parametrize("size", [3_000, LARGE_MESSAGE_BYTES + 1, 20_000_000])
+async def test_a_reply_that_is_too_long_ends_its_own_call_and_no_other(fake_broker: RunningFake, size: int) -> None:
+    fake_broker.plant("hang", method="getAccounts", times=1)
+    async with BrokerClient(CLIENT_ID, max_reply_bytes=2_000) as modest, BrokerClient(CLIENT_ID) as other:
+        before = await modest._transport.bus().connection(modest._transport, limit=5)
+        in_flight = asyncio.ensure_future(other.acquire_token_interactive(GRAPH))
+        hanging = asyncio.ensure_future(other.get_accounts())
+        await fake_broker.called("getAccounts")
+        fake_broker.plant("raw_reply", method=VERSION, reply=_version_of(size), times=1)
+        with pytest.raises(BrokerProtocolError, match=r"2,000 allowed \(max_reply_bytes\)"):
+            await modest.get_linux_broker_version()
+        assert await modest.get_linux_broker_version() == "2.5.2"
+        assert (await in_flight).access_token
+        assert not hanging.done()
+        hanging.cancel()
+        await asyncio.wait({hanging})
+        assert await modest._transport.bus().connection(modest._transport, limit=5) is before
+        assert before.pending_calls == 0
+
+
+async def test_each_client_of_a_connection_has_its_own_limit(fake_broker: RunningFake) -> None:
+    fake_broker.plant("raw_reply", method=VERSION, reply=_version_of(1_000_000))
+    async with (
+        BrokerClient(CLIENT_ID, max_reply_bytes=500_000) as modest,
+        BrokerClient(CLIENT_ID, max_reply_bytes=2_000_000) as generous,
+    ):
+        refused, taken = await asyncio.gather(
+            modest.get_linux_broker_version(), generous.get_linux_broker_version(), return_exceptions=True
+        )
+    assert isinstance(refused, BrokerProtocolError)
+    assert taken == "9.9.9"
+
+
+async def test_a_limit_below_what_the_bus_itself_says_is_no_hindrance_to_connecting(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID, max_reply_bytes=1) as client:
+        assert await client.is_available()
+        with pytest.raises(BrokerProtocolError, match="1 allowed"):
+            await client.get_accounts()
+
+
+def test_a_message_that_is_passed_over_takes_no_memory() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def skips(length: int, reply_serial: int) -> bool:
+        asked.append((length, reply_serial))
+        return True
+
+    call = Message(MessageKind.CALL, serial=77, sender="a.b")
+    long = encode(method_return(call, "s", "x" * 20_000_000), serial=1)
+    short = encode(method_return(call, "s", "short"), serial=2)
+    reader = FrameReader(skips=skips)
+    tracemalloc.start()
+    try:
+        for start in range(0, len(long), 65_536):
+            assert not list(reader.feed(long[start : start + 65_536]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * LARGE_MESSAGE_BYTES
+    assert list(reader.feed(short)) == [short]
+    assert asked == [(len(long), 77)]
+
+
+@pytest.mark.parametrize("step", [1_000, 65_536, 10_000_000])
+def test_what_follows_a_message_that_is_passed_over_is_found_however_the_stream_is_cut(step: int) -> None:
+    call = Message(MessageKind.CALL, serial=77, sender="a.b")
+    whole = [encode(method_return(call, "s", "x" * size), serial=size + 1) for size in (5, 300_000, 0, 270_000, 9)]
+    stream = b"".join(whole)
+    reader = FrameReader(skips=lambda length, _: length > 280_000)
+    found = [frame for start in range(0, len(stream), step) for frame in reader.feed(stream[start : start + step])]
+    assert found == [whole[0], *whole[2:]]
+
+
+@pytest.mark.parametrize(("opening", "closing"), [('{"a":', "}"), ("[", "]")])
+async def test_a_reply_is_refused_when_it_is_nested_more_deeply_than_is_allowed(
+    fake_broker: RunningFake, opening: str, closing: str
+) -> None:
+    for limit in (3, 10, 64, 200):
+        async with BrokerClient(CLIENT_ID, max_reply_depth=limit) as client:
+            fake_broker.plant("raw_reply", method=VERSION, reply=_nested(limit, opening, closing), times=1)
+            assert await client.get_linux_broker_version() == "9.9.9"
+            for depth in (limit + 1, 1_000, 100_000):
+                fake_broker.plant("raw_reply", method=VERSION, reply=_nested(depth, opening, closing), times=1)
+                with pytest.raises(BrokerProtocolError, match=rf"nested more than {limit} deep \(max_reply_depth\)"):
+                    await client.get_linux_broker_version()
+            assert await client.get_linux_broker_version() == "2.5.2"
+
+
+async def test_many_values_side_by_side_are_not_deep(fake_broker: RunningFake) -> None:
+    fake_broker.plant(
+        "raw_reply", method=VERSION, reply='{"linuxBrokerVersion": "9.9.9", "telemetry": {}, "a": [[], {}, 1]}'
+    )
+    async with BrokerClient(CLIENT_ID, max_reply_depth=3) as client:
+        assert await client.get_linux_broker_version() == "9.9.9"
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 201, True, 5.0, "9", None])
+def test_a_depth_that_cannot_be_kept_is_refused_at_once(wrong: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="max_reply_depth"):
+        BrokerClient(CLIENT_ID, max_reply_depth=wrong)

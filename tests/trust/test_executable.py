@@ -1,0 +1,276 @@
+"""Which programs are trusted? Real processes, of executables of every kind, looked at as an owner of the name is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from linuxbroker.bus import NameOwner
+from linuxbroker.trust import Doubt, doubt
+from tests.trust.conftest import NEEDS_ROOT
+from tests.trust.programs import NOBODY
+
+INTERPRETERS = (
+    *("python3", "python3.12", "pypy3", "sh", "bash", "dash", "java", "node"),
+    *("perl", "perl5.36.0", "ruby3.1", "lua5.4", "busybox", "mono-sgen"),
+    *("ld-linux-x86-64.so.2", "ld-2.31.so", "ld-musl-x86_64.so.1", "gjs-console", "qemu-aarch64"),
+)
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason=NEEDS_ROOT)
+
+
+def _install(folder: Path, name: str = "identity-broker") -> Path:
+    """Put a program that ends with its standard input into a folder, as a package's installer leaves it."""
+    program = folder / name
+    cat = shutil.which("cat")
+    assert cat is not None
+    shutil.copyfile(cat, program)
+    program.chmod(0o755)
+    return program
+
+
+@contextlib.contextmanager
+def _process(program: Path, user: int | None = None) -> Iterator[NameOwner]:
+    """Run a program, and give what a bus would tell of it."""
+    process = subprocess.Popen([program], stdin=subprocess.PIPE, user=user, group=user)
+    assert process.stdin is not None
+    try:
+        yield NameOwner(":1.7", uid=os.geteuid() if user is None else user, pid=process.pid, counts_as_here=True)
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+def _give_away(path: Path) -> None:
+    os.chown(path, NOBODY, NOBODY)
+
+
+@needs_root
+def test_a_program_that_root_alone_can_change_is_trusted(system_folder: Path) -> None:
+    with _process(_install(system_folder)) as owner:
+        assert doubt(owner) is None
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_give_away, "{} belongs to user id 65534, not to root"),
+        (lambda path: path.chmod(0o775), "{} can be written to by others than root"),
+        (lambda path: path.chmod(0o757), "{} can be written to by others than root"),
+    ],
+    ids=["another's", "a group's", "anyone's"],
+)
+@pytest.mark.parametrize("place", ["program", "folder above", "folder further up"])
+def test_a_program_that_others_can_change_is_not(
+    system_folder: Path, spoil: Callable[[Path], None], reason: str, place: str
+) -> None:
+    folder = system_folder / "lib" / "broker"
+    folder.mkdir(parents=True)
+    program = _install(folder)
+    spoilt = {"program": program, "folder above": folder, "folder further up": folder.parent}[place]
+    with _process(program) as owner:
+        assert doubt(owner) is None
+        spoil(spoilt)
+        assert doubt(owner) == Doubt(str(program), reason.format(spoilt))
+
+
+@needs_root
+def test_a_folder_like_tmp_is_no_harm_to_what_belongs_to_root(system_folder: Path) -> None:
+    program = _install(system_folder)
+    with _process(program) as owner:
+        system_folder.chmod(0o1777)
+        assert doubt(owner) is None
+        _give_away(system_folder)
+        assert doubt(owner) == Doubt(str(program), f"{system_folder} belongs to user id 65534, not to root")
+
+
+def test_a_program_of_the_users_own_is_not_trusted(folder: Path) -> None:
+    program = _install(folder)
+    if os.geteuid() == 0:
+        _give_away(program)
+    with _process(program) as owner:
+        assert doubt(owner) == Doubt(str(program), f"{program} belongs to user id {program.stat().st_uid}, not to root")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_program_that_is_not_there_any_more_is_not_trusted(folder: Path, replaced: bool) -> None:
+    program = _install(folder)
+    with _process(program) as owner:
+        program.unlink()
+        if replaced:
+            _install(folder)
+        found = doubt(owner)
+    assert found is not None
+    assert found.executable == f"{program} (deleted)"
+    assert found.reason.startswith("its executable is not the file of that name now; after an update")
+
+
+@needs_root
+def test_another_file_under_the_name_of_a_deleted_one_is_not_taken_for_it(system_folder: Path) -> None:
+    program = _install(system_folder)
+    with _process(program) as owner:
+        program.unlink()
+        _install(system_folder, "identity-broker (deleted)")
+        found = doubt(owner)
+    assert found is not None
+    assert "is not the file of that name now" in found.reason
+
+
+@needs_root
+def test_links_play_no_part(system_folder: Path) -> None:
+    """The user may start a program of the system through a link of their own; not the other way round."""
+    program = _install(system_folder)
+    users = system_folder / "users"
+    users.mkdir()
+    link = users / "link"
+    link.symlink_to(program)
+    for place in (users, link):
+        os.chown(place, NOBODY, NOBODY, follow_symlinks=False)
+    with _process(link) as owner:
+        assert doubt(owner) is None
+    own = _install(users)
+    link_to_it = system_folder / "link"
+    link_to_it.symlink_to(own)
+    with _process(link_to_it) as owner:
+        assert doubt(owner) == Doubt(str(own), f"{users} belongs to user id 65534, not to root")
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "name",
+    INTERPRETERS,
+)
+def test_an_interpreter_is_not_trusted(system_folder: Path, name: str) -> None:
+    program = _install(system_folder, name)
+    with _process(program) as owner:
+        assert doubt(owner) == Doubt(str(program), "it is an interpreter, which runs whatever it is told to")
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["microsoft-identity-broker", "broker", "himmelblaud", "flash", "shell", "pythonic"])
+def test_a_program_that_merely_sounds_like_one_is_trusted(system_folder: Path, name: str) -> None:
+    with _process(_install(system_folder, name)) as owner:
+        assert doubt(owner) is None
+
+
+@needs_root
+def test_a_script_is_as_good_as_its_interpreter(system_folder: Path) -> None:
+    interpreter = _install(system_folder, "python3")
+    script = system_folder / "broker"
+    script.write_text(f"#!{interpreter} -\n", encoding="utf-8")
+    script.chmod(0o755)
+    with _process(script) as owner:
+        assert doubt(owner) == Doubt(str(interpreter), "it is an interpreter, which runs whatever it is told to")
+
+
+def test_a_name_is_shown_without_what_a_terminal_would_obey(folder: Path) -> None:
+    program = _install(folder, "broker\x1b[2J\n\udcff")
+    if os.geteuid() == 0:
+        _give_away(program)
+    with _process(program) as owner:
+        found = doubt(owner)
+    assert found is not None
+    assert found.executable == f"{folder}/broker?[2J??"
+    assert found.reason.isprintable()
+
+
+def test_a_very_long_name_is_shortened(folder: Path) -> None:
+    place = folder
+    for _ in range(3):
+        place = place / ("x" * 250)
+        place.mkdir()
+    program = _install(place)
+    if os.geteuid() == 0:
+        _give_away(program)
+    with _process(program) as owner:
+        found = doubt(owner)
+    assert found is not None
+    assert found.executable == str(program)[:500] + "…"
+
+
+def test_a_process_that_has_ended_is_not_trusted(folder: Path) -> None:
+    with _process(_install(folder)) as owner:
+        pass
+    assert doubt(owner) == Doubt("", "it has ended: something else may be using its connection to the bus")
+
+
+@pytest.mark.parametrize(
+    ("owner", "reason"),
+    [
+        (NameOwner(":1.7", None, 1, True), "the bus does not tell which process it is"),
+        (NameOwner(":1.7", 0, None, True), "the bus does not tell which process it is"),
+        (NameOwner(":1.7", NOBODY, 1, True), "it runs as user id 65534, which is neither yours nor root"),
+        (NameOwner(":1.7", 0, 1, False), "this program runs in a container or a sandbox, from which"),
+    ],
+    ids=["no user", "no process", "another user", "container"],
+)
+def test_what_the_bus_tells_can_be_reason_enough(owner: NameOwner, reason: str) -> None:
+    found = doubt(owner)
+    assert found is not None
+    assert found.reason.startswith(reason)
+
+
+@contextlib.contextmanager
+def _as_nobody() -> Iterator[None]:
+    """Look as a user who is not root."""
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+@needs_root
+def test_a_user_who_is_not_root_trusts_what_runs_as_root(system_folder: Path) -> None:
+    program = _install(system_folder)
+    _give_away(program)
+    with _process(program) as owner:
+        with _as_nobody():
+            assert doubt(owner) is None
+        assert doubt(owner) is not None
+
+
+@needs_root
+def test_a_user_who_is_not_root_looks_at_their_own_processes(system_folder: Path) -> None:
+    program = _install(system_folder)
+    with _process(program, user=NOBODY) as owner, _as_nobody():
+        assert doubt(owner) is None
+    _give_away(program)
+    with _process(program, user=NOBODY) as owner, _as_nobody():
+        assert doubt(owner) == Doubt(str(program), f"{program} belongs to user id 65534, not to root")
+
+
+@needs_root
+def test_an_access_control_list_counts(system_folder: Path) -> None:
+    program = _install(system_folder)
+    no_id = 0xFFFFFFFF
+    entries = [(1, 7, no_id), (2, 7, NOBODY), (4, 5, no_id), (16, 7, no_id), (32, 5, no_id)]  # see acl(5)
+    encoded = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(program, "system.posix_acl_access", encoded)
+    except OSError as error:
+        pytest.skip(f"the file system has no access control lists ({error.strerror})")
+    with _process(program, user=NOBODY) as owner, _as_nobody():
+        assert os.access(program, os.W_OK, effective_ids=True)
+        assert doubt(owner) == Doubt(str(program), f"{program} can be written to by others than root")
+
+
+@needs_root
+def test_a_process_that_cannot_be_looked_at_is_not_trusted(system_folder: Path) -> None:
+    """The kernel shows nobody but root a process that was made from a file which its user can't read."""
+    program = _install(system_folder)
+    program.chmod(0o711)
+    with _process(program, user=NOBODY) as owner, _as_nobody():
+        assert doubt(owner) == Doubt("", "its executable can't be looked at (Permission denied)")
