@@ -23,6 +23,9 @@ from linuxbroker.bus.ping import ping
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker_fake import RunningFake
 
+# A reply whose one header field, a text of four bytes, is not UTF-8.
+NOT_TEXT = b"l\2\0\1" + bytes(4) + b"\1\0\0\0" + b"\x0c\0\0\0" + b"\1\1s\0" + b"\4\0\0\0" + b"\xff" * 4 + bytes(4)
+
 Peer = Callable[[socket.socket], None]
 
 
@@ -121,9 +124,9 @@ def test_the_next_alternative_of_an_address_is_tried(fake_broker: RunningFake, t
         (_authenticated(lambda connection: None), DisconnectedError),
         (_authenticated(_says(b"x" * 100)), BadMessageError),
         (_authenticated(_says(b"l\2\0\1" + b"\xff" * 96)), BadMessageError),
-        (_authenticated(_says(b"l\2\0\1" + bytes(8) + b"\4\0\0\0aaaabbbb")), BusError),
+        (_authenticated(_says(NOT_TEXT)), BadMessageError),
     ],
-    ids=["closes", "rejects", "http", "endless", "closes later", "nonsense", "too large", "cut short"],
+    ids=["closes", "rejects", "http", "endless", "closes later", "nonsense", "too large", "a field that is no text"],
 )
 def test_a_peer_that_is_no_bus_is_found_out(tmp_path: Path, peer: Peer, error: type[BusError]) -> None:
     with _served(tmp_path, peer) as address, pytest.raises(error):
