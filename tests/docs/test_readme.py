@@ -205,9 +205,13 @@ def test_continuous_integration_installs_what_the_readme_names() -> None:
     assert sorted(shlex.split(in_script, comments=True)) == sorted(in_readme)
 
 
-def test_continuous_integration_installs_npm_as_the_readme_names_it() -> None:
-    (where_npm_is_missing,) = re.findall(r"packages\+=\((.*?)\)", CI_SCRIPT.read_text(encoding="utf-8"))
-    assert f"on Debian the packages `{where_npm_is_missing}`" in README
+def test_continuous_integration_installs_npm_and_go_as_the_readme_names_them() -> None:
+    where_npm_is_missing, where_go_is_missing = re.findall(
+        r"packages\+=\((.*?)\)", CI_SCRIPT.read_text(encoding="utf-8")
+    )
+    words = " ".join(README.split())
+    assert f"on Debian the packages `{where_npm_is_missing}`" in words
+    assert f"on Debian the package `{where_go_is_missing}`" in words
 
 
 def test_continuous_integration_calls_the_test_command_of_the_readme() -> None:

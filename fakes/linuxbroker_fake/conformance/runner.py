@@ -76,9 +76,11 @@ async def _run_case(
     vector: Vector, stage: Stage, driver: Driver, past: Past, limit: float
 ) -> tuple[CaseResult, list[str]]:
     begin, result = time.monotonic(), CaseResult(vector)
+    late: list[str] = []
     await stage.prepare(vector.broker)
     if vector.fresh:
         await driver.stop(patience=_LEAVING_SECONDS)
+        late = [case_of(line) for line in await driver.take_unread()]
     await driver.start()
     driver.take_stderr()
     case = Case(vector, stage, driver, past, limit)
@@ -92,4 +94,4 @@ async def _run_case(
     if any(secret in result.stderr for secret in secrets_of(vector)):
         result.problems.append(Problem("standard error shows a token, a cookie, a password or a nonce (SE-02)"))
     result.seconds = time.monotonic() - begin
-    return result, case.late
+    return result, late + case.late
