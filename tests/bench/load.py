@@ -68,7 +68,9 @@ async def main(address: str, count: int, rounds: int, request: str) -> Mapping[s
     first = await at_once(address, count)
     trials = {window: [await windowed(address, CALLS_A_TRIAL, request, window) for _ in range(3)] for window in WINDOWS}
     pace = {window: statistics.median(times) for window, times in trials.items() if math.inf not in times}
-    ours, other, succeeded = [], [], [first["succeeded"]]
+    ours: list[float] = []
+    other: list[float] = []
+    succeeded, window = [first["succeeded"]], 0
     while len(other) < rounds:
         window = min(pace, key=lambda tried: pace[tried])
         seconds = await windowed(address, count, request, window)
