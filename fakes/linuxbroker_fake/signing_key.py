@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import jwt
@@ -60,13 +62,28 @@ def verify(token: str, jwk: Mapping[str, Any], what: str) -> dict[str, Any]:
 
 
 class SigningKey:
-    """An RSA-2048 key made at construction, and never shown but for its public half."""
+    """An RSA-2048 key, made when it is first used (that takes a while), and never shown but for its public half."""
 
     def __init__(self) -> None:
-        self._private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._made: rsa.RSAPrivateKey | None = None
+        self._making = threading.Lock()  # a test may ask for the public key while the broker's thread signs
+
+    @property
+    def _private(self) -> rsa.RSAPrivateKey:
+        with self._making:
+            if self._made is None:
+                self._made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            return self._made
+
+    @cached_property
+    def _public(self) -> dict[str, str]:
         numbers = self._private.public_key().public_numbers()
-        self._public = {"kty": "RSA", "e": _base64url_int(numbers.e), "n": _base64url_int(numbers.n)}
-        self.kid: str = thumbprint(self._public)
+        return {"kty": "RSA", "e": _base64url_int(numbers.e), "n": _base64url_int(numbers.n)}
+
+    @cached_property
+    def kid(self) -> str:
+        """The key's id: its thumbprint."""
+        return thumbprint(self._public)
 
     def public_jwk(self) -> dict[str, str]:
         """Give the public key as a JWK with ``kty``, ``e``, ``n`` and ``kid``."""

@@ -15,6 +15,15 @@ def descriptors() -> list[str]:
     return [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _collecting_is_quick() -> Iterator[None]:
+    """What thousands of other tests left in memory is not looked through at each collection."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """A "Task was destroyed" is asyncio's word; an unclosed socket is a warning, which fails any test."""
