@@ -12,6 +12,7 @@ import pytest
 
 from linuxbroker.bus import Connection, DisconnectedError, Message, MessageKind
 from linuxbroker.bus import messages as wire
+from linuxbroker.bus.connection import method_return
 from linuxbroker.bus.messages import decode, encode
 from linuxbroker_fake import RunningFake
 from tests.bus.test_connection import _connected
@@ -134,3 +135,15 @@ async def test_a_peer_that_leaves_with_a_call_unread_is_a_lost_connection(tmp_pa
         with pytest.raises(DisconnectedError, match="reset by peer"):
             await call
         assert not connection.is_open
+
+
+async def test_a_connection_with_nothing_left_to_send_does_not_ask_to_send(tmp_path: Path) -> None:
+    """Else the loop would turn without rest, as there is always room to send in."""
+    async with _connected(tmp_path) as (connection, peer):
+        call = asyncio.ensure_future(connection.call(_call("s", "x" * MEBIBYTE), limit=None))
+        await asyncio.wait({call}, timeout=0)
+        assert connection._unsent_bytes > 0
+        peer.send(method_return(await peer.receive(), "s", "done"))
+        await call
+        assert connection._unsent_bytes == 0
+        assert not asyncio.get_running_loop().remove_writer(connection._sock)

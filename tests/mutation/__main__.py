@@ -48,7 +48,14 @@ _OF_MODELS = (
 )
 PARTS = {
     "connection": Part(
-        ("linuxbroker/bus/connection.py",), ("tests/bus/test_connection.py", "tests/bus/test_hostile_peers.py")
+        ("linuxbroker/bus/connection.py",),
+        (
+            "tests/bus/test_connection.py",
+            "tests/bus/test_hostile_peers.py",
+            "tests/trust/test_bus_answers.py",
+            "tests/bus/test_dbus_next_defects.py",
+            "tests/client/test_connection.py",
+        ),
     ),
     "models": Part(
         tuple(f"linuxbroker/models/{name}.py" for name in ("account", "base", "failure", "replies", "requests")),
@@ -77,7 +84,7 @@ def mutate(name: str, *, most: int | None, seconds: float | None) -> int:
         command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider {' '.join(part.tests)}"
         modules = ", ".join(f'"{module}"' for module in part.modules)
         (tree / "mutation.toml").write_text(
-            f'[cosmic-ray]\nmodule-path = [{modules}]\ntimeout = 60.0\ntest-command = "{command}"\n'
+            f'[cosmic-ray]\nmodule-path = [{modules}]\ntimeout = 120.0\ntest-command = "{command}"\n'
             '[cosmic-ray.distributor]\nname = "local"\n',
             encoding="utf-8",
         )
