@@ -44,7 +44,7 @@ from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
-from linuxbroker.redaction import hidden
+from linuxbroker.redaction import Concealed, HiddenFields, hidden
 from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
 from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
@@ -209,18 +209,17 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
-        claims_challenge, access_token_to_renew = hidden(claims_challenge), hidden(access_token_to_renew)
+        claims, access_token_to_renew = Concealed(claims_challenge), hidden(access_token_to_renew)
+        del claims_challenge
         extra_query_parameters = hidden(extra_query_parameters)
         base = self._authority(authority)
         if account is not None:
             validation.account(account)
-        parameters = self._silent_parameters(
-            scopes, claims_challenge, auth_scheme, access_token_to_renew, extra_query_parameters
-        )
+        parameters = self._silent_parameters(scopes, claims, auth_scheme, access_token_to_renew, extra_query_parameters)
         parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
         correlation = validation.correlation_id(correlation_id)
         acquire = partial(self._choose_and_acquire_silently, parameters, account, correlation)
-        alone = parameters["decoded_claims"] or parameters["access_token_to_renew"] or parameters["pop_params"]
+        alone = any(parameters[name] for name in ("decoded_claims", "access_token_to_renew", "pop_params"))
         if alone or correlation_id is not None:
             return await acquire()
         return await self._shared_tokens.run(_what_is_asked_for(parameters, account), acquire)
@@ -260,7 +259,9 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says. Source: PROTOCOL.md, "acquireTokenSilently", SF-01, SF-07 and SF-08.
         """
-        parameters = self._silent_parameters(scopes, claims_challenge, auth_scheme, None, extra_query_parameters)
+        claims, extra_query_parameters = Concealed(claims_challenge), hidden(extra_query_parameters)
+        del claims_challenge
+        parameters = self._silent_parameters(scopes, claims, auth_scheme, None, extra_query_parameters)
         parameters["authority"] = self._authority(authority)
         if parent_window_handle is not None:
             parameters["parent_window"] = ParentWindow(handle=validation.window_handle(parent_window_handle))
@@ -316,7 +317,8 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
-        claims_challenge, access_token_to_renew = hidden(claims_challenge), hidden(access_token_to_renew)
+        claims, access_token_to_renew = Concealed(claims_challenge), hidden(access_token_to_renew)
+        del claims_challenge
         extra_query_parameters = hidden(extra_query_parameters)
         base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
         prompt = validation.prompt(prompt)
@@ -329,7 +331,7 @@ class BrokerClient:
             scopes,
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
-            claims_challenge=claims_challenge,
+            claims_challenge=claims,
             auth_scheme=auth_scheme,
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
@@ -392,7 +394,8 @@ class BrokerClient:
             InteractionRequiredError: the password is wrong, or is not enough.
             BrokerError: as the class says.
         """
-        password, claims_challenge = hidden(password), hidden(claims_challenge)
+        claims, password = Concealed(claims_challenge), hidden(password)
+        del claims_challenge
         extra_query_parameters = hidden(extra_query_parameters)
         validation.text("username", username)
         validation.text("password", password)
@@ -401,7 +404,7 @@ class BrokerClient:
             scopes,
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
-            claims_challenge=claims_challenge,
+            claims_challenge=claims,
             auth_scheme=auth_scheme,
             extra_query_parameters=extra_query_parameters,
         )
@@ -574,11 +577,11 @@ class BrokerClient:
     def _silent_parameters(
         self,
         scopes: Sequence[str],
-        claims_challenge: str | None,
+        claims_challenge: Concealed[str | None],
         auth_scheme: PopAuthScheme | None,
         access_token_to_renew: str | None,
         extra_query_parameters: Mapping[str, str] | None,
-    ) -> dict[str, Any]:
+    ) -> HiddenFields:
         return token_parameters(
             AuthorizationType.CACHED_REFRESH_TOKEN,
             scopes,
@@ -605,7 +608,7 @@ class BrokerClient:
         return self.authority if override is None else validation.authority(override)
 
     async def _choose_and_acquire_silently(
-        self, parameters: dict[str, Any], account: Account | None, correlation_id: str
+        self, parameters: HiddenFields, account: Account | None, correlation_id: str
     ) -> TokenResult:
         if account is None:
             account = await self._sole_account(correlation_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 # Runs of base64, base64url, hex or their percent-encoding that are longer than any name, code or UUID of the protocol;
@@ -22,6 +22,31 @@ T = TypeVar("T")
 
 class HiddenText(str):
     """A text whose ``repr`` does not show it: neither in a traceback with local variables nor in a debugger's list."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+
+class Concealed(Generic[T]):
+    """Something that its own ``repr`` does not show; unlike ``hidden`` it makes no copy of a text, which may be large.
+
+    Args:
+        value: what is concealed.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+
+class HiddenFields(dict[str, Any]):
+    """Fields by their names, of which ``repr`` shows nothing; the texts in it are not copied."""
 
     __slots__ = ()
 

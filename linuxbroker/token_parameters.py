@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from linuxbroker import validation
 from linuxbroker._version import __version__
 from linuxbroker.models import AuthorizationType, PopParams
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import Concealed, HiddenFields
 
 # SKU|version,|runtime version,|,|,|MSAL C++ version (PROTOCOL.md, "authParameters")
 _SKU = f"linuxbroker|{__version__},|,|,|,|"
+
+_NO_CLAIMS: Concealed[str | None] = Concealed(None)
 
 
 def token_parameters(
@@ -20,11 +22,11 @@ def token_parameters(
     *,
     client_id: str,
     redirect_uri: str,
-    claims_challenge: str | None = None,
+    claims_challenge: Concealed[str | None] = _NO_CLAIMS,
     auth_scheme: PopAuthScheme | None = None,
     access_token_to_renew: str | None = None,
     extra_query_parameters: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+) -> HiddenFields:
     """Check the arguments of a token request, and name them as ``AuthParameters`` does.
 
     Args:
@@ -51,13 +53,13 @@ def token_parameters(
         # The runtime names the key here and keeps the public key to itself (PROTOCOL.md, "authParameters").
         pop_params = PopParams(kid=validation.ssh_key_id(query))
         query.pop("req_cnf", None)
-    return {
-        "authorization_type": kind,
-        "client_id": client_id,
-        "redirect_uri": redirect_uri,
-        "requested_scopes": validation.scopes(scopes),
-        "decoded_claims": validation.claims_challenge(claims_challenge),
-        "access_token_to_renew": validation.text("access_token_to_renew", renew, empty=True),
-        "pop_params": pop_params,
-        "additional_query_parameters_for_authorization": {**query, "x-client-xtra-sku": _SKU},
-    }
+    return HiddenFields(
+        authorization_type=kind,
+        client_id=client_id,
+        redirect_uri=redirect_uri,
+        requested_scopes=validation.scopes(scopes),
+        decoded_claims=validation.claims_challenge(claims_challenge.value),
+        access_token_to_renew=validation.text("access_token_to_renew", renew, empty=True),
+        pop_params=pop_params,
+        additional_query_parameters_for_authorization={**query, "x-client-xtra-sku": _SKU},
+    )

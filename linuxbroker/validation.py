@@ -242,6 +242,7 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
     except (ValueError, RecursionError):
         is_object = False
     if not is_object:
+        del value, checked  # tracebacks with local variables would show them
         raise InvalidArgumentError(
             f"{name} is not the text of a JSON object; a challenge from a WWW-Authenticate header is base64 and must "
             "be decoded first"
