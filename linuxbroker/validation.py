@@ -236,17 +236,21 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
     """
     if value is None or value == "":
         return ""
-    checked = text(name, value)
+    checked = reason = ""
     try:
-        is_object = isinstance(pydantic_core.from_json(checked), dict)
+        checked = text(name, value)
+        if not isinstance(pydantic_core.from_json(checked), dict):
+            raise ValueError
+    except InvalidArgumentError as error:
+        reason = str(error)
     except (ValueError, RecursionError):
-        is_object = False
-    if not is_object:
-        del value, checked  # tracebacks with local variables would show them
-        raise InvalidArgumentError(
+        reason = (
             f"{name} is not the text of a JSON object; a challenge from a WWW-Authenticate header is base64 and must "
             "be decoded first"
         )
+    if reason:
+        del value, checked  # tracebacks with local variables would show them
+        raise InvalidArgumentError(reason)
     return checked
 
 
