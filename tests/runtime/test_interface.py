@@ -29,6 +29,7 @@ def test_importing_it_asks_once_whether_there_is_a_broker(run: Run, fake_broker:
 def test_importing_it_starts_a_broker_that_is_installed(run: Run) -> None:
     with RunningFake(start=False) as bus:
         assert fake_command(["write-service", bus.services, "--persona", "microsoft-2.0.1"]) == 0
+        bus.reload_services()
         seen = run(
             "import json\n"
             "result = call(runtime.discover_accounts, CLIENT_ID, new_id())\n"

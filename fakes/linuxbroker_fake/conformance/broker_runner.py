@@ -68,6 +68,7 @@ async def run_broker(
         (bus.services / f"{BROKER_BUS_NAME}.service").write_text(service, encoding="utf-8")
         connection = await Connection.open(bus.address)
         try:
+            await connection.call_bus("ReloadConfig")  # not every bus sees a new service file by itself
             values = await _values(connection, client_id, scopes, limit)
             if screen:
                 values["screen"] = True

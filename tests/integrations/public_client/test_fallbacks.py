@@ -216,6 +216,7 @@ async def _mute_broker(fake: RunningFake) -> AsyncIterator[None]:
     finally:
         bus.disconnect()
         await bus.wait_for_disconnect()
+        bus._stream.close()
         bus._sock.close()
 
 
