@@ -13,7 +13,7 @@ import pytest
 from tests.ports.toolchains import build_c, build_go, build_node, sources
 
 FAKE = [sys.executable, "-m", "linuxbroker_fake"]
-LINES = 300  # of those that are not blank
+LINES = 300  # of all, as `wc -l` counts them
 
 
 @pytest.mark.parametrize("build", [build_node, build_go], ids=["node", "go"])
@@ -31,8 +31,8 @@ def test_a_driver_in_another_language_passes_every_vector(build: Callable[[Path]
 
 @pytest.mark.parametrize("port", ["node", "go"])
 def test_a_driver_is_small(port: str) -> None:
-    lines = [line for path in sources(port) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    assert 0 < len(lines) < LINES
+    lines = sum(path.read_bytes().count(b"\n") for path in sources(port))
+    assert 0 < lines < LINES
 
 
 @pytest.mark.parametrize("port", ["node", "go"])

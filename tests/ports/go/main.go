@@ -36,16 +36,15 @@ var (
 	anyTenant     = regexp.MustCompile(`(?i)/(common|organizations)$`)
 	cancelRequest = object{"error": object{"errorCode": 0, "status": 7, "subStatus": 0, "tag": 579379414,
 		"context": "The InteractiveRequest was canceled on behalf of the user", "diagnostics": nil}}
-	// A pattern for an error's name and text, and its family, or its status. The first row that fits counts.
+	// A pattern for an error's name and text, and its family or status. The first that fits counts; if none: Unexpected.
 	callErrors = [][2]string{
-		{`^(Timeout|context deadline exceeded) `, "timeout"},
-		{`^(NoReply|Disconnected|dbus: connection closed.*) `, "disconnected"},
-		{`^(ServiceUnknown|NameHasNoOwner|Spawn\.ServiceNotFound) `, "absent"},
-		{`^(Spawn\.\w+|TimedOut) `, "start"},
-		{`^(Unknown(Method|Interface|Object)|NotSupported|InvalidArgs) |(?i)not implemented`, "unsupported"},
+		{`^(Timeout|context deadline exceeded)\s`, "timeout"},
+		{`^(NoReply|Disconnected|dbus: connection closed.*)\s`, "disconnected"},
+		{`^(ServiceUnknown|NameHasNoOwner|Spawn\.ServiceNotFound)\s`, "absent"},
+		{`^(Spawn\.\w+|TimedOut)\s`, "start"},
+		{`^(Unknown(Method|Interface|Object)|NotSupported|InvalidArgs)\s|(?i)not implemented`, "unsupported"},
 		{`(?i)broker socket connect`, "TransientError"},
 		{`AADSTS(16000|500(55|58|72|74|76|78|79)|501(26|32|33|44|58|73)|65001|70008|7004[34]|70008[24])\b`, "InteractionRequired"},
-		{``, "Unexpected"},
 	}
 )
 
@@ -65,8 +64,7 @@ type operation struct {
 type reply struct {
 	LinuxBrokerVersion, SignedHTTPRequest, CookieName, CookieContent string
 	AccessToken, ClientInfo, IDToken, SubError, Context              string
-	AccessTokenType, GrantedScopes                                   any
-	ExpiresOn                                                        json.Number
+	AccessTokenType, GrantedScopes, ExpiresOn                        any
 	Status, Tag                                                      int
 	Account                                                          object
 	Accounts                                                         []object
@@ -74,9 +72,9 @@ type reply struct {
 	BrokerTokenResponse, Error                                       *reply
 }
 
-// must panics, as the rest does, with what the driver says of a failed call: nothing secret.
-func must[T any](value T, ok bool, what string) T {
-	if !ok {
+// must panics, as the rest does, with what the driver says of a failed call: nothing secret. An empty list is a value.
+func must[T any](value T, what string) T {
+	if lo.EmptyableToPtr(value) == nil {
 		panic(object{"family": "malformed", "message": "The broker's reply makes no sense: it has no " + what})
 	}
 	return value
@@ -95,16 +93,13 @@ func tagName(tag int) string {
 }
 
 // parse reads a reply, or panics with the error that it holds. What makes no sense in it is not read.
-func parse(call *dbus.Call) reply {
+func parse(call *dbus.Call) (parsed reply) {
 	if call.Err != nil {
-		text := call.Err.Error() + " "
-		if reply, ok := call.Err.(dbus.Error); ok {
-			text = strings.TrimPrefix(reply.Name, bus+".Error.") + " " + text
-		}
+		replied, _ := call.Err.(dbus.Error)
+		text := strings.TrimLeft(fmt.Sprintln(strings.TrimPrefix(replied.Name, bus+".Error."), call.Err), " ")
 		row, _ := lo.Find(callErrors, func(row [2]string) bool { return regexp.MustCompile(row[0]).MatchString(text) })
-		panic(failure(row[1], text, "", ""))
+		panic(failure(lo.CoalesceOrEmpty(row[1], statuses[0]), text, "", ""))
 	}
-	parsed := reply{}
 	json.Unmarshal([]byte(fmt.Sprint(call.Body...)), &parsed)
 	token := lo.FromPtr(parsed.BrokerTokenResponse)
 	if reported := lo.CoalesceOrEmpty(parsed.Error, token.Error); reported != nil {
@@ -115,10 +110,8 @@ func parse(call *dbus.Call) reply {
 }
 
 func decode(text string) (decoded object) {
-	if json.Unmarshal([]byte(text), &decoded) != nil {
-		bytes, _ := base64.RawURLEncoding.DecodeString(text)
-		json.Unmarshal(bytes, &decoded)
-	}
+	bytes, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
+	json.Unmarshal(lo.Ternary(err == nil, bytes, []byte(text)), &decoded)
 	return decoded
 }
 
@@ -126,35 +119,28 @@ func claimsOf(jwt string) object { return decode(strings.Split(jwt+".", ".")[1])
 
 func (r reply) accountOfToken() object {
 	user, home := claimsOf(r.IDToken), decode(r.ClientInfo)
-	if user["tid"] == nil || home["uid"] == nil {
-		return nil
-	}
-	return object{"homeAccountId": fmt.Sprint(home["uid"], ".", home["utid"]), "localAccountId": user["oid"],
+	account := object{"homeAccountId": fmt.Sprint(home["uid"], ".", home["utid"]), "localAccountId": user["oid"],
 		"realm": user["tid"], "environment": "login.windows.net", "username": user["preferred_username"]}
+	return lo.Ternary(user["tid"] == nil || home["uid"] == nil, nil, account)
 }
 
 // token is what a reply to a request for these scopes holds, with this account or nil.
 func (r reply) token(requested []string, account object) object {
-	tokenType := tokenTypes[strings.ToLower(fmt.Sprint(r.AccessTokenType))]
-	must(tokenType, tokenType != "" && r.AccessToken != "", "token of a known type")
-	exp, ok := claimsOf(r.AccessToken)["exp"].(float64)
-	if !ok {
-		exp, _ = r.ExpiresOn.Float64()
-	}
-	exp = must(exp, exp > 0, "time at which the token expires") / lo.Ternary(exp < 1e11, 1.0, 1000.0)
-	granted := lo.Ternary[any](r.GrantedScopes == nil, "", r.GrantedScopes)
-	scopes := strings.Fields(strings.Trim(fmt.Sprint(granted), "[]")) // A list prints as [a b].
-	scopes = lo.Ternary(len(scopes) == 0, requested, scopes)
-	declined := lo.Reject(requested, func(scope string, _ int) bool {
-		return lo.ContainsBy(scopes, func(each string) bool { return strings.EqualFold(each, scope) })
-	})
+	tokenType := must(tokenTypes[strings.ToLower(fmt.Sprint(r.AccessTokenType))], "token of a known type")
+	claimed, _ := claimsOf(must(r.AccessToken, "token"))["exp"].(float64)
+	given, _ := json.Number(fmt.Sprint(r.ExpiresOn)).Float64()
+	exp := must(lo.Max([]float64{lo.CoalesceOrEmpty(claimed, given), 0}), "time at which the token expires")
+	granted := lo.Without(strings.Fields(strings.Trim(fmt.Sprint(r.GrantedScopes), "[]")), "<nil>") // A list prints as [a b].
+	scopes := lo.Ternary(len(granted) == 0, requested, granted)
+	folded := strings.Fields(strings.ToLower(strings.Join(scopes, " ")))
+	declined := lo.Reject(requested, func(each string, _ int) bool { return lo.Contains(folded, strings.ToLower(each)) })
 	if len(declined) > 0 {
 		message := fmt.Sprint("The broker did not grant these scopes, ask for consent: ", declined)
 		panic(object{"family": "declined", "message": message, "status": statuses[6], "declinedScopes": declined})
 	}
 	account, _ = lo.Find([]object{r.Account, account, r.accountOfToken()}, func(each object) bool { return each != nil })
-	return object{"token": object{"accessToken": r.AccessToken, "tokenType": tokenType, "expiresOn": int64(exp),
-		"scopes": scopes, "idToken": r.IDToken, "account": account}}
+	return object{"token": object{"accessToken": r.AccessToken, "tokenType": tokenType, "scopes": scopes,
+		"expiresOn": int64(exp / lo.Ternary(exp < 1e11, 1.0, 1000.0)), "idToken": r.IDToken, "account": account}}
 }
 
 func withoutEmpty(values object) object {
@@ -175,31 +161,25 @@ func (o *operation) popParams(scheme string, account any) object {
 
 // authParameters are for the operation's account, or for a sign-in if that is nil.
 func (o *operation) authParameters(kind int, authority string) object {
-	extra, pop := lo.Assign(o.ExtraQueryParameters), object(nil)
-	if kind == interactive && o.Account != nil {
-		extra["hsu"] = "1"
-	}
-	if o.Pop != nil {
-		pop = o.popParams(lo.Ternary(o.Pop["kid"] == "", "", "pop"), nil)
-	}
+	chosen := kind == interactive && o.Account != nil
+	extra := lo.Assign(o.ExtraQueryParameters, lo.Ternary(chosen, map[string]string{"hsu": "1"}, nil))
+	pop := lo.Ternary(o.Pop == nil, nil, o.popParams(lo.Ternary(o.Pop["kid"] == "", "", "pop"), nil))
 	if extra["req_cnf"] != "" {
 		pop = object{"kid": decode(extra["req_cnf"])["kid"]}
 		if delete(extra, "req_cnf"); pop["kid"] == nil {
 			panic(failure("ApiContractViolation", "", "5epa8", ""))
 		}
 	}
-	return withoutEmpty(object{
-		"accessTokenToRenew": o.AccessTokenToRenew, "account": o.Account, "authority": authority, "authorizationType": kind,
-		"clientId": o.ClientID, "decodedClaims": o.Claims, "isSignIn": o.Account == nil, "password": o.Password,
-		"popParams": pop, "prompt": o.Prompt, "redirectUri": o.RedirectURI, "requestedScopes": o.Scopes, "ssoUrl": o.SsoURL,
-		"username":     lo.Ternary[any](o.Account == nil, o.Username+o.LoginHint, o.Account["username"]),
-		"parentWindow": object{"handle": o.ParentWindowHandle}, "additionalQueryParametersForAuthorization": extra,
-	})
+	return withoutEmpty(object{"account": o.Account, "authority": authority, "authorizationType": kind, "popParams": pop,
+		"accessTokenToRenew": o.AccessTokenToRenew, "clientId": o.ClientID, "decodedClaims": o.Claims, "password": o.Password,
+		"isSignIn": o.Account == nil, "prompt": o.Prompt, "redirectUri": o.RedirectURI, "requestedScopes": o.Scopes,
+		"username": lo.Ternary[any](o.Account == nil, o.Username+o.LoginHint, o.Account["username"]), "ssoUrl": o.SsoURL,
+		"parentWindow": object{"handle": o.ParentWindowHandle}, "additionalQueryParametersForAuthorization": extra})
 }
 
 func (o *operation) start(ctx context.Context, member, correlationID string, request object) *dbus.Call {
-	body, done := lo.Must(json.Marshal(withoutEmpty(request))), make(chan *dbus.Call, 1)
-	return o.conn.Object(name, path).GoWithContext(ctx, iface+"."+member, 0, done, "0.0", correlationID, string(body))
+	body := lo.Must(json.Marshal(withoutEmpty(request)))
+	return o.conn.Object(name, path).GoWithContext(ctx, iface+"."+member, 0, nil, "0.0", correlationID, string(body))
 }
 
 func (o *operation) call(member string, request object) reply {
@@ -207,15 +187,15 @@ func (o *operation) call(member string, request object) reply {
 }
 
 func (o *operation) accounts() []object {
-	accounts := o.call("getAccounts", object{"clientId": o.ClientID, "redirectUri": o.RedirectURI}).Accounts
-	return must(accounts, accounts != nil, "accounts")
+	return must(o.call("getAccounts", object{"clientId": o.ClientID, "redirectUri": o.RedirectURI}).Accounts, "accounts")
 }
 
 // ofHome chooses the home tenant's record, or the first.
 func ofHome(accounts []object) object {
-	return lo.FindOrElse(accounts, lo.FirstOrEmpty(accounts), func(a object) bool {
+	isHome := func(a object) bool {
 		return strings.HasSuffix(fmt.Sprint(a["homeAccountId"]), fmt.Sprint(".", a["realm"]))
-	})
+	}
+	return lo.FindOrElse(accounts, lo.FirstOrEmpty(accounts), isHome)
 }
 
 // acquireToken makes the call, which has no limit if it is interactive; that one can be cancelled.
@@ -259,37 +239,31 @@ func (o *operation) run() object {
 			return strings.EqualFold(fmt.Sprint(a["username"]), o.Username) && (o.Tenant == "" || a["realm"] == o.Tenant)
 		}))}
 	case "getLinuxBrokerVersion":
-		version := o.call("getLinuxBrokerVersion", object{"msalCppVersion": "12.0.2"}).LinuxBrokerVersion
-		return object{"version": must(version, version != "", "version")}
-	case "acquireTokenSilently":
-		authority := o.authority(o.Account)
-		if o.Account == nil {
-			accounts := o.accounts()
-			users := lo.UniqBy(accounts, func(a object) string { return fmt.Sprint(a["homeAccountId"]) })
-			o.Account = lo.Ternary(len(users) == 1, ofHome(accounts), nil)
+		return object{"version": must(o.call(o.Operation, object{"msalCppVersion": "12.0.2"}).LinuxBrokerVersion, "version")}
+	case "acquireTokenSilently", "acquireTokenByUsernamePassword":
+		authority, kind := o.authority(o.Account), lo.Ternary(o.Operation == "acquireTokenSilently", silent, password)
+		if o.Account == nil && kind == silent {
+			users := lo.GroupBy(o.accounts(), func(a object) string { return fmt.Sprint(a["homeAccountId"]) })
+			o.Account = lo.Ternary(len(users) == 1, ofHome(lo.Flatten(lo.Values(users))), nil)
 		}
-		return o.acquireToken("acquireTokenSilently", silent, authority)
-	case "acquireTokenByUsernamePassword":
-		return o.acquireToken("acquireTokenSilently", password, o.authority(nil))
+		return o.acquireToken("acquireTokenSilently", kind, authority)
 	case "acquireTokenInteractively":
 		if o.Prompt == "select_account" {
 			o.Account, o.LoginHint = nil, ""
 		}
 		return o.acquireToken("acquireTokenInteractively", interactive, o.authority(o.Account))
 	case "acquirePrtSsoCookie":
-		parameters := o.authParameters(cookie, o.authority(nil))
-		request := object{"account": o.Account, "authParameters": parameters, "ssoUrl": o.SsoURL}
-		answer := o.call("acquirePrtSsoCookie", request)
+		request := object{"account": o.Account, "authParameters": o.authParameters(cookie, o.authority(nil)), "ssoUrl": o.SsoURL}
+		answer := o.call(o.Operation, request)
 		cookies := lo.FilterMap(append(answer.CookieItems, answer), func(r reply, _ int) (object, bool) {
 			return object{"name": r.CookieName, "content": r.CookieContent}, r.CookieName != "" && r.CookieContent != ""
 		})
-		return object{"cookies": must(cookies, len(cookies) > 0, "cookie")}
+		return object{"cookies": must(lo.Ternary(len(cookies) == 0, nil, cookies), "cookie")}
 	case "generateSignedHttpRequest":
 		request := object{"clientId": o.ClientID, "popParams": o.popParams("pop", o.Account["homeAccountId"])}
-		signed := o.call("generateSignedHttpRequest", request).SignedHTTPRequest
-		return object{"signedHttpRequest": must(signed, signed != "", "signed request")}
+		return object{"signedHttpRequest": must(o.call(o.Operation, request).SignedHTTPRequest, "signed request")}
 	case "removeAccount":
-		o.call("removeAccount", object{"clientId": o.ClientID, "account": o.Account})
+		o.call(o.Operation, object{"clientId": o.ClientID, "account": o.Account})
 		return object{"removed": true}
 	case "isAvailable":
 		return object{"available": o.conn.Object(name, path).CallWithContext(o.limited, bus+".Peer.Ping", 0).Err == nil}
@@ -303,19 +277,16 @@ func (o *operation) answer() {
 	o.limited, stop = context.WithTimeout(context.Background(), time.Duration(o.TimeLimit*float64(time.Second)))
 	defer stop()
 	o.Scopes = lo.Without(strings.Fields(strings.Join(o.Scopes, " ")), "openid", "profile", "offline_access")
-	outcome := object{}
-	if failed, ok := lo.TryWithErrorValue(func() error { outcome = o.run(); return nil }); !ok {
-		outcome = object{"error": failed.(object)}
-	}
-	say(object{"id": o.ID, "outcome": lo.Ternary(o.context.Err() == nil, outcome, object{"canceled": true})})
+	said := object{}
+	lo.TryCatchWithErrorValue(func() error { said = o.run(); return nil }, func(e any) { said = object{"error": e.(object)} })
+	say(object{"id": o.ID, "outcome": lo.Ternary(o.context.Err() == nil, said, object{"canceled": true})})
 }
 
 func say(line object) { json.NewEncoder(os.Stdout).Encode(line) }
 
 func main() {
 	conn := lo.Must(dbus.ConnectSessionBus(dbus.WithSignalHandler(dbus.NewSequentialSignalHandler())))
-	pending := map[string]context.CancelFunc{}
-	lines := json.NewDecoder(os.Stdin)
+	pending, lines := map[string]context.CancelFunc{}, json.NewDecoder(os.Stdin)
 	fresh := func() *operation { return &operation{conn: conn, correlationID: uuid.NewString(), TimeLimit: 120} }
 	for asked := fresh(); lines.Decode(asked) == nil; asked = fresh() {
 		if giveUp := pending[asked.Cancels]; giveUp != nil {
