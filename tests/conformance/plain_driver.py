@@ -110,6 +110,8 @@ def broker_failure(status: int, context: str, tag: int = 0, sub_error: str = "")
 def dbus_failure(name: str, text: str) -> Failure:
     """PROTOCOL.md, "What a client makes of a D-Bus error"."""
     short = name.removeprefix(DBUS) if name.startswith(DBUS) else ""
+    if short == "NameHasNoOwner" and text.startswith("Could not activate"):
+        return Failure("start")
     if short in ("ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound"):
         return Failure("absent")
     if short.startswith("Spawn.") or short == "TimedOut":

@@ -187,6 +187,7 @@ class Controller:
         self._services: dict[str, Service] = {}
         self._added = 0
         self._running: set[asyncio.subprocess.Process] = set()
+        self._environment: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         connection.on_call = self._on_call
         connection.on_signal(self._on_signal)
@@ -220,6 +221,8 @@ class Controller:
         if message.member == "Activate":
             (service,) = (service for service in self._services.values() if service.path == message.path)
             self._start(self._activate(service, message.body[0]))
+        elif message.member == "SetActivationEnvironment":
+            self._environment.update(message.body[0])
 
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -234,6 +237,7 @@ class Controller:
         """Start a service's program; where it ends, or is too slow, the callers that wait for the name are told."""
         environment = {
             **os.environ,
+            **self._environment,
             "DBUS_SESSION_BUS_ADDRESS": self._configuration.address,
             "DBUS_STARTER_ADDRESS": self._configuration.address,
             "DBUS_STARTER_BUS_TYPE": "session",

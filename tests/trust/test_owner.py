@@ -188,10 +188,12 @@ async def test_a_program_that_becomes_untrustworthy_while_it_runs_is_refused(
         await client.get_linux_broker_version()
 
 
-def _activate(bus: PrivateBus, program: Path) -> None:
+async def _activate(bus: PrivateBus, program: Path) -> None:
     command = shlex.join([str(program), *SERVE])
     service = f"[D-BUS Service]\nName={BROKER_BUS_NAME}\nExec={command}\n"
     (bus.services / "broker.service").write_text(service, encoding="utf-8")
+    async with connected(bus.address) as connection:
+        await connection.call_bus("ReloadConfig")  # not every bus sees the file by itself
 
 
 async def _end_whoever_was_started(bus: PrivateBus) -> None:
@@ -205,7 +207,7 @@ async def _end_whoever_was_started(bus: PrivateBus) -> None:
 
 
 async def test_a_broker_that_does_not_run_yet_is_started_and_looked_at(bus: PrivateBus, folder: Path) -> None:
-    _activate(bus, _impostor(folder))
+    await _activate(bus, _impostor(folder))
     async with connected(bus.address) as connection:
         variables = {name: value for name, value in environment(bus.address).items() if name not in os.environ}
         await connection.call_bus("UpdateActivationEnvironment", "a{ss}", variables)

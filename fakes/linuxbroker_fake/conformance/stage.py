@@ -90,9 +90,9 @@ class Stage:
         if started == "running":
             await self._put_on_bus(broker)
         elif started == "activatable":
-            self._write_service(config)
+            await self._write_service(config)
         elif started == "failing":
-            self._write_service(None)
+            await self._write_service(None)
 
     async def event(self, name: str) -> None:
         """Have something happen to the broker.
@@ -148,6 +148,7 @@ class Stage:
         """Leave no broker behind: not on the bus, and none that could be started."""
         for file in self._bus.services.iterdir():
             file.unlink()
+            await self._watch.call_bus("ReloadConfig")
         if self._serving is None and self._owned:  # one that the bus started
             with contextlib.suppress(RemoteError, ProcessLookupError):
                 (process,) = await self._watch.call_bus("GetConnectionUnixProcessID", "s", BROKER_BUS_NAME)
@@ -155,7 +156,7 @@ class Stage:
         await self._take_off_bus()
         self._on_bus = None
 
-    def _write_service(self, config: FakeConfig | None) -> None:
+    async def _write_service(self, config: FakeConfig | None) -> None:
         command = ["/bin/false"]
         if config is not None:
             path = self._bus.services.parent / "broker.json"
@@ -163,6 +164,7 @@ class Stage:
             command = [sys.executable, "-m", "linuxbroker_fake", "run", "--config", str(path)]
         text = f"[D-BUS Service]\nName={BROKER_BUS_NAME}\nExec={shlex.join(command)}\n"
         (self._bus.services / f"{BROKER_BUS_NAME}.service").write_text(text, encoding="utf-8")
+        await self._watch.call_bus("ReloadConfig")  # not every bus sees the file by itself
 
     async def _wait_for_owner(self, owned: bool) -> None:
         async with self._owner_changed:
