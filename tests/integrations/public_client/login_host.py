@@ -12,6 +12,9 @@ from typing import Any
 import trustme
 from aiohttp import web
 
+from linuxbroker import PublicClientApplication
+
+CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 ACCESS_TOKEN = "a-token-of-the-login-host"
 TENANT = "contoso.example"
 
@@ -68,6 +71,23 @@ class LoginHost:
             yield self
         finally:
             await runner.cleanup()
+
+    def application(self, **options: Any) -> PublicClientApplication:
+        """Make an application whose flows without a broker come here.
+
+        Args:
+            options: its other arguments.
+
+        Returns:
+            The application.
+        """
+        return PublicClientApplication(
+            CLIENT_ID,
+            authority=self.authority,
+            instance_discovery=False,
+            verify=self.certificate_authority,
+            **options,
+        )
 
     async def _endpoints(self, request: web.Request) -> web.Response:
         self.requests.append("openid-configuration")

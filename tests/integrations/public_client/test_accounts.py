@@ -113,14 +113,7 @@ async def test_accounts_of_the_token_cache_are_listed_after_the_brokers(
 ) -> None:
     async with (
         LoginHost().running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID,
-            authority=host.authority,
-            instance_discovery=False,
-            verify=host.certificate_authority,
-            token_cache=_cache_with(environment="127.0.0.1"),
-            enable_broker_on_linux=True,
-        ) as application,
+        host.application(token_cache=_cache_with(environment="127.0.0.1"), enable_broker_on_linux=True) as application,
     ):
         assert [account["username"] for account in await application.get_accounts()][-1] == "babbage@contoso.example"
         (babbage,) = await application.get_accounts("Babbage@contoso.example")

@@ -103,13 +103,7 @@ def test_an_authority_that_no_broker_serves_needs_no_package(place: tuple[str, s
 async def test_device_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path: Path) -> None:
     async with (
         LoginHost().running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID,
-            authority=host.authority,
-            instance_discovery=False,
-            verify=host.certificate_authority,
-            **ALL_FLAGS,
-        ) as application,
+        host.application(**ALL_FLAGS) as application,
     ):
         flow = await application.initiate_device_flow([SCOPE])
         result = await application.acquire_token_by_device_flow(flow)
@@ -120,13 +114,7 @@ async def test_device_code_bypasses_the_broker(fake_broker: RunningFake, tmp_pat
 async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path: Path) -> None:
     async with (
         LoginHost().running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID,
-            authority=host.authority,
-            instance_discovery=False,
-            verify=host.certificate_authority,
-            **ALL_FLAGS,
-        ) as application,
+        host.application(**ALL_FLAGS) as application,
     ):
         flow = await application.initiate_auth_code_flow(
             [SCOPE], redirect_uri="http://localhost", response_mode="form_post"
@@ -145,9 +133,7 @@ async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path:
 async def test_scopes_that_are_no_list_are_refused_without_a_broker_too(scopes: Any, tmp_path: Path) -> None:
     async with (
         LoginHost().running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
-        ) as application,
+        host.application() as application,
     ):
         with pytest.raises(ValueError, match="scopes must be a list"):
             await application.initiate_device_flow(scopes)
@@ -237,14 +223,8 @@ async def test_without_a_broker_other_flows_are_used(
     async with (
         _mute_broker(fake_broker) if lacking == "an answer" else nullcontext(),
         LoginHost(pending=2).running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID,
-            authority=host.authority,
-            instance_discovery=False,
-            verify=host.certificate_authority,
-            enable_broker_on_linux=True,
-            bus_address=NO_BUS if lacking == "a bus" else None,
-            timeouts=Timeouts(ping=0.2),
+        host.application(
+            enable_broker_on_linux=True, bus_address=NO_BUS if lacking == "a bus" else None, timeouts=Timeouts(ping=0.2)
         ) as application,
     ):
         assert await application.get_accounts() == []
@@ -295,13 +275,7 @@ async def test_a_request_that_fails_is_not_tried_elsewhere(
 ) -> None:
     async with (
         LoginHost().running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID,
-            authority=host.authority,
-            instance_discovery=False,
-            verify=host.certificate_authority,
-            enable_broker_on_linux=True,
-        ) as application,
+        host.application(enable_broker_on_linux=True) as application,
     ):
         account = (await application.get_accounts())[0]
         for method in ("acquireTokenSilently", "acquireTokenInteractively"):
@@ -320,9 +294,7 @@ async def test_blocking_calls_leave_the_loop_free(tmp_path: Path) -> None:
     """The login host answers on the very loop that waits for its answers."""
     async with (
         LoginHost(pending=5).running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
-        ) as application,
+        host.application() as application,
     ):
         await _signed_in_by_device_code(application, host)
         await asyncio.gather(*(application.initiate_device_flow([SCOPE]) for _ in range(5)))
@@ -332,9 +304,7 @@ async def test_blocking_calls_leave_the_loop_free(tmp_path: Path) -> None:
 async def test_cancelling_ends_the_polling_of_a_device_code(tmp_path: Path) -> None:
     async with (
         LoginHost(pending=1_000_000, interval=1).running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
-        ) as application,
+        host.application() as application,
     ):
         flow = await application.initiate_device_flow([SCOPE])
         polling = asyncio.ensure_future(application.acquire_token_by_device_flow(flow))
@@ -396,9 +366,7 @@ async def test_a_scheme_of_this_library_is_msals_where_msal_is_asked(tmp_path: P
     scheme = PopAuthScheme(http_method="get", url="https://graph.microsoft.com/v1.0/me", nonce="a-nonce")
     async with (
         LoginHost().running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
-        ) as application,
+        host.application() as application,
     ):
         with pytest.raises(ValueError, match="POP is not supported on Linux"):
             await application.acquire_token_interactive([SCOPE], auth_scheme=scheme)
@@ -407,9 +375,7 @@ async def test_a_scheme_of_this_library_is_msals_where_msal_is_asked(tmp_path: P
 async def test_an_exit_condition_of_the_applications_own_is_kept(tmp_path: Path) -> None:
     async with (
         LoginHost(pending=1_000_000, interval=1).running(tmp_path) as host,
-        PublicClientApplication(
-            CLIENT_ID, authority=host.authority, instance_discovery=False, verify=host.certificate_authority
-        ) as application,
+        host.application() as application,
     ):
         flow = await application.initiate_device_flow([SCOPE])
         result = await application.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
