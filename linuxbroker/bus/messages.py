@@ -1,49 +1,51 @@
-"""How is a D-Bus message written and read? The only module that imports the D-Bus library.
+"""How is a D-Bus message written and read? Those that hold nothing but texts here, the others with the D-Bus library.
 
-Everything else sees ``Message`` and bytes, so that another library can be put in here and nowhere else.
+Every call of a broker is three texts, and every answer is one. Where no other message comes up, the library is not even
+imported.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct, unpack_from
-from typing import Any, TypeVar, cast
-
-from dbus_next._private.marshaller import Marshaller
-from dbus_next._private.unmarshaller import Unmarshaller
-from dbus_next.constants import MessageFlag, MessageType
-from dbus_next.message import Message as DBusMessage
-from dbus_next.signature import SignatureTree, Variant
-from dbus_next.validators import is_bus_name_valid
+from typing import Any
 
 from linuxbroker.bus.errors import BadMessageError
 
-# The library's annotations do not hold (None where it says str, untyped methods): its classes are taken as they come.
-_Marshaller: Any = Marshaller
-_Unmarshaller: Any = Unmarshaller
-_DBusMessage: Any = DBusMessage
-# The library keeps each signature that it ever reads, of which a peer can make up any number.
-_signatures_read: dict[str, Any] = cast("Any", SignatureTree)._cache
-_MOST_SIGNATURES = 1000
-# Far above what brokers and buses send.
-_MOST_VALUES = 100_000
-# D-Bus specification, "Message Format": no value is nested more deeply. The header adds two levels of its own.
-_DEEPEST = 64 + 2
 _MOST_HEADER_BYTES = 16 * 1024
-
-_FieldT = TypeVar("_FieldT")
-_LENGTH = Struct("<I")  # of a text; the library writes little-endian
-_LENGTH_AND_SERIAL = Struct("<II")  # bytes 4 to 11 of every message
 _MOST_CALL_HEADERS = 64
-# D-Bus specification, "Message Format" and "Header Fields": the code of a field, and the signature of its value.
-_FIXED_HEADER = Struct("<2xBBIII")
-_LITTLE_ENDIAN_RETURN = b"l\x02"
-_REPLY_SERIAL_FIELD, _SIGNATURE_FIELD = b"\x05\x01u\0", b"\x08\x01g\0"
-_NAME_FIELDS = (b"\x07\x01s\0", b"\x06\x01s\0")  # sender, destination
-_call_headers: dict[tuple[str | bool, ...], bytes] = {}
+# D-Bus specification, "Message Format": byte order, kind, flags, version, length of the body, serial, length of the
+# fields. What is written is little-endian, and so is what is read here.
+_FIXED_HEADER = Struct("<BBBBIII")
+_LITTLE_ENDIAN, _VERSION = ord("l"), 1
+_NO_REPLY_EXPECTED, _NO_AUTOSTART = 1, 2
+_LENGTH = Struct("<I")
+_LENGTH_AND_SERIAL = Struct("<II")  # bytes 4 to 11 of every message
+# D-Bus specification, "Header Fields": the code of a field, and the signature of its value.
+_FIELDS = {
+    b"\x01\x01o\0": "path",
+    b"\x02\x01s\0": "interface",
+    b"\x03\x01s\0": "member",
+    b"\x04\x01s\0": "error_name",
+    b"\x05\x01u\0": "reply_serial",
+    b"\x06\x01s\0": "destination",
+    b"\x07\x01s\0": "sender",
+}
+_SIGNATURE_FIELD = b"\x08\x01g\0"
+_LONGEST_NAME = 255
+_ELEMENT = "[A-Za-z_][A-Za-z0-9_]*"
+# D-Bus specification, "Valid Names", which leaves no doubt about these; what it leaves doubt about goes to the library.
+_PLAIN_NAMES = {
+    "path": re.compile(r"/|(?:/[A-Za-z0-9_]+)+"),
+    "interface": re.compile(rf"{_ELEMENT}(?:\.{_ELEMENT})+"),
+    "member": re.compile(_ELEMENT),
+    "destination": re.compile(r":[0-9]+\.[0-9]+|[A-Za-z_-][A-Za-z0-9_-]*(?:\.[A-Za-z_-][A-Za-z0-9_-]*)+"),
+}
+_PLAIN_NAMES["error_name"] = _PLAIN_NAMES["interface"]
 
 
 class MessageKind(enum.Enum):
@@ -53,6 +55,17 @@ class MessageKind(enum.Enum):
     RETURN = 2
     ERROR = 3
     SIGNAL = 4
+
+
+# D-Bus specification, "Header Fields": what a message of a kind can't be without.
+_REQUIRED = {
+    MessageKind.CALL: ("path", "member"),
+    MessageKind.RETURN: ("reply_serial",),
+    MessageKind.ERROR: ("error_name", "reply_serial"),
+    MessageKind.SIGNAL: ("path", "interface", "member"),
+}
+_KINDS = {kind.value: kind for kind in MessageKind}
+_call_headers: dict[tuple[str | bool, ...], bytes] = {}
 
 
 @dataclass(frozen=True)
@@ -93,33 +106,38 @@ def encode(message: Message, serial: int, body: Sequence[Any] | None = None) -> 
     """
     reason = ""
     try:
-        arguments = list(message.body if body is None else body)
-        header = _header(message, arguments)
-        body_parts = _body(message.signature, arguments)
-        length = sum(map(len, body_parts))
-        return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(length, serial), header[12:], *body_parts))
+        arguments = message.body if body is None else body
+        header = _header(message)
+        if header is None or len(message.signature) != len(arguments):
+            from linuxbroker.bus import library
+
+            return library.write(message, serial, arguments)
+        texts = _written_texts(arguments)
+        length = sum(map(len, texts))
+        return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(length, serial), header[12:], *texts))
     except Exception as error:  # the library raises bare Exception in places
         reason = type(error).__name__
     raise BadMessageError(f"can't write a call of {message.interface}.{message.member}: {reason}")
 
 
-def _body(signature: str, arguments: list[Any]) -> list[bytes | bytearray]:
-    """The arguments as they are written, in parts. Texts, which may be large, are copied no more than they must be."""
-    if set(signature) != {"s"} or len(signature) != len(arguments):
-        return [_Marshaller(signature, arguments).marshall()]
-    parts: list[bytes | bytearray] = []
+def _written_texts(texts: Sequence[str]) -> list[bytes]:
+    """The texts as they are written, in parts: they may be large, and are copied no more than they must be."""
+    parts: list[bytes] = []
     length = 0
-    for text in arguments:
+    for text in texts:
         written = text.encode()
         parts += (bytes(-length % 4), _LENGTH.pack(len(written)), written, b"\0")
         length += -length % 4 + 4 + len(written) + 1
     return parts
 
 
-def _header(message: Message, arguments: list[Any]) -> bytes:
-    """A message's header, of any length and serial. That of a call is kept: an application makes the same few calls."""
+def _header(message: Message) -> bytes | None:
+    """The header of a message of texts, of any length and serial; None for another message.
+
+    That of a call is kept: an application makes the same few calls.
+    """
     if message.kind is not MessageKind.CALL:
-        return _written_header(message, arguments)
+        return _written_header(message)
     key = (
         message.destination,
         message.path,
@@ -131,66 +149,38 @@ def _header(message: Message, arguments: list[Any]) -> bytes:
     )
     header = _call_headers.get(key)
     if header is None:
-        header = _written_header(message, arguments)
-        if len(_call_headers) < _MOST_CALL_HEADERS:
+        header = _written_header(message)
+        if header is not None and len(_call_headers) < _MOST_CALL_HEADERS:
             _call_headers[key] = header
     return header
 
 
-def _written_header(message: Message, arguments: list[Any]) -> bytes:
-    flags = MessageFlag.NONE
-    if not message.reply_expected:
-        flags |= MessageFlag.NO_REPLY_EXPECTED
-    if not message.autostart:
-        flags |= MessageFlag.NO_AUTOSTART
-    whole: bytearray = _DBusMessage(
-        message_type=MessageType(message.kind.value),
-        destination=message.destination or None,
-        path=message.path or None,
-        interface=message.interface or None,
-        member=message.member or None,
-        error_name=message.error_name or None,
-        reply_serial=message.reply_serial or None,
-        flags=flags,
-        signature=message.signature,
-        body=arguments,
-        serial=1,
-    )._marshall()
-    (body_bytes,) = unpack_from("<I", whole, 4)
-    return bytes(whole[: len(whole) - body_bytes])
-
-
-class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
-    """Reads from a frame that is there as a whole, where the library's own expects the rest to come in later.
-
-    Gives up after so many values: a value of four bytes on the wire takes a hundred in memory, and its time.
-    """
-
-    buf: bytes
-    offset: int
-    readers: dict[str, Callable[[Any], Any]]
-    values_left = _MOST_VALUES
-    depth = 0
-
-    def read_argument(self, type_: Any) -> Any:
-        self.values_left -= 1
-        if self.values_left < 0:
-            self.offset = len(self.buf)  # where every array ends
+def _written_header(message: Message) -> bytes | None:
+    if message.signature.strip("s") or not all(getattr(message, name) for name in _REQUIRED[message.kind]):
+        return None
+    fields = bytearray()
+    for field, name in _FIELDS.items():
+        value: str | int = getattr(message, name)
+        if name == "sender" or not value:
+            continue
+        fields += bytes(-len(fields) % 8) + field
+        if isinstance(value, int):
+            fields += _LENGTH.pack(value)
+        elif _is_plain(name, value):
+            fields += _LENGTH.pack(len(value)) + value.encode() + b"\0"
+        else:
             return None
-        self.depth += 1
-        if self.depth > _DEEPEST:
-            raise RecursionError
-        value = self.readers[type_.token](type_)
-        self.depth -= 1
-        return value
+    if message.signature:
+        signature = message.signature.encode()
+        fields += bytes(-len(fields) % 8) + _SIGNATURE_FIELD + bytes((len(signature),)) + signature + b"\0"
+    flags = (0 if message.reply_expected else _NO_REPLY_EXPECTED) | (0 if message.autostart else _NO_AUTOSTART)
+    fixed = _FIXED_HEADER.pack(_LITTLE_ENDIAN, message.kind.value, flags, _VERSION, 0, 1, len(fields))
+    return fixed + fields + bytes(-len(fields) % 8)
 
-    def read(self, n: int, prefetch: bool = False) -> int:
-        start = self.offset
-        if start + n > len(self.buf):
-            raise EOFError
-        if not prefetch:
-            self.offset = start + n
-        return start
+
+@lru_cache(maxsize=256)
+def _is_plain(name: str, text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and _PLAIN_NAMES[name].fullmatch(text) is not None
 
 
 def decode(frame: bytes) -> Message:
@@ -210,7 +200,11 @@ def decode(frame: bytes) -> Message:
     try:
         if unpack_from("<I" if frame[:1] == b"l" else ">I", frame, 12)[0] > _MOST_HEADER_BYTES:
             return Message(MessageKind.SIGNAL)
-        read = read_text_reply(frame) or read_any(frame)
+        read = read_texts(frame)
+        if read is None:
+            from linuxbroker.bus import library
+
+            read = library.read(frame)
         if read is not None:
             return read
     except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
@@ -218,104 +212,70 @@ def decode(frame: bytes) -> Message:
     raise BadMessageError(f"the peer sent a message that can't be read ({reason})")
 
 
-def read_any(frame: bytes) -> Message | None:
-    """Read a message with the library, which raises any exception, or gives None, for one that is not valid."""
-    if len(_signatures_read) > _MOST_SIGNATURES:
-        _signatures_read.clear()
-    unmarshaller = _FrameUnmarshaller(None)
-    unmarshaller.buf = frame
-    read = unmarshaller.unmarshall()
-    whole = unmarshaller.values_left >= 0
-    return read and Message(
-        kind=MessageKind(read.message_type.value),
-        serial=read.serial,
-        reply_serial=_header_field(read.reply_serial, 0),
-        sender=_header_field(read.sender, ""),
-        destination=_header_field(read.destination, ""),
-        path=_header_field(read.path, ""),
-        interface=_header_field(read.interface, ""),
-        member=_header_field(read.member, ""),
-        error_name=_header_field(read.error_name, ""),
-        signature=read.signature if whole else "",
-        body=tuple(read.body) if whole else (),
-        reply_expected=not read.flags & MessageFlag.NO_REPLY_EXPECTED,
-    )
-
-
-def _header_field(value: object, absent: _FieldT) -> _FieldT:
-    """A field as the library read it, which takes any type for it."""
-    if value is None:
-        return absent
-    if isinstance(value, type(absent)):
-        return value
-    raise TypeError
-
-
-def read_text_reply(frame: bytes) -> Message | None:
-    """Read the message that every answer of a broker is, a reply that is one text, without the library's machinery.
+def read_texts(frame: bytes) -> Message | None:
+    """Read a message that holds nothing but texts, without the library's machinery.
 
     Args:
         frame: the bytes of one whole message.
 
     Returns:
-        What ``read_any`` gives; None for a message that is another, or that is not plainly valid.
+        What ``library.read`` gives; None for a message that is another, or that is not plainly valid.
     """
-    if len(frame) < _FIXED_HEADER.size or frame[:2] != _LITTLE_ENDIAN_RETURN:
+    if len(frame) < _FIXED_HEADER.size:
         return None
-    flags, version, body_bytes, serial, fields_bytes = _FIXED_HEADER.unpack_from(frame)
-    fields_end = _FIXED_HEADER.size + fields_bytes
-    body = fields_end + (-fields_end & 7)
-    if flags > 1 or version != 1 or body + body_bytes != len(frame) or body_bytes < _LENGTH.size + 1:
+    order, number, flags, version, body_bytes, serial, field_bytes = _FIXED_HEADER.unpack_from(frame)
+    kind, end = _KINDS.get(number), _FIXED_HEADER.size + field_bytes
+    body = end + (-end & 7)
+    if order != _LITTLE_ENDIAN or kind is None or flags > 1 or version != _VERSION or body + body_bytes != len(frame):
         return None
-    fields: dict[bytes, Any] = {}
+    fields = _read_fields(frame, end)
+    if fields is None or not all(fields.get(name) for name in _REQUIRED[kind]):
+        return None
+    texts = _read_body(frame, body, len(fields.get("signature", "")))
+    if texts is None:
+        return None
+    return Message(kind, serial, body=texts, reply_expected=flags == 0, **fields)
+
+
+def _read_fields(frame: bytes, end: int) -> dict[str, Any] | None:
+    """The header fields, under the names that ``Message`` has for them."""
+    fields: dict[str, Any] = {}
     position = _FIXED_HEADER.size
-    while position < fields_end:
+    while position < end:
         position += -position & 7
         field, value = frame[position : position + 4], position + 8
         if field == _SIGNATURE_FIELD:
-            if frame[position + 4 : position + 7] != b"\x01s\0":
+            length = frame[position + 4]
+            position += 5 + length + 1
+            signature = frame[position - length - 1 : position]
+            if signature.strip(b"s") != b"\0":
                 return None
-            fields[field], position = "s", position + 7
+            fields["signature"] = "s" * length
+            continue
+        (number,) = _LENGTH.unpack_from(frame, position + 4)
+        name = _FIELDS.get(field)
+        if name == "reply_serial":
+            fields[name], position = number, value
+        elif name is not None and value + number < end and frame[value + number] == 0:
+            text, position = frame[value : value + number].decode(), value + number + 1
+            if name != "sender" and not _is_plain(name, text):
+                return None
+            fields[name] = text
         else:
-            (number,) = _LENGTH.unpack_from(frame, position + 4)
-            if field == _REPLY_SERIAL_FIELD:
-                fields[field], position = number, value
-            elif field in _NAME_FIELDS and value + number < fields_end and frame[value + number] == 0:
-                fields[field], position = frame[value : value + number].decode(), value + number + 1
-            else:
-                return None
-    (text_bytes,) = _LENGTH.unpack_from(frame, body)
-    sender, destination = (fields.get(field, "") for field in _NAME_FIELDS)
-    reply_serial = fields.get(_REPLY_SERIAL_FIELD)
-    if position != fields_end or body_bytes != _LENGTH.size + text_bytes + 1 or frame[-1] != 0:
-        return None
-    if not reply_serial or _SIGNATURE_FIELD not in fields or not (destination == "" or _is_bus_name(destination)):
-        return None
-    return Message(
-        MessageKind.RETURN,
-        serial,
-        reply_serial,
-        sender,
-        destination,
-        signature="s",
-        body=(frame[body + _LENGTH.size : -1].decode(),),
-        reply_expected=flags == 0,
-    )
+            return None
+    return fields if position == end else None
 
 
-@lru_cache(maxsize=64)
-def _is_bus_name(name: str) -> bool:
-    return bool(is_bus_name_valid(name))
-
-
-def variants(value: object) -> dict[str, Any]:
-    """Read an item of the type ``a{sv}`` without the library's own type for a variant.
-
-    Args:
-        value: an item of a message's body.
-
-    Returns:
-        What each variant holds, by its key; empty where the item is of another type.
-    """
-    items = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    return {key: cast("Any", item).value for key, item in items.items() if isinstance(item, Variant)}
+def _read_body(frame: bytes, position: int, count: int) -> tuple[str, ...] | None:
+    """So many texts, which are all that is left of the message."""
+    start, texts = position, []
+    for _ in range(count):
+        position += (start - position) & 3
+        if position + _LENGTH.size > len(frame):
+            return None
+        (length,) = _LENGTH.unpack_from(frame, position)
+        position += _LENGTH.size + length + 1
+        if position > len(frame) or frame[position - 1] != 0:
+            return None
+        texts.append(frame[position - length - 1 : position - 1].decode())
+    return tuple(texts) if position == len(frame) else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from linuxbroker.bus.connection import BUS_NAME, Connection
 from linuxbroker.bus.errors import DisconnectedError, RemoteError
-from linuxbroker.bus.messages import variants
+from linuxbroker.bus.library import variants
 
 _NO_OWNER = BUS_NAME + ".Error.NameHasNoOwner"
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from linuxbroker.bus import Connection, DisconnectedError, Message, MessageKind
-from linuxbroker.bus import messages as wire
+from linuxbroker.bus import Connection, DisconnectedError, Message, MessageKind, library
 from linuxbroker.bus.connection import method_return
 from linuxbroker.bus.messages import decode, encode
 from linuxbroker_fake import RunningFake
@@ -79,7 +78,7 @@ def test_signatures_that_are_made_up_are_not_kept() -> None:
     for number in range(5000):
         signature = format(number, "b").replace("0", "y").replace("1", "b")
         decode(_with_body(signature, bytes(200)))
-    assert len(wire._signatures_read) <= wire._MOST_SIGNATURES + 2
+    assert len(library._signatures_read) <= library._MOST_SIGNATURES + 2
 
 
 async def test_any_process_can_send_them_and_none_ends_the_connection(fake_broker: RunningFake) -> None:
