@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar, cast
 
-import pydantic_core
-from pydantic import ValidationError
-
+from linuxbroker.json_text import DEEPEST_READ, TooDeepError, read_json
 from linuxbroker.models import Reply
+from linuxbroker.models.engine import ValidationError
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
-# The limit of pydantic_core.from_json.
-DEEPEST_READ = 200
 _MOST_PLACES_NAMED = 5
 _Nest: TypeAlias = "dict[str, object] | list[object]"
 
@@ -70,9 +67,11 @@ def _error_alone(reply_type: type[ReplyT], document: Mapping[str, Any]) -> Reply
 def _read_object(text: str, max_depth: int) -> tuple[dict[str, Any] | None, str]:
     too_deep = f"it is nested more than {max_depth} deep (max_reply_depth)"
     try:
-        document: object = pydantic_core.from_json(text, allow_inf_nan=False)
-    except (ValueError, RecursionError) as error:
-        return None, too_deep if "recursion limit" in str(error) else "it is not JSON"
+        document = read_json(text, allow_inf_nan=False)
+    except TooDeepError:
+        return None, too_deep
+    except ValueError:
+        return None, "it is not JSON"
     if not isinstance(document, dict):
         return None, "it is not a JSON object"
     # A text with few enough brackets can't be nested too deeply: counting them is quicker than looking.

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, cast
 
-import pydantic_core
+from linuxbroker.json_text import read_json
 
 
 def peek(token: str) -> dict[str, Any]:
@@ -33,9 +33,8 @@ def decode_segment(segment: str) -> dict[str, Any]:
         The object; empty where the text is not one.
     """
     try:
-        # Not json.loads: it lets half a surrogate pair through, which can't be sent back to the broker.
-        decoded: object = pydantic_core.from_json(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
+        decoded = read_json(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except (ValueError, binascii.Error):
         return {}
     return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}
 

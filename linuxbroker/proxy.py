@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from linuxbroker import models
-from linuxbroker.codec import DEEPEST_READ, read_reply
+from linuxbroker.codec import read_reply
+from linuxbroker.json_text import DEEPEST_READ
 from linuxbroker.transport import CallOptions
 
 PROTOCOL_VERSION = "0.0"

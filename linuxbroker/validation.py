@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-import pydantic_core
-
 from linuxbroker import jwt_claims
-from linuxbroker.codec import DEEPEST_READ
 from linuxbroker.errors import InvalidArgumentError
+from linuxbroker.json_text import DEEPEST_READ, read_json
 from linuxbroker.models import Account
 from linuxbroker.trust import TRUST_POLICIES, TrustPolicy
 
@@ -239,11 +237,11 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
     checked = reason = ""
     try:
         checked = text(name, value)
-        if not isinstance(pydantic_core.from_json(checked), dict):
+        if not isinstance(read_json(checked), dict):
             raise ValueError
     except InvalidArgumentError as error:
         reason = str(error)
-    except (ValueError, RecursionError):
+    except ValueError:
         reason = (
             f"{name} is not the text of a JSON object; a challenge from a WWW-Authenticate header is base64 and must "
             "be decoded first"

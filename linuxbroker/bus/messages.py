@@ -268,7 +268,8 @@ def _read_fields(frame: bytes, end: int) -> dict[str, Any] | None:
 
 def _read_body(frame: bytes, position: int, count: int) -> tuple[str, ...] | None:
     """So many texts, which are all that is left of the message."""
-    start, texts = position, []
+    texts: list[str] = []
+    start = position
     for _ in range(count):
         position += (start - position) & 3
         if position + _LENGTH.size > len(frame):

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 
+from linuxbroker import short_lived
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments, UsageError, parse
 
@@ -21,11 +22,12 @@ INTERACTION_REQUIRED = 4
 CANCELED = 5
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
     """Run the command ``linuxbroker``.
 
     Args:
         argv: what was typed after the program's name; ``sys.argv`` unless given.
+        own_process: whether the process does nothing else, before or after: what is quick to import will do then.
 
     Returns:
         The exit code, as ``linuxbroker --help`` lists them.
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, str(error), USAGE, json="--json" in given)
     try:
         with _debug_log(arguments.verbose):
-            return asyncio.run(_run(arguments))
+            return asyncio.run(_run(arguments, own_process))
     except (asyncio.CancelledError, KeyboardInterrupt) as interruption:
         if arguments.command == "monitor":
             return DONE
@@ -68,13 +70,15 @@ def _run_program(given: Sequence[str]) -> int:
     return run.run(program)
 
 
-async def _run(arguments: Arguments) -> int:
+async def _run(arguments: Arguments, own_process: bool) -> int:
     # Imported here for the help, and for usage errors, to be quick.
     if arguments.command == "demo":
         from linuxbroker.cli import demo
 
         with _cancelled_by_signals():
             return DONE if await demo.run(arguments) else FAILED
+    if own_process:
+        short_lived.declare()
     with _no_garbage_collection():
         from linuxbroker.cli import operations
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import field_validator
-
 from linuxbroker.models.base import Secret, WireModel
+from linuxbroker.models.engine import field_validator
 
 
 class Account(WireModel):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
-
+from linuxbroker.models.engine import BaseModel, ConfigDict, Field, to_camel
 from linuxbroker.redaction import HiddenText
 
 

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic import field_validator
-
 from linuxbroker.models.base import WireModel
+from linuxbroker.models.engine import field_validator
 
 
 class Status(enum.IntEnum):

@@ -183,7 +183,8 @@ def _say(line: Json) -> None:
 
 
 def _account(account: Account) -> Json:
-    return account.model_dump(mode="json", by_alias=True)
+    written: Json = json.loads(account.to_json())
+    return written
 
 
 def _token(result: TokenResult) -> Json:

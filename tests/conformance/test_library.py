@@ -16,7 +16,11 @@ from linuxbroker_fake.conformance.vectors import Vector, load_vectors
 
 HERE = Path(__file__).parent
 FOR_CLIENTS = [vector for vector in load_vectors() if vector.kind != "broker"]
-DRIVERS = {"library": HERE / "driver.py", "plain": HERE / "plain_driver.py"}
+DRIVERS = {
+    "library": HERE / "driver.py",
+    "short-lived": HERE / "short_lived_driver.py",
+    "plain": HERE / "plain_driver.py",
+}
 
 
 Played = Mapping[str, Mapping[str, CaseResult]]
@@ -35,9 +39,10 @@ def played() -> Played:
     return asyncio.run(_play_all())
 
 
+@pytest.mark.parametrize("driver", ["library", "short-lived"])
 @pytest.mark.parametrize("vector", FOR_CLIENTS, ids=lambda vector: vector.id)
-def test_the_library_passes(vector: Vector, played: Played) -> None:
-    result = played["library"][vector.id]
+def test_the_library_passes(vector: Vector, driver: str, played: Played) -> None:
+    result = played[driver][vector.id]
     assert result.passed, describe(result)
 
 
