@@ -55,15 +55,6 @@ DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_REPLY_DEPTH = 64
-# What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
-_CANCELLATION = BrokerErrorBody(
-    context="The InteractiveRequest was canceled on behalf of the user",
-    diagnostics=None,
-    error_code=0,
-    status=Status.USER_CANCELED,
-    sub_status=0,
-    tag=579379414,
-)
 
 ReplyT = TypeVar("ReplyT", bound=Reply)
 
@@ -704,7 +695,16 @@ class BrokerClient:
     async def _cancel_interactive(self, sign_in: asyncio.Future[AcquireTokenReply]) -> None:
         """Tell the broker, then wait for the sign-in's own reply, as the runtime does; each for ``timeouts.cancel``."""
         call = CallContext("cancelInteractiveFlow", validation.correlation_id(None))
-        request = CancelInteractiveFlowRequest(error=_CANCELLATION)
+        # What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
+        reason = BrokerErrorBody(
+            context="The InteractiveRequest was canceled on behalf of the user",
+            diagnostics=None,
+            error_code=0,
+            status=Status.USER_CANCELED,
+            sub_status=0,
+            tag=579379414,
+        )
+        request = CancelInteractiveFlowRequest(error=reason)
         options = CallOptions(self.timeouts.cancel)
         try:
             answer = await self._attempt(self._proxy.cancel_interactive_flow, request, call, options)

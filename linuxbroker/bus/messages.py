@@ -7,8 +7,7 @@ imported.
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct, unpack_from
@@ -37,15 +36,6 @@ _FIELDS = {
 }
 _SIGNATURE_FIELD = b"\x08\x01g\0"
 _LONGEST_NAME = 255
-_ELEMENT = "[A-Za-z_][A-Za-z0-9_]*"
-# D-Bus specification, "Valid Names", which leaves no doubt about these; what it leaves doubt about goes to the library.
-_PLAIN_NAMES = {
-    "path": re.compile(r"/|(?:/[A-Za-z0-9_]+)+"),
-    "interface": re.compile(rf"{_ELEMENT}(?:\.{_ELEMENT})+"),
-    "member": re.compile(_ELEMENT),
-    "destination": re.compile(r":[0-9]+\.[0-9]+|[A-Za-z_-][A-Za-z0-9_-]*(?:\.[A-Za-z_-][A-Za-z0-9_-]*)+"),
-}
-_PLAIN_NAMES["error_name"] = _PLAIN_NAMES["interface"]
 
 
 class MessageKind(enum.Enum):
@@ -179,8 +169,23 @@ def _written_header(message: Message) -> bytes | None:
 
 
 @lru_cache(maxsize=256)
-def _is_plain(name: str, text: str) -> bool:
-    return len(text) <= _LONGEST_NAME and _PLAIN_NAMES[name].fullmatch(text) is not None
+def _is_plain(field: str, text: str) -> bool:
+    """Whether a name is valid beyond doubt (D-Bus specification, "Valid Names"); otherwise the library judges."""
+    if not text or not text.isascii() or len(text) > _LONGEST_NAME:
+        return False
+    if field == "path":
+        return text == "/" or (text[0] == "/" and all(map(str.isidentifier, _prefixed(text[1:].split("/")))))
+    if field == "member":
+        return text.isidentifier()
+    if field == "destination" and text[0] == ":":
+        return text[1:].replace(".", "", 1).isdigit()
+    elements = (text.replace("-", "_") if field == "destination" else text).split(".")
+    return len(elements) > 1 and all(map(str.isidentifier, elements))
+
+
+def _prefixed(elements: Sequence[str]) -> Iterator[str]:
+    """Elements of a path, which may begin with a digit, as those of other names, which may not; none stays none."""
+    return (element and "_" + element for element in elements)
 
 
 def decode(frame: bytes) -> Message:

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         UsageError: it can't be right.
         SystemExit: it asked for help, which is printed.
     """
-    parser, commands = _parser()
+    parser, commands = _parser(argv[0] if argv and argv[0] in _COMMANDS else "")
     arguments = parser.parse_args(argv, namespace=Arguments())
     if not arguments.client_id:
         arguments.client_id = os.environ.get(CLIENT_ID_VARIABLE, "")
@@ -124,7 +124,8 @@ def _problems(arguments: Arguments) -> Sequence[tuple[bool, str]]:
     )
 
 
-def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+def _parser(only: str) -> tuple[_Parser, dict[str, _Parser]]:
+    """The parser, and those of the commands; of one alone where ``only`` names it, as each takes its time to make."""
     parser = _Parser(
         prog="linuxbroker",
         description="Ask the Linux identity broker for accounts, tokens and cookies.",
@@ -132,43 +133,40 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    # What the program is called is found out from a formatted usage, unless it is said.
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog=parser.prog)
     commands: dict[str, _Parser] = {}
-
-    def command(name: str, summary: str) -> _Parser:
-        commands[name] = added = subparsers.add_parser(
-            name,
-            help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog=_EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
+    for name, (summary, groups) in _COMMANDS.items():
+        if only in ("", name):
+            commands[name] = added = subparsers.add_parser(
+                name,
+                help=summary,
+                description=f"{summary[0].upper()}{summary[1:]}.",
+                epilog=_EXIT_CODES,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+                allow_abbrev=False,
+            )
+            for add_options in (_add_output, *groups):
+                add_options(added)
+    if not only:
+        _add_run(
+            subparsers.add_parser(
+                "run",
+                help="run a program on MSAL's broker support, with a stand-in for pymsalruntime",
+                description="Run a program as python does, with a stand-in for pymsalruntime in place.",
+                usage=RUN_USAGE,
+                allow_abbrev=False,
+            )
         )
-        added.add_argument("--json", action="store_true", help="write JSON to standard output")
-        added.add_argument("--verbose", action="store_true", help="write a debug log to standard error")
-        return added
-
-    _add_demo(command("demo", "walk through every operation against a fake broker on a private bus"))
-    _add_account(_add_client(command("accounts", "list the accounts that are signed in to the broker")))
-    _add_token(_add_account(_add_client(command("token", "get an access token"))))
-    _add_cookie(_add_account(_add_client(command("cookie", "get the cookies that sign a browser in to Entra"))))
-    _add_sign_request(_add_account(_add_client(command("sign-request", "sign an HTTP request with the device's key"))))
-    _add_account(_add_client(command("sign-out", "sign an account out of the app")), required=True)
-    _add_client(command("version", "show the broker's version and the library's"))
-    _add_monitor(_add_client(command("monitor", "print a line whenever the broker comes or goes")))
-    _add_run(
-        subparsers.add_parser(
-            "run",
-            help="run a program on MSAL's broker support, with a stand-in for pymsalruntime",
-            description="Run a program as python does, with a stand-in for pymsalruntime in place.",
-            usage=RUN_USAGE,
-            allow_abbrev=False,
-        )
-    )
     return parser, commands
 
 
-def _add_client(parser: _Parser) -> _Parser:
+def _add_output(parser: _Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="write JSON to standard output")
+    parser.add_argument("--verbose", action="store_true", help="write a debug log to standard error")
+
+
+def _add_client(parser: _Parser) -> None:
     parser.add_argument(
         "--client-id", default="", metavar="UUID", help=f"the app's client id (or {CLIENT_ID_VARIABLE})"
     )
@@ -183,10 +181,9 @@ def _add_client(parser: _Parser) -> _Parser:
     parser.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="the time limit of each call that waits for no person"
     )
-    return parser
 
 
-def _add_account(parser: _Parser, *, required: bool = False) -> _Parser:
+def _add_account(parser: _Parser, *, required: bool = False) -> None:
     parser.add_argument(
         "--account",
         required=required,
@@ -195,7 +192,10 @@ def _add_account(parser: _Parser, *, required: bool = False) -> _Parser:
         help="whose" if required else "whose; the broker's first account unless given",
     )
     parser.add_argument("--tenant", type=_tenant, metavar="ID", help="the account's record in this tenant (its id)")
-    return parser
+
+
+def _add_required_account(parser: _Parser) -> None:
+    _add_account(parser, required=True)
 
 
 def _add_token(parser: _Parser) -> None:
@@ -285,3 +285,15 @@ def _tenant(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.-]+", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a tenant's id")
     return text
+
+
+_COMMANDS: Mapping[str, tuple[str, Sequence[Callable[[_Parser], None]]]] = {
+    "demo": ("walk through every operation against a fake broker on a private bus", (_add_demo,)),
+    "accounts": ("list the accounts that are signed in to the broker", (_add_client, _add_account)),
+    "token": ("get an access token", (_add_client, _add_account, _add_token)),
+    "cookie": ("get the cookies that sign a browser in to Entra", (_add_client, _add_account, _add_cookie)),
+    "sign-request": ("sign an HTTP request with the device's key", (_add_client, _add_account, _add_sign_request)),
+    "sign-out": ("sign an account out of the app", (_add_client, _add_required_account)),
+    "version": ("show the broker's version and the library's", (_add_client,)),
+    "monitor": ("print a line whenever the broker comes or goes", (_add_client, _add_monitor)),
+}

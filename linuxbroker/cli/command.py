@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from linuxbroker.cli import main as command
+from linuxbroker.cli.imports import without_collections
 
 
 def main() -> int:
@@ -13,4 +13,7 @@ def main() -> int:
     Returns:
         The exit code.
     """
+    with without_collections():
+        from linuxbroker.cli import main as command
+
     return command.main(sys.argv[1:], own_process=True)

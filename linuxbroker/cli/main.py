@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from linuxbroker import short_lived
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments, UsageError, parse
+from linuxbroker.cli.imports import without_collections
 
 DONE = 0
 FAILED = 1
@@ -79,7 +79,7 @@ async def _run(arguments: Arguments, own_process: bool) -> int:
             return DONE if await demo.run(arguments) else FAILED
     if own_process:
         short_lived.declare()
-    with _no_garbage_collection():
+    with without_collections():
         from linuxbroker.cli import operations
 
     operation = operations.OPERATIONS[arguments.command]
@@ -115,18 +115,6 @@ def _fail(error: BaseException, message: str, exit_code: int, *, json: bool) -> 
         with contextlib.suppress(output.OutputError):
             output.write_json(output.error_json(error, message))
     return exit_code
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Generator[None]:
-    """Import without collections, which take a tenth of the time and find nothing: what an import makes stays."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @contextlib.contextmanager
