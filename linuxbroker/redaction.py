@@ -88,6 +88,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = _OPAQUE.sub(_hide_unless_path, text)
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT] + "…"
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 

@@ -30,11 +30,9 @@ from tests.bench.figures import (
     LOAD_MEMORY,
     LOAD_TIME,
     MEMORY,
-    MEMORY_PYDANTIC_ASIDE,
     SILENT_TOKEN,
     SILENT_TOKEN_OF_FAKE,
     START,
-    START_PYDANTIC_ASIDE,
     Figure,
     Promise,
     as_json,
@@ -124,14 +122,12 @@ async def _start(address: str, size: Size) -> list[Figure]:
         against = f"{against}; median of {size.processes}"
         return Figure(promise, of_medians(measured, compared), spell(measured), spell(compared), against)
 
-    script, pydantic_script = "a ten-line script of plain dbus-next", "the script, with a pydantic model in it"
+    script = "a ten-line script of plain dbus-next"
     return [
         ratio(IMPORT, "import", "other import", start.IMPORTS["other import"]),
         ratio(IMPORT_CLIENT, "client", "other client", start.IMPORTS["other client"]),
         ratio(START, "command", "script", script),
         ratio(MEMORY, "command memory", "script memory", script),
-        ratio(START_PYDANTIC_ASIDE, "command", "pydantic script", pydantic_script),
-        ratio(MEMORY_PYDANTIC_ASIDE, "command memory", "pydantic script memory", pydantic_script),
     ]
 
 

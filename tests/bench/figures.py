@@ -26,10 +26,6 @@ class Promise:
     slack: float = SLACK
 
 
-# What pydantic takes by itself is more than these promises of the command line leave. CI watches the two from further
-# off, and closely those that set pydantic aside.
-_START_SLACK, _MEMORY_SLACK = 3.0, 2.0
-
 SILENT_TOKEN = Promise("silent token, minimal service", 1.25)
 SILENT_TOKEN_OF_FAKE = Promise("silent token, fake broker", 1.25)
 LOAD_FAILURES = Promise("silent tokens with 64 kB claims, all at once: how many failed", 0, slack=1)
@@ -39,10 +35,8 @@ SHARED = Promise("1,000 equal requests with an account: broker calls", 2, slack=
 SHARED_WITHOUT_ACCOUNT = Promise("1,000 equal requests without an account: broker calls", 2, slack=1)
 IMPORT = Promise("import linuxbroker", 1.2)
 IMPORT_CLIENT = Promise("from linuxbroker import BrokerClient", None)
-START = Promise("linuxbroker token: time from start to token", 1.5, _START_SLACK)
-MEMORY = Promise("linuxbroker token: memory", 1.25, _MEMORY_SLACK)
-START_PYDANTIC_ASIDE = Promise("linuxbroker token: time from start to token, pydantic aside", 1.5)
-MEMORY_PYDANTIC_ASIDE = Promise("linuxbroker token: memory, pydantic aside", 1.25)
+START = Promise("linuxbroker token: time from start to token", 1.5)
+MEMORY = Promise("linuxbroker token: memory", 1.25)
 GROWTH_WITH_CALLS = Promise("cost of a call after many calls", 1.1)
 GROWTH_WITH_ACCOUNTS = Promise("cost of a call with 1,000 accounts", 1.1)
 

@@ -24,7 +24,6 @@ IMPORTS = {
 }
 REDIRECT_URI = "https://login.microsoftonline.com/common/oauth2/nativeclient"
 # dbus-next by itself: no other library, nothing checked, and done once the token is printed.
-PYDANTIC = "from pydantic import BaseModel\nclass Reply(BaseModel):\n    brokerTokenResponse: dict\n"
 SCRIPT = """\
 import asyncio, json, sys, uuid
 from dbus_next import Message, aio
@@ -46,14 +45,13 @@ def main(address: str, count: int, client_id: str, scope: str) -> Mapping[str, S
     """Time imports and runs in turn.
 
     Returns:
-        For each import its seconds, in interpreters of their own; for ``command``, ``script`` and ``pydantic script``
-        (which makes a pydantic model, and does not even use it) the seconds to the token and the most bytes of memory.
+        For each import its seconds, in interpreters of their own; for ``command`` and ``script`` the seconds to the
+        token and the most bytes of memory.
     """
     measured: dict[str, list[float]] = {}
     commands = {
         "command": [str(Path(sys.executable).with_name("linuxbroker")), *_token_arguments(client_id, scope)],
         "script": [sys.executable, "-c", SCRIPT, client_id, REDIRECT_URI, scope],
-        "pydantic script": [sys.executable, "-c", PYDANTIC + SCRIPT, client_id, REDIRECT_URI, scope],
     }
     for number in range(count + 1):
         for name, statement in IMPORTS.items():
