@@ -138,7 +138,7 @@ class BrokerTransport:
 
     def bus(self) -> SharedBus:
         """Give the running loop's shared bus, with nothing sent over it yet."""
-        return shared_bus(self._bus_address)
+        return shared_bus(self._bus_address, wants_descriptors=self._trust != "off")
 
     def close(self) -> None:
         """Give the running loop's connection back; it is closed when nobody else uses it."""
@@ -208,8 +208,8 @@ class BrokerTransport:
             return to_name, limit
         clock = asyncio.get_running_loop().time
         began = clock()
-        owner = await name_owner(connection, to_name.destination, limit=limit)
-        self._look_at(owner)
+        async with name_owner(connection, to_name.destination, limit=limit) as owner:
+            self._look_at(owner)
         left = None if limit is None else max(0.0, limit - (clock() - began))
         return replace(to_name, destination=owner.unique_name), left
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from linuxbroker.bus import address as addresses
+from linuxbroker.bus.descriptors import DescriptorReader, Descriptors
 from linuxbroker.bus.errors import (
     BadMessageError,
     BusError,
@@ -52,6 +53,7 @@ class _Call:
     max_reply_bytes: int
     on_send: Callable[[], None] | None
     only_from: str
+    descriptors: Descriptors | None
     reply: asyncio.Future[Message]
     serial: int = 0
 
@@ -73,12 +75,14 @@ class _Call:
 class Connection:
     """An open connection to a message bus, bound to the loop that opened it. Made by ``Connection.open``."""
 
-    def __init__(self, sock: socket.socket, max_message_bytes: int) -> None:
+    def __init__(self, sock: socket.socket, max_message_bytes: int, passes_descriptors: bool = False) -> None:
         self.unique_name = ""
         self.on_call: Callable[[Message], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._frames = FrameReader(skips=self._skips)
+        self._descriptors = DescriptorReader(sock, self._skips) if passes_descriptors else None
+        self._frames = self._descriptors or FrameReader(skips=self._skips)
+        self._receive = self._descriptors.receive if self._descriptors else sock.recv
         self._max_message_bytes = max_message_bytes
         self._pending: dict[int, _Call] = {}
         # The calls that wait for room, in order, each under the future of its reply.
@@ -95,7 +99,12 @@ class Connection:
 
     @classmethod
     async def open(
-        cls, address: str | None = None, *, limit: float | None = 5.0, max_message_bytes: int = MAX_MESSAGE_BYTES
+        cls,
+        address: str | None = None,
+        *,
+        limit: float | None = 5.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        wants_descriptors: bool = False,
     ) -> Connection:
         """Connect to a bus, authenticate and say Hello.
 
@@ -104,6 +113,7 @@ class Connection:
             limit: seconds for all of it, every alternative of the address included; None for no limit.
             max_message_bytes: a longer message is passed over, unless it is the reply to a call with a limit of its
                 own.
+            wants_descriptors: whether to ask the bus for the passing of file descriptors, which it may refuse.
 
         Returns:
             The connection, ready for calls.
@@ -116,7 +126,8 @@ class Connection:
         candidates = addresses.unix_sockets(text)
         failures: list[str] = []
         try:
-            return await asyncio.wait_for(cls._open_first(candidates, failures, max_message_bytes), limit)
+            opening = cls._open_first(candidates, failures, max_message_bytes, wants_descriptors)
+            return await asyncio.wait_for(opening, limit)
         except asyncio.TimeoutError:
             failures.append(f"no answer within {limit:g} s")
         except ConnectError:
@@ -124,23 +135,25 @@ class Connection:
         raise ConnectError(f"can't connect to the bus at {text!r}: {'; '.join(failures)}")
 
     @classmethod
-    async def _open_first(cls, candidates: list[bytes], failures: list[str], max_message_bytes: int) -> Connection:
+    async def _open_first(
+        cls, candidates: list[bytes], failures: list[str], max_message_bytes: int, wants_descriptors: bool
+    ) -> Connection:
         for candidate in candidates:
             try:
-                return await cls._open_one(candidate, max_message_bytes)
+                return await cls._open_one(candidate, max_message_bytes, wants_descriptors)
             except (BusError, OSError) as error:
                 failures.append(error.strerror or str(error) if isinstance(error, OSError) else str(error))
         raise ConnectError("no alternative of the address led to a bus")
 
     @classmethod
-    async def _open_one(cls, candidate: bytes, max_message_bytes: int) -> Connection:
+    async def _open_one(cls, candidate: bytes, max_message_bytes: int, wants_descriptors: bool) -> Connection:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection: Connection | None = None
         try:
             sock.setblocking(False)
             await _connect(sock, candidate)
-            await authenticate(sock)
-            connection = cls(sock, max_message_bytes)
+            passes_descriptors = await authenticate(sock, wants_descriptors=wants_descriptors)
+            connection = cls(sock, max_message_bytes, passes_descriptors)
             (connection.unique_name,) = await connection.call_bus("Hello", limit=None)
             return connection
         except BaseException:
@@ -179,6 +192,7 @@ class Connection:
         max_reply_bytes: int | None = None,
         on_send: Callable[[], None] | None = None,
         only_from: str = "",
+        descriptors: Descriptors | None = None,
     ) -> Message:
         """Send a method call and wait for its reply.
 
@@ -191,6 +205,8 @@ class Connection:
             on_send: called when the call is written; never, if it ends before.
             only_from: the unique name (the bus's own name for the bus) whose reply is taken, or the bus's error in its
                 place. Some buses pass on replies that were not asked for, from anyone. Empty takes any.
+            descriptors: gets those that come with the reply; none, where the bus passes none. They are closed unseen
+                unless given.
 
         Returns:
             The reply message.
@@ -200,7 +216,7 @@ class Connection:
             ReplyTooLargeError: the reply is longer than allowed.
             CallTimeoutError: no reply within the limit.
             DisconnectedError: the connection is closed, or ended before the reply came.
-            BadMessageError: the call can't be written, or the peer stopped speaking D-Bus.
+            BadMessageError: the call can't be written, the peer stopped speaking D-Bus, or a descriptor is missing.
         """
         if self._ended is not None:
             raise self._end_reason()
@@ -210,10 +226,14 @@ class Connection:
             max_reply_bytes or self._max_message_bytes,
             on_send,
             only_from,
+            descriptors,
             self._loop.create_future(),
         )
+        letting_in = self._descriptors if descriptors is not None else None
         timer = None if limit is None else self._loop.call_later(limit, _expire, call.reply, message.member, limit)
         try:
+            if letting_in is not None:
+                letting_in.begin()
             if self._waiting or not self._has_room:
                 self._waiting[call.reply] = call
             else:
@@ -222,6 +242,8 @@ class Connection:
         finally:
             self._pending.pop(call.serial, None)
             self._waiting.pop(call.reply, None)
+            if letting_in is not None:
+                letting_in.end()
             if timer is not None:
                 timer.cancel()
             if call.reply.done() and not call.reply.cancelled():
@@ -359,7 +381,7 @@ class Connection:
     def _on_readable(self) -> bool:
         """Read once; whether there was something."""
         try:
-            data = self._sock.recv(_READ_BYTES)
+            data = self._receive(_READ_BYTES)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -372,7 +394,7 @@ class Connection:
             for frame in self._frames.feed(data):
                 if self._ended is not None:  # by what came before
                     break
-                self._dispatch(decode(frame), len(frame))
+                self._dispatch(decode(frame), frame)
         except BadMessageError as error:
             self._end(error)
         return True
@@ -384,7 +406,7 @@ class Connection:
             return reply_serial != 0 or length > self._max_message_bytes
         return call.is_too_long(length)
 
-    def _dispatch(self, message: Message, length: int) -> None:
+    def _dispatch(self, message: Message, frame: bytes) -> None:
         if message.kind is MessageKind.CALL:
             self._answer(message)
         elif message.kind is MessageKind.SIGNAL:
@@ -392,8 +414,14 @@ class Connection:
                 handler(message)
         else:
             call = self._pending.get(message.reply_serial)
-            if call is not None and call.takes(message) and not call.is_too_long(length) and not call.reply.done():
+            if call is None or not call.takes(message) or call.is_too_long(len(frame)) or call.reply.done():
+                return
+            try:
+                if call.descriptors is not None and self._descriptors is not None:
+                    self._descriptors.hand_over(frame, call.descriptors)
                 call.reply.set_result(message)
+            except BadMessageError as error:  # the stream is in order: other calls go on
+                call.reply.set_exception(error)
 
     def _answer(self, call: Message) -> None:
         if self.on_call is not None:
@@ -411,6 +439,8 @@ class Connection:
         if self._ended is not None:
             return
         self._ended = reason
+        if self._descriptors is not None:
+            self._descriptors.close()
         _log.debug("connection %s ended: %s", self.unique_name, reason)
         if self._loop.is_closed():  # nobody is left to tell
             self._sock.close()

@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 LARGE_MESSAGE_BYTES = 256 * 1024
 _FIXED_HEADER_BYTES = 16
 _BYTE_ORDER = {ord("l"): "<", ord("B"): ">"}
-_REPLY_SERIAL_FIELD = 5
+_REPLY_SERIAL_FIELD, _UNIX_FDS_FIELD = 5, 9
 _LENGTH_BYTES = {"s": 4, "o": 4, "g": 1}
 
 
@@ -105,9 +105,25 @@ def reply_serial(header: bytes) -> int:
         header: a message's header, whole.
 
     Returns:
-        The call's serial number; 0 where the header names none, or can't be read. Source: D-Bus specification,
-        "Header Fields".
+        The call's serial number; 0 where the header names none, or can't be read.
     """
+    return _number(header, _REPLY_SERIAL_FIELD)
+
+
+def unix_fds(header: bytes) -> int:
+    """Find out how many file descriptors a message says that it comes with, from its header alone.
+
+    Args:
+        header: a message's header, whole.
+
+    Returns:
+        How many; 0 where the header says nothing of any, or can't be read.
+    """
+    return _number(header, _UNIX_FDS_FIELD)
+
+
+def _number(header: bytes, field: int) -> int:
+    """The header field of that code, which is a number; 0 for none. Source: D-Bus specification, "Header Fields"."""
     order = _BYTE_ORDER[header[0]]
     try:
         (field_bytes,) = struct.unpack_from(f"{order}I", header, 12)
@@ -118,7 +134,7 @@ def reply_serial(header: bytes) -> int:
                 return 0
             at += 4
             if kind == "u":
-                if code == _REPLY_SERIAL_FIELD:
+                if code == field:
                     return int(struct.unpack_from(f"{order}I", header, at)[0])
                 at += 4
             else:

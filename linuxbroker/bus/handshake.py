@@ -12,11 +12,15 @@ from linuxbroker.bus.errors import ConnectError
 _MAX_LINE_BYTES = 16 * 1024
 
 
-async def authenticate(sock: socket.socket) -> None:
+async def authenticate(sock: socket.socket, *, wants_descriptors: bool = False) -> bool:
     """Authenticate as the process's own user.
 
     Args:
         sock: a connected, non-blocking socket.
+        wants_descriptors: whether to ask for the passing of file descriptors.
+
+    Returns:
+        Whether file descriptors are passed: they were asked for, and the peer agreed.
 
     Raises:
         ConnectError: the peer refused, closed, or answered nonsense.
@@ -30,7 +34,15 @@ async def authenticate(sock: socket.socket) -> None:
         raise ConnectError(f"the bus refused user id {os.geteuid()}; is it another user's bus?")
     if not answer.startswith(b"OK "):
         raise ConnectError("the peer on the bus socket does not speak D-Bus")
+    passes_descriptors = False
+    if wants_descriptors:
+        await loop.sock_sendall(sock, b"NEGOTIATE_UNIX_FD\r\n")
+        answer = await _read_line(loop, sock)
+        passes_descriptors = answer.rstrip() == b"AGREE_UNIX_FD"
+        if not passes_descriptors and not answer.startswith(b"ERROR"):
+            raise ConnectError("the peer on the bus socket does not speak D-Bus")
     await loop.sock_sendall(sock, b"BEGIN\r\n")
+    return passes_descriptors
 
 
 async def _read_line(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:

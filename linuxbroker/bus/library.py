@@ -139,14 +139,16 @@ def _header_field(value: object, absent: _FieldT) -> _FieldT:
     raise TypeError
 
 
-def variants(value: object) -> dict[str, Any]:
+def variants(value: object, signature: str = "") -> dict[str, Any]:
     """Read an item of the type ``a{sv}`` without the library's own type for a variant.
 
     Args:
         value: an item of a message's body.
+        signature: of the variants that are wanted; any unless given.
 
     Returns:
         What each variant holds, by its key; empty where the item is of another type.
     """
     items = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    return {key: cast("Any", item).value for key, item in items.items() if isinstance(item, Variant)}
+    found = {key: cast("Any", item) for key, item in items.items() if isinstance(item, Variant)}
+    return {key: item.value for key, item in found.items() if signature in ("", item.signature)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 
-from linuxbroker.bus.connection import BUS_NAME, Connection
+from linuxbroker.bus.connection import BUS_NAME, Connection, bus_call
+from linuxbroker.bus.descriptors import Descriptors
 from linuxbroker.bus.errors import DisconnectedError, RemoteError
 from linuxbroker.bus.library import variants
 
@@ -24,15 +26,19 @@ class NameOwner:
         pid: its process id; None where the bus does not tell.
         counts_as_here: whether the bus tells this process's own ids as they are here. It does not from inside a
             container or a sandbox; what it tells of others then names other processes here, or none.
+        descriptor: the process itself as an open file descriptor (pidfd), which no later process of the same id can be
+            taken for; None where the bus passes none. dbus-daemon does from 1.15.8 on, dbus-broker from 36.
     """
 
     unique_name: str
     uid: int | None
     pid: int | None
     counts_as_here: bool
+    descriptor: int | None = field(default=None, compare=False)
 
 
-async def name_owner(connection: Connection, name: str, *, limit: float | None) -> NameOwner:
+@contextlib.asynccontextmanager
+async def name_owner(connection: Connection, name: str, *, limit: float | None) -> AsyncGenerator[NameOwner, None]:
     """Find who owns a bus name; a service that the bus can start is started, as a call to it would.
 
     Args:
@@ -40,28 +46,41 @@ async def name_owner(connection: Connection, name: str, *, limit: float | None) 
         name: the well-known name.
         limit: seconds to wait for each answer of the bus; None for no limit.
 
-    Returns:
-        The owner.
+    Yields:
+        The owner. Its descriptor is closed at the end of the block.
 
     Raises:
         RemoteError: nothing owns the name, and nothing that can be started provides it.
         DisconnectedError: the owner left meanwhile, or the connection ended.
         BusError: as ``Connection.call`` does.
     """
+    with Descriptors() as descriptors:
+        yield await _found(connection, name, limit, descriptors)
+
+
+async def _found(connection: Connection, name: str, limit: float | None, descriptors: Descriptors) -> NameOwner:
     try:
         unique_name = await _owner(connection, name, limit)
         if unique_name is None:
             await connection.call_bus("StartServiceByName", "su", name, 0, limit=limit, only_from=BUS_NAME)
             unique_name = await _owner(connection, name, limit)
         if unique_name is not None:
-            theirs, ours = await asyncio.gather(
-                _credentials(connection, unique_name, limit), _credentials(connection, connection.unique_name, limit)
+            answers = await asyncio.gather(
+                _credentials(connection, unique_name, limit, descriptors),
+                _credentials(connection, connection.unique_name, limit),
+                return_exceptions=True,  # both have ended then: no descriptor comes later
             )
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+            of_owner, of_us = answers
+            theirs, ours = variants(of_owner), variants(of_us)
             return NameOwner(
                 unique_name,
                 uid=_number(theirs.get("UnixUserID")),
                 pid=_number(theirs.get("ProcessID")),
                 counts_as_here=(ours.get("UnixUserID"), ours.get("ProcessID")) == (os.geteuid(), os.getpid()),
+                descriptor=_passed(of_owner, descriptors),
             )
     except RemoteError as error:
         if error.name != _NO_OWNER:
@@ -79,9 +98,19 @@ async def _owner(connection: Connection, name: str, limit: float | None) -> str 
     return str(owner)
 
 
-async def _credentials(connection: Connection, unique_name: str, limit: float | None) -> dict[str, Any]:
-    body = await connection.call_bus("GetConnectionCredentials", "s", unique_name, limit=limit, only_from=BUS_NAME)
-    return variants(body[0]) if body else {}
+async def _credentials(
+    connection: Connection, unique_name: str, limit: float | None, descriptors: Descriptors | None = None
+) -> object:
+    """What the bus tells of a connection, as it stands in its answer."""
+    call = bus_call("GetConnectionCredentials", "s", unique_name)
+    body = (await connection.call(call, limit=limit, only_from=BUS_NAME, descriptors=descriptors)).body
+    return body[0] if body else None
+
+
+def _passed(credentials: object, descriptors: Descriptors) -> int | None:
+    """The process descriptor. In the answer stands which of those that came with it that is."""
+    index: int = variants(credentials, "h").get("ProcessFD", len(descriptors.numbers))
+    return descriptors.numbers[index] if index < len(descriptors.numbers) else None
 
 
 def _number(value: object) -> int | None:

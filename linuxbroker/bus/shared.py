@@ -1,4 +1,8 @@
-"""Which connection does a client use? One a loop and address, shared by its clients, opened anew when it ended."""
+"""Which connection does a client use? One a loop and address, shared by its clients, opened anew when it ended.
+
+Clients that want file descriptors passed have one of their own: what the others send and read is the same with and
+without them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import os
 import sys
 import threading
 import weakref
+from typing import TypeAlias
 
 from linuxbroker.bus.connection import Connection
 from linuxbroker.bus.errors import BusError, ClosedHereError, ConnectError
@@ -16,19 +21,22 @@ from linuxbroker.bus.errors import BusError, ClosedHereError, ConnectError
 _MAX_MESSAGE_BYTES = 1024 * 1024
 
 # Weak on both sides: an open connection is kept by its loop, which reads from it, and goes with the loop.
-_registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str | None, SharedBus]]
+_Key: TypeAlias = "tuple[str | None, bool]"
+_registry: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[_Key, SharedBus]]
 _registry = weakref.WeakKeyDictionary()
 _registry_lock = threading.Lock()
 
 
-def shared_bus(address: str | None) -> SharedBus:
+def shared_bus(address: str | None, *, wants_descriptors: bool = False) -> SharedBus:
     """Find or make the running loop's shared connection to a bus. Nothing is connected yet.
 
     Args:
         address: a D-Bus address; None for the session bus.
+        wants_descriptors: whether file descriptors are to be passed, which is agreed when the connection is opened:
+            those who want none share another one.
 
     Returns:
-        The same object for the same loop and address.
+        The same object for the same loop and arguments.
 
     Raises:
         RuntimeError: no loop is running.
@@ -36,7 +44,7 @@ def shared_bus(address: str | None) -> SharedBus:
     loop = asyncio.get_running_loop()
     with _registry_lock:
         buses = _registry.setdefault(loop, weakref.WeakValueDictionary())
-        return buses.setdefault(address, SharedBus(address))
+        return buses.setdefault((address, wants_descriptors), SharedBus(address, wants_descriptors))
 
 
 def _forget_after_fork() -> None:
@@ -56,8 +64,9 @@ class SharedBus:
     A user that is dropped without ``release`` counts as done once it is collected.
     """
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, address: str | None, wants_descriptors: bool) -> None:
         self._address = address
+        self._wants_descriptors = wants_descriptors
         self._loop = weakref.ref(asyncio.get_running_loop())
         self._users: set[weakref.ref[object]] = set()
         self._connection: Connection | None = None
@@ -127,7 +136,12 @@ class SharedBus:
 
     def _open(self) -> asyncio.Task[Connection]:
         # Each waiter has a limit of its own; the attempt ends with the last of them.
-        attempt = Connection.open(self._address, limit=None, max_message_bytes=_MAX_MESSAGE_BYTES)
+        attempt = Connection.open(
+            self._address,
+            limit=None,
+            max_message_bytes=_MAX_MESSAGE_BYTES,
+            wants_descriptors=self._wants_descriptors,
+        )
         self._opening = asyncio.ensure_future(attempt)
         self._opening.add_done_callback(self._opened)
         self._waiting = 0

@@ -1,0 +1,147 @@
+"""Who tells the trust policy whose the broker's name is, in these tests? A bus that answers and passes what it is told.
+
+Nothing is on it but the one client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dbus_next.signature import Variant
+
+from linuxbroker.bus import Message
+from linuxbroker.bus.connection import BUS_NAME, error_reply, method_return
+from linuxbroker.bus.frames import FrameReader
+from linuxbroker.bus.messages import decode, encode
+
+ERROR = BUS_NAME + ".Error."
+VERSION = '{"linuxBrokerVersion": "2.5.2"}'
+HERE = {"UnixUserID": Variant("u", os.geteuid()), "ProcessID": Variant("u", os.getpid())}
+
+
+@dataclass(frozen=True)
+class Passing:
+    """An answer with which file descriptors come.
+
+    Attributes:
+        message: the answer.
+        descriptors: what comes with it.
+        announced: how many its header says that there are; the true number unless given.
+    """
+
+    message: Message
+    descriptors: Sequence[int]
+    announced: int | None = None
+
+
+Answer = Callable[[Message], "Message | Passing"]
+
+
+def answers(signature: str, *body: Any) -> Answer:
+    """Answer a call with values."""
+    return lambda call: method_return(call, signature, *body)
+
+
+def fails(name: str) -> Answer:
+    """Answer a call with an error of D-Bus's own."""
+    return lambda call: error_reply(call, ERROR + name, "as told")
+
+
+def with_field(message: bytes, code: int, signature: str, value: bytes) -> bytes:
+    """Add a header field to a message (little-endian)."""
+    (length,) = struct.unpack_from("<I", message, 12)
+    body_at = 16 + length + (-length & 7)
+    fields = message[16:body_at] + bytes((code, 1)) + signature.encode() + b"\0" + value
+    header = message[:12] + struct.pack("<I", len(fields))
+    return header + fields + bytes(-len(fields) & 7) + message[body_at:]
+
+
+def from_sender(message: bytes, sender: str) -> bytes:
+    """Add the field that a bus adds to each message that it passes on."""
+    return with_field(message, 7, "s", struct.pack("<I", len(sender)) + sender.encode() + b"\0")
+
+
+def with_descriptors(message: bytes, count: int) -> bytes:
+    """Say in a message with how many descriptors it comes."""
+    return with_field(message, 9, "u", struct.pack("<I", count))
+
+
+@dataclass
+class Bus:
+    """A bus that answers as it is told.
+
+    Attributes:
+        address: its address.
+        answers: the answer to each method, the next one first; the last one stays. None is no answer.
+        negotiation: the answer to a client that wants file descriptors passed.
+        received: the calls, the handshake's aside.
+        handshakes: what each client said before its first message.
+    """
+
+    address: str
+    answers: dict[str, list[Answer | None]] = field(default_factory=dict)
+    negotiation: bytes = b"AGREE_UNIX_FD\r\n"
+    received: list[Message] = field(default_factory=list)
+    handshakes: list[bytes] = field(default_factory=list)
+
+    def tells(self, member: str, *answers: Answer | None) -> None:
+        """Set the answers to a method."""
+        self.answers[member] = list(answers)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client until it leaves."""
+        with contextlib.closing(writer), socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as sock:
+            said = await reader.readuntil(b"\r\n")
+            sock.sendall(b"OK 0123456789abcdef0123456789abcdef\r\n")
+            while not said.endswith(b"BEGIN\r\n"):
+                try:
+                    line = await reader.readuntil(b"\r\n")
+                except asyncio.IncompleteReadError:  # it did not like the answer
+                    return
+                said += line
+                if line == b"NEGOTIATE_UNIX_FD\r\n":
+                    sock.sendall(self.negotiation)
+            self.handshakes.append(said)
+            frames = FrameReader()
+            while data := await reader.read(65536):
+                for frame in frames.feed(data):
+                    self._answer(decode(frame), sock)
+
+    def _answer(self, call: Message, sock: socket.socket) -> None:
+        if call.member != "Hello":
+            self.received.append(call)
+        answers = self.answers[call.member]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer is None:
+            return
+        made = answer(call)
+        passing = made if isinstance(made, Passing) else Passing(made, ())
+        sender = call.destination if call.destination.startswith(":") else BUS_NAME
+        data = from_sender(encode(passing.message, serial=1), sender)
+        announced = len(passing.descriptors) if passing.announced is None else passing.announced
+        if announced:
+            data = with_descriptors(data, announced)
+        if passing.descriptors:
+            assert socket.send_fds(sock, [data], passing.descriptors) == len(data)
+        else:
+            sock.sendall(data)
+
+
+@contextlib.asynccontextmanager
+async def hand_made(folder: Path) -> AsyncGenerator[Bus, None]:
+    """A bus on which this process has the broker's name, and the version is all that the broker tells."""
+    made = Bus(f"unix:path={folder / 'bus'}")
+    made.tells("Hello", answers("s", ":1.1"))
+    made.tells("GetNameOwner", answers("s", ":1.7"))
+    made.tells("GetConnectionCredentials", answers("a{sv}", HERE))
+    made.tells("getLinuxBrokerVersion", answers("s", VERSION))
+    async with await asyncio.start_unix_server(made.serve, folder / "bus"):
+        yield made
