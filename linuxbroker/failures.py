@@ -116,7 +116,8 @@ def untrusted(error: UntrustedOwnerError, call: CallContext) -> errors.Untrusted
     Returns:
         The exception to raise.
     """
-    end_it = "end it" if error.owner.pid is None else f"end it (kill {error.owner.pid})"
+    # Where nothing was seen of the process, the id may be that of another one.
+    end_it = f"end it (kill {error.owner.pid})" if error.doubt.executable else "end it"
     failure = _unreachable(
         errors.UntrustedBrokerError,
         f"nothing was sent: {error}. If you don't know that program, {end_it} and call again; if it is the broker that "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ from linuxbroker.bus import NameOwner
 TrustPolicy = Literal["off", "warn", "strict"]
 TRUST_POLICIES: tuple[TrustPolicy, ...] = get_args(TrustPolicy)
 _ROOT = 0
+_ELSEWHERE = "this program runs in a container or a sandbox, from which that process can't be looked at"
+_ENDED = "it has ended: something else may be using its connection to the bus"
+# What the kernel gives as the id of a descriptor's process, and what it means where it is none (pidfd_open(2)).
+_NO_ID = {None: "the bus passed a descriptor that is no process's", 0: _ELSEWHERE, -1: _ENDED}
 _LONGEST_PATH_SHOWN = 500
 # Programs of the system that run whatever they are told to: their file says nothing of whose code it is. What they were
 # told stands in their command line, but a process can write anything there.
@@ -56,7 +61,8 @@ def doubt(owner: NameOwner) -> Doubt | None:
     """Look for a reason not to trust the owner of the broker's name.
 
     A process is trusted when its executable, and each directory above it, belongs to root, when nobody else can write
-    to them, and when it is no interpreter. An owner that runs as root is trusted by a user who is not root.
+    to them, and when it is no interpreter. An owner that runs as root is trusted by a user who is not root. Where there
+    is a descriptor of the process, what is looked at must be that process, and no later one of the same id.
 
     Args:
         owner: as the bus tells it.
@@ -67,17 +73,36 @@ def doubt(owner: NameOwner) -> Doubt | None:
     if owner.pid is None or owner.uid is None:
         return Doubt("", "the bus does not tell which process it is")
     if not owner.counts_as_here:
-        return Doubt("", "this program runs in a container or a sandbox, from which that process can't be looked at")
+        return Doubt("", _ELSEWHERE)
     if owner.uid == _ROOT and os.geteuid() != _ROOT:
         return None
     if owner.uid not in (_ROOT, os.geteuid()):
         return Doubt("", f"it runs as user id {owner.uid}, which is neither yours nor root")
     try:
-        return _doubt_about_executable(Path("/proc", str(owner.pid), "exe"))
+        if owner.descriptor is not None and (reason := _doubt_about_id(owner.pid, owner.descriptor)):
+            return Doubt("", reason)
+        found = _doubt_about_executable(Path("/proc", str(owner.pid), "exe"))
     except FileNotFoundError:
-        return Doubt("", "it has ended: something else may be using its connection to the bus")
+        return Doubt("", _ENDED)
     except OSError as error:
         return Doubt("", f"its executable can't be looked at ({error.strerror})")
+    # A process that still runs had its id all the time: what was looked at was that process.
+    return Doubt("", _ENDED) if owner.descriptor is not None and _has_ended(owner.descriptor) else found
+
+
+def _doubt_about_id(told: int, descriptor: int) -> str | None:
+    """Whether the id that the bus tells is not that of the process which a descriptor stands for."""
+    fields = Path("/proc/self/fdinfo", str(descriptor)).read_bytes().splitlines()
+    found = next((int(line[4:]) for line in fields if line.startswith(b"Pid:")), None)
+    if found == told:
+        return None
+    return _NO_ID.get(found, f"the bus tells process {told}, and passed the descriptor of process {found}")
+
+
+def _has_ended(descriptor: int) -> bool:
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _doubt_about_executable(link: Path) -> Doubt | None:
