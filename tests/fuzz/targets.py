@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from pathlib import Path
 
 from linuxbroker.bus import BusError, Connection, Message, MessageKind
+from linuxbroker.bus.descriptors import Descriptors
 from linuxbroker.bus.handshake import authenticate
 from linuxbroker.codec import MalformedReplyError, read_reply
 from linuxbroker.failures import CallContext, from_reply, redacted_telemetry
@@ -98,10 +100,16 @@ def _check_shown(text: str) -> None:
 
 
 class BusReader:
-    """A connection to a peer that sends what it is told, over a pair of sockets."""
+    """A connection to a peer that sends what it is told, over a pair of sockets.
+
+    On every other one file descriptors are passed, with every input, to a call that waits for them.
+    """
 
     def __init__(self) -> None:
         self._left = 0
+        self._passes_descriptors = False
+        self._passed = Descriptors()
+        self._open_files = 0
         self._connection: Connection | None = None
         self._peer: socket.socket | None = None
         self._call: asyncio.Future[Message] | None = None
@@ -123,8 +131,9 @@ class BusReader:
         assert connection is not None and peer is not None and call is not None
         self._left -= 1
         for start in range(0, len(data), 65536):
+            passed = [peer.fileno()] * (len(data) % 4) if self._passes_descriptors else []
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it was ended by what came before
-                peer.sendall(data[start : start + 65536])
+                socket.send_fds(peer, [data[start : start + 65536]], passed)
             while connection.is_open and connection._on_readable():
                 pass
         with contextlib.suppress(BlockingIOError, ConnectionResetError):
@@ -145,44 +154,68 @@ class BusReader:
         self._left = 0
 
     def _open(self) -> None:
+        self._open_files = _open_files()
         ours, self._peer = socket.socketpair()
         ours.setblocking(False)
         self._peer.setblocking(False)
         self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
-        self._connection = Connection(ours, 16 * 1024 * 1024)
+        self._passes_descriptors = not self._passes_descriptors
+        self._connection = Connection(ours, 16 * 1024 * 1024, self._passes_descriptors)
         self._connection.on_signal(lambda signal: repr(signal))  # type: ignore[arg-type]
         waiting = Message(
             MessageKind.CALL, destination="a.b", path="/", interface="a.b", member="C", signature="s", body=("x",)
         )
-        self._call = asyncio.ensure_future(self._connection.call(waiting, limit=None))
+        self._passed = Descriptors()
+        call = self._connection.call(waiting, limit=None, descriptors=self._passed)
+        self._call = asyncio.ensure_future(call)
         self._left = _INPUTS_A_CONNECTION
 
     async def close(self) -> None:
-        """Close the connection, and end the call that waits."""
+        """Close the connection, and end the call that waits.
+
+        Raises:
+            TargetFailedError: a descriptor that was passed is still open.
+        """
         if self._connection is not None and self._peer is not None and self._call is not None:
             self._connection.close()
             self._peer.close()
             with contextlib.suppress(BusError, asyncio.CancelledError):
                 await self._call
+            self._passed.close()
+            if _open_files() > self._open_files:
+                raise TargetFailedError("descriptors stay open")
         self._connection = None
 
 
 async def shake_hands(data: bytes) -> None:
-    """Authenticate with a peer that answers with bytes, and leaves.
+    """Authenticate with a peer that answers with bytes, and leaves; once more with one that is asked for descriptors.
 
     Args:
-        data: the bytes.
+        data: the bytes. To each line of the client's the answer is one of theirs.
 
     Raises:
         Exception: whatever the library raised that is not its own.
     """
-    ours, peer = socket.socketpair()
-    ours.setblocking(False)
-    try:
-        peer.sendall(data[:65536])
-        peer.shutdown(socket.SHUT_WR)
-        with contextlib.suppress(BusError):
-            await authenticate(ours)
-    finally:
-        ours.close()
-        peer.close()
+    for wants_descriptors in (False, True):
+        ours, peer = socket.socketpair()
+        with ours, peer:
+            ours.setblocking(False)
+            peer.setblocking(False)
+            answering = asyncio.ensure_future(_answer(peer, data[:65536]))
+            with contextlib.suppress(BusError):
+                await authenticate(ours, wants_descriptors=wants_descriptors)
+            answering.cancel()
+            await asyncio.wait({answering})
+
+
+async def _answer(peer: socket.socket, data: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    *lines, rest = data.split(b"\r\n")
+    for line in (*(line + b"\r\n" for line in lines), rest):
+        await loop.sock_recv(peer, 4096)
+        await loop.sock_sendall(peer, line)
+    peer.shutdown(socket.SHUT_WR)
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
