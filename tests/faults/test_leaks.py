@@ -69,6 +69,11 @@ async def _dropped(_fake: RunningFake) -> None:
     assert await BrokerClient(CLIENT_ID).get_linux_broker_version()
 
 
+async def _looked_at(_fake: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID, trust="warn") as client:
+        assert await client.get_linux_broker_version()
+
+
 VISITS: dict[str, Visit] = {
     "call": _call,
     "watch": _watch,
@@ -77,6 +82,7 @@ VISITS: dict[str, Visit] = {
     "timed-out call": _timed_out,
     "cancelled sign-in": _cancelled_sign_in,
     "dropped client": _dropped,
+    "owner looked at": _looked_at,
 }
 
 
