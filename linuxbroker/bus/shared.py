@@ -41,10 +41,15 @@ def shared_bus(address: str | None, *, wants_descriptors: bool = False) -> Share
     Raises:
         RuntimeError: no loop is running.
     """
-    loop = asyncio.get_running_loop()
+    loop, key = asyncio.get_running_loop(), (address, wants_descriptors)
     with _registry_lock:
-        buses = _registry.setdefault(loop, weakref.WeakValueDictionary())
-        return buses.setdefault((address, wants_descriptors), SharedBus(address, wants_descriptors))
+        buses = _registry.get(loop)
+        if buses is None:
+            buses = _registry[loop] = weakref.WeakValueDictionary()
+        bus = buses.get(key)
+        if bus is None:
+            bus = buses[key] = SharedBus(*key)
+        return bus
 
 
 def _forget_after_fork() -> None:
