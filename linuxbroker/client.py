@@ -49,7 +49,7 @@ from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declin
 from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
-from linuxbroker.trust import TrustPolicy, UntrustedOwnerError
+from linuxbroker.trust.policy import TrustPolicy, UntrustedOwnerError
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"

@@ -24,7 +24,7 @@ from linuxbroker.models import Reply, Status, WireModel
 from linuxbroker.models.failure import aadsts_codes
 from linuxbroker.redaction import redact, secrets_in
 from linuxbroker.results import TokenResult
-from linuxbroker.trust import UntrustedOwnerError
+from linuxbroker.trust.policy import UntrustedOwnerError
 
 _UNSUPPORTED = {
     DBUS_ERROR + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
@@ -110,7 +110,7 @@ def untrusted(error: UntrustedOwnerError, call: CallContext) -> errors.Untrusted
     """Make the failure of a call that was not sent, as its receiver is not trusted.
 
     Args:
-        error: from ``linuxbroker.trust``.
+        error: from ``linuxbroker.trust.policy``.
         call: the call that was not sent.
 
     Returns:

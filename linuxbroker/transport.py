@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
+from typing import TYPE_CHECKING
 
 from linuxbroker import dbus_errors, validation
 from linuxbroker.bus import (
     BusError,
     CallTimeoutError,
     ClosedHereError,
-    Connection,
     DisconnectedError,
     Message,
     MessageKind,
-    NameOwner,
     RemoteError,
     SharedBus,
-    name_owner,
     shared_bus,
 )
 from linuxbroker.codec import MalformedReplyError
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.redaction import HiddenText
-from linuxbroker.trust import Doubt, TrustPolicy, UntrustedOwnerError, doubt
+from linuxbroker.trust.policy import TrustPolicy
 
-_log = logging.getLogger("linuxbroker.trust")
+if TYPE_CHECKING:
+    from linuxbroker.trust.guard import Guard
 
 # Nothing tells when a broker that is starting has started: it is asked again after pauses that grow up to the last.
 _FIRST_PAUSE_SECONDS = 0.05
@@ -95,8 +93,7 @@ class BrokerTransport:
         self._bus_address = bus_address
         self._timeouts = timeouts
         self._max_reply_bytes = max_reply_bytes
-        self._trust = trust
-        self._warned_of: tuple[NameOwner, Doubt] | None = None
+        self._guard = None if trust == "off" else _guard(trust)
 
     async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method of the broker's interface.
@@ -138,7 +135,7 @@ class BrokerTransport:
 
     def bus(self) -> SharedBus:
         """Give the running loop's shared bus, with nothing sent over it yet."""
-        return shared_bus(self._bus_address, wants_descriptors=self._trust != "off")
+        return shared_bus(self._bus_address, wants_descriptors=self._guard is not None)
 
     def close(self) -> None:
         """Give the running loop's connection back; it is closed when nobody else uses it."""
@@ -159,7 +156,8 @@ class BrokerTransport:
             began, message = clock(), to_name
             try:
                 limit = None if options.limit is None else max(0.0, options.limit - waited)
-                message, limit = await self._addressed(connection, to_name, limit)
+                if self._guard is not None:
+                    message, limit = await self._guard.addressed(connection, to_name, limit)
                 return await connection.call(
                     message,
                     limit=limit,
@@ -191,39 +189,11 @@ class BrokerTransport:
             else:
                 raise failure
 
-    async def _addressed(
-        self, connection: Connection, to_name: Message, limit: float | None
-    ) -> tuple[Message, float | None]:
-        """Address a call to the connection that owns the name now: whoever takes the name later gets nothing.
 
-        Args:
-            connection: to the bus.
-            to_name: the call, to the well-known name.
-            limit: the seconds that it has.
+def _guard(trust: TrustPolicy) -> Guard:
+    from linuxbroker.trust.guard import Guard  # most clients have none, and some start up for one call
 
-        Returns:
-            The call that is to be sent, and the seconds that are left. With trust off, the same ones.
-        """
-        if self._trust == "off":
-            return to_name, limit
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        async with name_owner(connection, to_name.destination, limit=limit) as owner:
-            self._look_at(owner)
-        left = None if limit is None else max(0.0, limit - (clock() - began))
-        return replace(to_name, destination=owner.unique_name), left
-
-    def _look_at(self, owner: NameOwner) -> None:
-        found = doubt(owner)
-        if found is None:
-            self._warned_of = None
-            return
-        failure = UntrustedOwnerError(owner, found)
-        if self._trust == "strict":
-            raise failure
-        if self._warned_of != (owner, found):
-            self._warned_of = (owner, found)
-            _log.warning("%s", failure)
+    return Guard(strict=trust == "strict")
 
 
 @cache

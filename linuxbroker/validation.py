@@ -14,7 +14,7 @@ from linuxbroker import jwt_claims
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.json_text import DEEPEST_READ, read_json
 from linuxbroker.models import Account
-from linuxbroker.trust import TRUST_POLICIES, TrustPolicy
+from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")

@@ -27,7 +27,7 @@ class NameOwner:
         counts_as_here: whether the bus tells this process's own ids as they are here. It does not from inside a
             container or a sandbox; what it tells of others then names other processes here, or none.
         descriptor: the process itself as an open file descriptor (pidfd), which no later process of the same id can be
-            taken for; None where the bus passes none. dbus-daemon does from 1.15.8 on, dbus-broker from 36.
+            taken for; None where the bus passes none. dbus-daemon does from 1.15.8 on, dbus-broker from 34.
     """
 
     unique_name: str

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from linuxbroker.trust import TrustPolicy
+    from linuxbroker.trust.policy import TrustPolicy
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
 DEFAULT_PERSONA = "microsoft-2.5.2"

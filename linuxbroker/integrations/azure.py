@@ -34,7 +34,7 @@ from linuxbroker.pop import PopAuthScheme
 from linuxbroker.redaction import hidden
 from linuxbroker.results import TokenResult
 from linuxbroker.transport import Timeouts
-from linuxbroker.trust import TrustPolicy
+from linuxbroker.trust.policy import TrustPolicy
 
 # The Azure CLI's, which azure-identity and azure-identity-broker sign in to unless told otherwise.
 DEVELOPER_CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"

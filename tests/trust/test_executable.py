@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from linuxbroker.bus import NameOwner
-from linuxbroker.trust import Doubt, doubt
+from linuxbroker.trust.processes import Doubt, doubt
 from tests.trust.conftest import NEEDS_ROOT
 from tests.trust.programs import NOBODY
 

@@ -31,7 +31,7 @@ from linuxbroker import (
 from linuxbroker.bus import Message, MessageKind
 from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker.names import BROKER_BUS_NAME
-from linuxbroker.trust import TRUST_POLICIES
+from linuxbroker.trust.policy import TRUST_POLICIES
 from linuxbroker_fake import PrivateBus
 from tests.trust.programs import NOBODY, SERVE, connected, environment, install, running
 

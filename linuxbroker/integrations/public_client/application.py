@@ -27,7 +27,7 @@ from linuxbroker.integrations.public_client.eligibility import (
 from linuxbroker.integrations.public_client.msal_application import LazyMsalApplication, msal
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.transport import Timeouts
-from linuxbroker.trust import TrustPolicy
+from linuxbroker.trust.policy import TrustPolicy
 
 logger = logging.getLogger(__name__)
 

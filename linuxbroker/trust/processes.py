@@ -8,12 +8,9 @@ import select
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from linuxbroker.bus import NameOwner
 
-TrustPolicy = Literal["off", "warn", "strict"]
-TRUST_POLICIES: tuple[TrustPolicy, ...] = get_args(TrustPolicy)
 _ROOT = 0
 _ELSEWHERE = "this program runs in a container or a sandbox, from which that process can't be looked at"
 _ENDED = "it has ended: something else may be using its connection to the bus"
@@ -39,22 +36,6 @@ class Doubt:
 
     executable: str
     reason: str
-
-
-class UntrustedOwnerError(Exception):
-    """The owner of the broker's name is not trusted.
-
-    Args:
-        owner: the owner.
-        found: why not.
-    """
-
-    def __init__(self, owner: NameOwner, found: Doubt) -> None:
-        process = "a process" if owner.pid is None else f"process {owner.pid}"
-        program = f" ({found.executable})" if found.executable else ""
-        super().__init__(f"{process}{program} owns the broker's bus name and is not trusted: {found.reason}")
-        self.owner = owner
-        self.doubt = found
 
 
 def doubt(owner: NameOwner) -> Doubt | None:
