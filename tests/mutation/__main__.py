@@ -58,7 +58,10 @@ PARTS = {
         ),
     ),
     "models": Part(
-        tuple(f"linuxbroker/models/{name}.py" for name in ("account", "base", "failure", "replies", "requests")),
+        tuple(
+            f"linuxbroker/models/{name}.py"
+            for name in ("account", "base", "failure", "light", "light_readers", "replies", "requests")
+        ),
         _OF_MODELS,
     ),
     "errors": Part(("linuxbroker/errors.py",), _OF_MODELS),
