@@ -80,7 +80,7 @@ def _whole_number(value: Any, place: Place, faults: list[Fault]) -> Any:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
-        if value.is_integer() and -_LARGEST_FLOAT <= value < _LARGEST_FLOAT:
+        if value.is_integer() and -_LARGEST_FLOAT < value < _LARGEST_FLOAT:
             return int(value)
         wrong = "finite_number" if not math.isfinite(value) else "int_parsing_size"
         wrong = wrong if value.is_integer() or not math.isfinite(value) else "int_from_float"

@@ -33,6 +33,7 @@ def outcome(reply_type: str, text: str) -> Any:
     failure = reply.failure
     return {
         "sent back": json.loads(reply.to_json()),
+        "is escaped": "\\u" in reply.to_json(),
         "shown": repr(reply),
         "failure": failure and repr(failure),
         "out of sight": json.loads(json.dumps(list(reply.out_of_sight()), default=lambda value: list(value))),

@@ -22,6 +22,7 @@ from linuxbroker import (
     Account,
     BrokerClient,
     BrokerProtocolError,
+    BrokerResponseError,
     PopAuthScheme,
     Status,
     Timeouts,
@@ -294,7 +295,25 @@ async def test_an_opaque_token_without_a_sensible_expiry_is_refused(
         await client.acquire_token_silent(SCOPES, Account(home_account_id=ADA_ID))
 
 
+async def test_a_token_whose_type_is_null_is_a_bearer_token(broker: RunningFake, client: BrokerClient) -> None:
+    token = {"accessToken": OPAQUE, "accessTokenType": None, "expiresOn": 4_102_444_800_000}
+    broker.plant("raw_reply", reply=json.dumps({"brokerTokenResponse": token}))
+    result = await client.acquire_token_silent(SCOPES, Account(home_account_id=ADA_ID))
+    assert result.token_type == "Bearer"
+
+
 # Tags and statuses
+
+
+@pytest.mark.parametrize("error", [{}, dict.fromkeys(("context", "errorCode", "status", "subStatus", "tag"))])
+async def test_an_error_that_says_nothing_has_zeros(
+    broker: RunningFake, client: BrokerClient, error: dict[str, None]
+) -> None:
+    broker.plant("raw_reply", reply=json.dumps({"error": error}))
+    with pytest.raises(BrokerResponseError) as caught:
+        await client.acquire_token_silent(SCOPES, Account(home_account_id=ADA_ID))
+    failure = caught.value
+    assert (failure.context, failure.error_code, failure.status, failure.sub_status, failure.tag) == ("", 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
