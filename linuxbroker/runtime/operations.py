@@ -207,19 +207,19 @@ async def signin(window: int, asked: Asked, hint: str, report: Report) -> MSALRu
     """Sign in without the user if that can be done, and with the user otherwise."""
     request = _interactive_request(asked, report)
     with _asking():
-        try:
-            if request.is_for_consumers:
-                raise refusals.no_personal_account()
-            result = await _sign_in_silently(request, window, hint)
-        except _CODES_OF_THE_USER:
-            pass
-        except RefusedError as refusal:
-            if refusal.status is not Status.INTERACTION_REQUIRED:
-                raise
-        else:
-            if not hint or (result.account and result.account.username.casefold() == hint.casefold()):
-                return _result(request, result)
+        # The broker has work accounts only: without the user none of them is one for consumers.
+        result = None if request.is_for_consumers else await _signed_in_silently(request, window, hint)
+        if result and (not hint or (result.account and result.account.username.casefold() == hint.casefold())):
+            return _result(request, result)
         return _result(request, await _ask(request, window, hint), interactive=True)
+
+
+async def _signed_in_silently(request: _Request, window: int, hint: str) -> TokenResult | None:
+    """Sign in without the user; None where the user has to be asked."""
+    try:
+        return await _sign_in_silently(request, window, hint)
+    except _CODES_OF_THE_USER:
+        return None
 
 
 async def acquire_token_silently(asked: Asked, account: MSALRuntimeAccount, report: Report) -> MSALRuntimeAuthResult:
