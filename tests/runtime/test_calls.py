@@ -149,6 +149,17 @@ def test_log_callbacks_hear_of_each_call_until_they_are_released(run: Run, fake_
     assert "ReadAccountById failed: AccountNotFound" in message and "'(pii)'" in message
 
 
+def test_a_handle_that_stands_for_no_log_callback_releases_none(run: Run, fake_broker: RunningFake) -> None:
+    seen = run(
+        "heard = []\n"
+        "runtime.register_logging_callback(lambda message, level: heard.append(level.name))\n"
+        "runtime.MSALRuntimeLogCallbackHandle().release_logging_callback()\n"
+        "call(runtime.discover_accounts, CLIENT_ID, new_id())\n"
+        "print(json.dumps(heard))"
+    )
+    assert seen.json == ["INFO"]
+
+
 def test_what_is_personal_shows_where_that_is_asked_for(run: Run, fake_broker: RunningFake) -> None:
     seen = run(
         "text = lambda: call(runtime.read_account_by_id, 'nobody-s-id', new_id()).get_error().get_context()\n"

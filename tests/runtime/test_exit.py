@@ -88,3 +88,17 @@ def test_with_a_call_that_is_made_at_the_very_end(run: Run, fake_broker: Running
         f"atexit.register(lambda: runtime.discover_accounts(CLIENT_ID, new_id(), {NOTHING}))\n"
     )
     assert (seen.code, seen.out, seen.err) == (0, "", "")
+
+
+def test_with_a_call_that_begins_while_the_window_is_being_closed(run: Run, fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    fake_broker.plant("hang", method="cancelInteractiveFlow")
+    seen = run(
+        "def late():\n    "
+        + CALLED.format(member="cancelInteractiveFlow").strip().replace("\n", "\n    ")
+        + "\n    runtime.discover_accounts(CLIENT_ID, new_id(), print)\n"
+        "threading.Thread(target=late, daemon=True).start()\n"
+        f"runtime.signin_interactively(1, parameters(), new_id(), None, {NOTHING})\n"
+        + CALLED.format(member="acquireTokenInteractively")
+    )
+    assert (seen.code, seen.out, seen.err) == (0, "", "")

@@ -41,9 +41,18 @@ def test_a_child_calls_on_a_loop_and_a_connection_of_its_own(run: Run, fake_brok
     assert len(set(senders)) == 3
 
 
-def test_a_child_of_a_program_that_has_only_imported_it_calls(run: Run, fake_broker: RunningFake) -> None:
-    seen = run(FORK.format(end="os._exit(0)") + "print(json.dumps([in_child(count), count()]))", *QUIET)
+@pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit(0)"])
+def test_a_child_of_a_program_that_has_only_imported_it_calls(run: Run, fake_broker: RunningFake, end: str) -> None:
+    seen = run(FORK.format(end=end) + "print(json.dumps([in_child(count), count()]))", *QUIET)
     assert seen.json == [2, 2]
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit(0)"])
+def test_the_child_of_a_child_that_has_made_no_call_calls(run: Run, fake_broker: RunningFake, end: str) -> None:
+    seen = run(
+        FORK.format(end=end) + "print(json.dumps([count(), in_child(lambda: in_child(count)), count()]))", *QUIET
+    )
+    assert seen.json == [2, 2, 2]
 
 
 @pytest.mark.parametrize("end", ["os._exit(0)", "sys.exit(0)"])

@@ -89,3 +89,40 @@ def test_a_callback_that_never_returns_holds_up_nobody(run: Run, fake_broker: Ru
         "print(json.dumps(len(call(runtime.discover_accounts, CLIENT_ID, new_id()).get_accounts())))"
     )
     assert seen.json == 2
+
+
+# No thread can have so large a stack: to start one fails as it does where there are too many.
+NO_THREADS, THREADS = "threading.stack_size(1 << 60)\n", "threading.stack_size(0)\n"
+
+
+def test_a_call_for_which_no_thread_is_to_be_had_is_refused_and_the_next_one_works(
+    run: Run, fake_broker: RunningFake
+) -> None:
+    seen = run(
+        NO_THREADS + "try:\n"
+        "    runtime.discover_accounts(CLIENT_ID, new_id(), print)\n"
+        "except RuntimeError as error:\n"
+        "    refused = str(error)\n" + THREADS + "found = call(runtime.discover_accounts, CLIENT_ID, new_id())\n"
+        "print(json.dumps([refused, len(found.get_accounts())]))"
+    )
+    assert seen.json == ["can't start new thread", 2]
+    assert [call.member for call in fake_broker.calls] == ["Ping", "getAccounts"]
+
+
+def test_a_callback_for_which_no_thread_is_to_be_had_comes_all_the_same(run: Run, fake_broker: RunningFake) -> None:
+    seen = run(
+        "names, done = [], threading.Event()\n"
+        "def no_threads(message, level):\n"
+        f"    {NO_THREADS}"
+        "def callback(result):\n"
+        f"    {THREADS}"
+        "    names.append(threading.current_thread().name)\n"
+        "    done.set()\n"
+        "handle = runtime.register_logging_callback(no_threads)\n"
+        "runtime.discover_accounts(CLIENT_ID, new_id(), callback)\n"
+        "assert done.wait(50)\n"
+        "handle.release_logging_callback()\n"
+        "found = call(runtime.discover_accounts, CLIENT_ID, new_id())\n"
+        "print(json.dumps([names, len(found.get_accounts())]))"
+    )
+    assert seen.json == [["linuxbroker-runtime"], 2]
