@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
+from dbus_next._private.constants import HeaderField
 from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.constants import MessageFlag, MessageType
 from dbus_next.message import Message as DBusMessage
@@ -26,6 +27,7 @@ _MOST_SIGNATURES = 1000
 _MOST_VALUES = 100_000
 # D-Bus specification, "Message Format": no value is nested more deeply. The header adds two levels of its own.
 _DEEPEST = 64 + 2
+_LAST_FIELD = max(field.value for field in HeaderField)
 
 _FieldT = TypeVar("_FieldT")
 
@@ -41,6 +43,7 @@ class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
     readers: dict[str, Callable[[Any], Any]]
     values_left = _MOST_VALUES
     depth = 0
+    header_is_read = False
 
     def read_argument(self, type_: Any) -> Any:
         self.values_left -= 1
@@ -52,6 +55,10 @@ class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
             raise RecursionError
         value = self.readers[type_.token](type_)
         self.depth -= 1
+        if not self.depth and not self.header_is_read:
+            # D-Bus specification, "Header Fields": those that are not known are ignored. Some buses pass them on.
+            self.header_is_read = True
+            return [field for field in value if field[0] <= _LAST_FIELD]
         return value
 
     def read(self, n: int, prefetch: bool = False) -> int:
