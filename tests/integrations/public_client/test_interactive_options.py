@@ -1,0 +1,62 @@
+"""Which of MSAL's options for a sign-in with the user reach the broker, and which can't?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from linuxbroker import PublicClientApplication
+from linuxbroker_fake import FakeConfig, RunningFake
+from tests.integrations.public_client.test_tokens import ADA, CLIENT_ID, CONSOLE, INTERACTIVE, SCOPE, _parameters
+
+
+@pytest.fixture
+def fake_broker_config() -> FakeConfig:
+    return FakeConfig(signed_in=(ADA,))
+
+
+@pytest.fixture
+async def application(fake_broker: RunningFake) -> AsyncIterator[PublicClientApplication]:
+    async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True) as application:
+        yield application
+
+
+async def test_what_the_broker_knows_nothing_of_is_left_out_with_a_warning(
+    application: PublicClientApplication, fake_broker: RunningFake, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = await application.acquire_token_interactive(
+        [SCOPE],
+        prompt="create",
+        extra_scopes_to_consent=["https://graph.microsoft.com/.default"],
+        parent_window_handle=CONSOLE,
+    )
+    assert "access_token" in result
+    asked = _parameters(fake_broker, INTERACTIVE)
+    assert "prompt" not in asked and asked["requestedScopes"] == [SCOPE]
+    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
+        "extra_scopes_to_consent is left out: the broker has nothing of the kind",
+        "prompt=create is not known to the broker: it is left out",
+    ]
+
+
+@pytest.mark.parametrize(("given", "sent"), [({"enable_msa_passthrough": True}, "consumer_passthrough"), ({}, None)])
+async def test_personal_accounts_that_pass_through_are_asked_for(
+    application: PublicClientApplication, fake_broker: RunningFake, given: dict[str, Any], sent: str | None
+) -> None:
+    await application.acquire_token_interactive([SCOPE], prompt="login", parent_window_handle=CONSOLE, **given)
+    query = _parameters(fake_broker, INTERACTIVE)["additionalQueryParametersForAuthorization"]
+    assert query.get("msal_request_type") == sent
+
+
+async def test_a_hint_that_is_nobodys_asks_for_them(
+    application: PublicClientApplication, fake_broker: RunningFake
+) -> None:
+    fake_broker.set_user("cancel")
+    result = await application.acquire_token_interactive(
+        [SCOPE], login_hint="nobody@contoso.example", parent_window_handle=CONSOLE
+    )
+    assert result["error"] == "broker_error"
+    assert _parameters(fake_broker, INTERACTIVE)["username"] == "nobody@contoso.example"
