@@ -181,6 +181,13 @@ def test_interactive_goes_straight_to_the_user(fake: RunningFake) -> None:
     assert not fake.calls_of("acquireTokenSilently", "getAccounts")
 
 
+def test_interactive_for_an_account_asks_for_that_one(fake: RunningFake) -> None:
+    shown = linuxbroker(fake, "token", "--interactive", "--scope", SCOPE, "--account", GRACE.upper())
+    assert claims_of(shown.stdout)["upn"] == GRACE
+    (call,) = fake.calls_of("acquireTokenInteractively")
+    assert call.request["authParameters"]["account"]["username"] == GRACE
+
+
 def test_interactive_in_a_tenant_signs_in_there(fake: RunningFake) -> None:
     where = ("--tenant", FABRIKAM, "--authority", "https://login.microsoftonline.us/common")
     shown = linuxbroker(fake, "token", "--interactive", *where, "--login-hint", ADA, "--scope", SCOPE)
@@ -481,3 +488,28 @@ def test_the_demo_tells_a_person_what_it_does() -> None:
     assert all(f"({name})" in shown.stdout for name in STEPS)
     assert "eyJ" not in shown.stdout
     assert "not-a-real-password" not in shown.stdout
+
+
+def test_the_demo_tells_a_person_what_a_broker_does_not_offer() -> None:
+    shown = demo("--persona", "himmelblau")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.count("not offered by this broker: Not implemented") == 2
+    assert "FAILED" not in shown.stdout
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_a_program_that_calls_the_command_keeps_its_garbage_collection(fake: RunningFake, collects: bool) -> None:
+    program = (
+        "import gc, sys, threading\n"
+        "from linuxbroker.cli.main import main\n"
+        f"(gc.enable if {collects} else gc.disable)()\n"
+        "codes = []\n"
+        "in_a_thread = threading.Thread(target=lambda: codes.append(main(['version'])))\n"
+        "in_a_thread.start()\n"
+        "in_a_thread.join()\n"
+        "sys.exit(0 if codes == [0] and main(['version']) == 0 and gc.isenabled() is " + str(collects) + " else 1)"
+    )
+    environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": fake.address}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(fake.calls_of("getLinuxBrokerVersion")) == 2
