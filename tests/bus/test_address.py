@@ -77,6 +77,27 @@ async def test_a_client_finds_the_bus_in_the_runtime_directory(
         assert await client.get_linux_broker_version() == "2.5.2"
 
 
+async def test_a_client_finds_the_bus_that_the_address_says_is_in_the_runtime_directory(
+    fake_broker: RunningFake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "bus").symlink_to(fake_broker.address.removeprefix("unix:path="))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    async with BrokerClient(CLIENT_ID, bus_address="unix:runtime=yes") as client:
+        assert await client.is_available()
+        await client.aclose()
+        monkeypatch.delenv("XDG_RUNTIME_DIR")
+        with pytest.raises(NoSessionBusError, match="needs XDG_RUNTIME_DIR, which is not set"):
+            await client.get_accounts()
+
+
+@pytest.mark.parametrize("address", ["unix:", "unix:tmpdir=/tmp", "unix:abstract=,path=", "unix:runtime=no"])
+async def test_an_address_that_names_no_socket_says_so(fake_broker: RunningFake, address: str) -> None:
+    async with BrokerClient(CLIENT_ID, bus_address=address) as client:
+        with pytest.raises(NoSessionBusError, match="neither a path= nor an abstract="):
+            await client.get_accounts()
+    assert fake_broker.calls == ()
+
+
 async def test_the_argument_wins_over_the_environment(
     fake_broker: RunningFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -267,6 +267,24 @@ async def test_the_brokers_coming_and_going_can_be_watched_without_starting_it(f
     assert fake_broker.calls == ()
 
 
+async def test_a_watch_tells_no_state_twice(fake_broker: RunningFake) -> None:
+    fake_broker.stop_broker()
+    name, (allow, replace) = "com.microsoft.identity.broker1", (1, 2)
+    old, new = await Connection.open(fake_broker.address), await Connection.open(fake_broker.address)
+    async with BrokerClient(CLIENT_ID) as client:
+        watch = client.watch()
+        assert await anext(watch) is Presence.OFFLINE
+        await old.call_bus("RequestName", "su", name, allow)
+        assert await anext(watch) is Presence.ONLINE
+        await new.call_bus("RequestName", "su", name, replace)  # it has another owner now, and is there as before
+        old.close()
+        new.close()
+        assert await anext(watch) is Presence.OFFLINE
+        fake_broker.stop_bus()
+        with pytest.raises(BrokerDisconnectedError):
+            await anext(watch)
+
+
 async def test_a_change_while_the_app_is_busy_is_not_missed_by_a_watch(fake_broker: RunningFake) -> None:
     fake_broker.stop_broker()
     async with BrokerClient(CLIENT_ID) as client:

@@ -409,3 +409,14 @@ async def test_a_silent_sign_in_goes_on_where_no_accounts_can_be_listed(fake_bro
     async with BrokerClient(CLIENT_ID) as client:
         token = await client.sign_in_silent(GRAPH)
     assert token.account is not None and token.account.username == "ada@contoso.example"
+
+
+async def test_scopes_may_be_a_set(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        names = ["Files.Read", "Mail.Read", "User.Read"]
+        scopes: Any = {f"https://graph.microsoft.com/{name}" for name in names}  # each process has an order of its own
+        await client.acquire_token_silent(scopes)
+    (call,) = fake_broker.calls_of("acquireTokenSilently")
+    assert call.request["authParameters"]["requestedScopes"] == [
+        f"https://graph.microsoft.com/{name}" for name in names
+    ]
