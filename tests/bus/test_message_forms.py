@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from dbus_next.signature import Variant
 
-from linuxbroker import BrokerClient
+from linuxbroker import BrokerClient, BrokerProtocolError
 from linuxbroker.bus import BadMessageError, Connection, Message, MessageKind
 from linuxbroker.bus.connection import method_return
 from linuxbroker.bus.messages import encode
 from linuxbroker_fake import RunningFake
-from tests.bus.test_connection import _call, _connected
+from tests.bus.test_connection import Peer, _call, _connected
 
 MEBIBYTE = 1024 * 1024
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
@@ -105,11 +105,18 @@ async def test_a_value_may_be_nested_as_deeply_as_d_bus_has_it(tmp_path: Path) -
         assert (await seen.get()).signature == "v"
 
 
+def _without_end(frame: bytes, body_bytes: int) -> bytes:
+    """A message that says that its body ends there, and does."""
+    (length,) = struct.unpack_from("<I", frame, 4)
+    return frame[:4] + struct.pack("<I", body_bytes) + frame[8 : len(frame) - length + body_bytes]
+
+
 INVALID: dict[str, Callable[[Message], bytes]] = {
     "a value nested too deeply": lambda call: _deep(70),
     "a text that is longer than its message": lambda call: (
         encode(method_return(call, "s", "text"), 9)[:-9] + struct.pack("<I", 99) + b"text\0"
     ),
+    "a text that is missing": lambda call: _without_end(encode(method_return(call, "ss", "abc", "d"), 9), 8),
     "a sender that is a number": lambda call: _with_field(
         encode(method_return(call, "s", "text"), 9), 7, b"u", bytes(4)
     ),
@@ -133,6 +140,26 @@ async def test_a_message_that_is_not_valid_ends_the_connection(
         with pytest.raises(BadMessageError):
             await call
         assert not connection.is_open
+
+
+async def test_an_application_is_told_of_a_bus_that_speaks_nonsense(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = Peer(reader, writer)
+        await peer.shake_hands()
+        await peer.receive()
+        writer.write(b"nonsense" * 4)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    async with (
+        await asyncio.start_unix_server(serve, tmp_path / "bus"),
+        BrokerClient(CLIENT_ID, bus_address=f"unix:path={tmp_path}/bus") as client,
+    ):
+        with pytest.raises(
+            BrokerProtocolError, match="getLinuxBrokerVersion: the peer sent bytes that are not a D-Bus"
+        ):
+            await client.get_linux_broker_version()
 
 
 @pytest.mark.parametrize("field", [FIELDS[name] for name in FIELDS if "not known" in name], ids=["text", "numbers"])

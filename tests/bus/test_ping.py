@@ -19,6 +19,7 @@ from linuxbroker.bus.errors import (
     DisconnectedError,
     RemoteError,
 )
+from linuxbroker.bus.messages import Message, MessageKind, encode
 from linuxbroker.bus.ping import ping
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker_fake import RunningFake
@@ -84,6 +85,13 @@ def _waits(connection: socket.socket) -> None:
         pass
 
 
+def _chatters(connection: socket.socket) -> None:
+    """Says on and on what sounds like an answer to the first call, and is none."""
+    signal = encode(Message(MessageKind.SIGNAL, reply_serial=1, path="/", interface="a.b", member="S"), serial=1)
+    while True:
+        connection.sendall(signal)
+
+
 def test_a_broker_that_is_there_answers(fake_broker: RunningFake) -> None:
     _ping(fake_broker.address)
     assert [call.member for call in fake_broker.calls] == ["Ping"]
@@ -133,7 +141,11 @@ def test_a_peer_that_is_no_bus_is_found_out(tmp_path: Path, peer: Peer, error: t
         _ping(address)
 
 
-@pytest.mark.parametrize("peer", [_waits, _authenticated(_waits)], ids=["at once", "later"])
-def test_a_peer_that_says_nothing_is_waited_for_no_longer_than_the_limit(tmp_path: Path, peer: Peer) -> None:
+@pytest.mark.parametrize(
+    "peer",
+    [_waits, _authenticated(_waits), _authenticated(_chatters)],
+    ids=["says nothing", "says nothing more", "goes on and on"],
+)
+def test_a_peer_that_gives_no_answer_is_waited_for_no_longer_than_the_limit(tmp_path: Path, peer: Peer) -> None:
     with _served(tmp_path, peer) as address, pytest.raises((CallTimeoutError, ConnectError)):
         _ping(address, limit=0.2)

@@ -10,7 +10,15 @@ import pytest
 
 from linuxbroker import PublicClientApplication
 from linuxbroker_fake import FakeConfig, RunningFake
-from tests.integrations.public_client.test_tokens import ADA, CLIENT_ID, CONSOLE, INTERACTIVE, SCOPE, _parameters
+from tests.integrations.public_client.test_tokens import (
+    ADA,
+    CLIENT_ID,
+    CONSOLE,
+    INTERACTIVE,
+    SCOPE,
+    SILENT,
+    _parameters,
+)
 
 
 @pytest.fixture
@@ -60,3 +68,13 @@ async def test_a_hint_that_is_nobodys_asks_for_them(
     )
     assert result["error"] == "broker_error"
     assert _parameters(fake_broker, INTERACTIVE)["username"] == "nobody@contoso.example"
+
+
+async def test_a_hint_of_a_user_who_is_signed_in_gets_their_token_without_asking(fake_broker: RunningFake) -> None:
+    async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True) as application:
+        result = await application.acquire_token_interactive(
+            [SCOPE], login_hint=ADA.upper(), parent_window_handle=CONSOLE
+        )
+    assert fake_broker.broker.verify_access_token(result["access_token"])["upn"] == ADA
+    assert _parameters(fake_broker, SILENT)["account"]["username"] == ADA
+    assert fake_broker.calls_of(INTERACTIVE) == []

@@ -105,6 +105,18 @@ async def test_an_account_of_msals_is_asked_for_at_the_broker_by_nobody(fake_bro
     assert [call.member for call in fake_broker.calls if call.member != "Ping"] == []
 
 
+async def test_an_account_that_may_be_anyones_gets_msals_token_where_the_broker_does_not_know_it(
+    fake_broker: RunningFake,
+) -> None:
+    async with _application(_HttpClient()) as application:
+        await application.acquire_token_by_refresh_token("a-refresh-token", [SCOPE])
+        (account,) = [each for each in await application.get_accounts() if each["account_source"] != "broker"]
+        token = await application.acquire_token_silent([SCOPE], {**account, "account_source": None})
+    assert token is not None
+    assert (token["access_token"], token["token_source"]) == (ACCESS_TOKEN, "cache")
+    assert fake_broker.calls_of("acquireTokenSilently") == []
+
+
 class _NotNowError(Exception):
     """The application's own."""
 
