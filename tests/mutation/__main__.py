@@ -45,6 +45,7 @@ _OF_MODELS = (
     "tests/replies/test_limits.py",
     "tests/replies/test_statuses.py",
     "tests/fuzz/test_corpus.py",
+    "tests/replies/test_broken_replies.py",
 )
 PARTS = {
     "connection": Part(
