@@ -25,6 +25,7 @@ _signatures_read: dict[str, Any] = cast("Any", SignatureTree)._cache
 _MOST_SIGNATURES = 1000
 # Far above what brokers and buses send.
 _MOST_VALUES = 100_000
+_LONGEST_ARRAY = 2**32  # as its length is written in four bytes
 # D-Bus specification, "Message Format": no value is nested more deeply. The header adds two levels of its own.
 _DEEPEST = 64 + 2
 _LAST_FIELD = max(field.value for field in HeaderField)
@@ -48,7 +49,7 @@ class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
     def read_argument(self, type_: Any) -> Any:
         self.values_left -= 1
         if self.values_left < 0:
-            self.offset = len(self.buf)  # where every array ends
+            self.offset = len(self.buf) + _LONGEST_ARRAY  # where every array ends, whatever length it announces
             return None
         self.depth += 1
         if self.depth > _DEEPEST:

@@ -43,6 +43,7 @@ HARMFUL: dict[str, Callable[[], bytes]] = {
     "variants": lambda: _with_body("av", struct.pack("<I", 4 * MEBIBYTE) + b"\x01y\0\x05" * MEBIBYTE),
     "texts": lambda: _with_body("as", struct.pack("<I", 8 * MEBIBYTE) + bytes(8 * MEBIBYTE)),
     "numbers": lambda: _with_body("ai", struct.pack("<I", 4 * MEBIBYTE) + bytes(4 * MEBIBYTE)),
+    "an array without an end": lambda: _with_body("ai", struct.pack("<I", 2**32 - 1) + bytes(4 * MEBIBYTE)),
     "arrays": lambda: _with_body("aai", struct.pack("<I", 4 * MEBIBYTE) + bytes(4 * MEBIBYTE)),
     "structs": lambda: _with_body("a(yy)", struct.pack("<II", 8 * MEBIBYTE, 0) + bytes(8 * MEBIBYTE)),
     "dictionary": lambda: _with_body(
