@@ -1,139 +1,152 @@
-"""What happens when the reply parsers and the message reader get hostile input? ``tox -e fuzz``.
+"""What happens when the reply parsers and the message reader get hostile input? ``tox -e fuzz``, with atheris.
 
-A plain mutation fuzzer with a seed: the same command makes the same inputs on each Python, with nothing to compile,
-which a coverage-guided one (atheris) needs. It starts from the corpus, and fails where a target raises what is not the
-library's own, takes longer than a few seconds over one input, or memory grows. It prints the input that did it, as a
-line for the corpus.
+Each target has a process of its own, one after the other: what an input costs, and what it leads to, is then one
+target's. A target fails where it raises what is not the library's own, takes long over an input, or needs much memory.
+The input that did it is printed as a line for the corpus.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import random
-import resource
-import signal
+import contextlib
+import re
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from types import FrameType
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.fuzz import corpus
-from tests.fuzz.mutations import mutated_bytes, mutated_reply, mutated_text
-from tests.fuzz.targets import REPLY_TYPES, BusReader, read, redacted, shake_hands
+from tests.fuzz.targets import TARGETS
 
-_LIMIT_SECONDS = 5.0
+_ROOT = Path(__file__).parents[2]
+_LIMIT_SECONDS = 10
 _LIMIT_MEBIBYTES = 400
+# What is kept stays small enough to be read, and to be fed byte by byte by the test suite.
+_LONGEST_KEPT = 1000
+_MOST_KEPT = 8
 
 
-class HangError(Exception):
-    """One input took too long."""
+@dataclass(frozen=True)
+class Run:
+    """How a target was fed."""
+
+    output: str
+    failed: bool
+    failing: bytes | None = None
+    """The input that it failed with, if one did it."""
+    inputs: int = 0
+    mebibytes: int = 0
+    useful: tuple[bytes, ...] = field(default=(), repr=False)
+    """Inputs that reached what none before them did."""
 
 
-async def _read(random_: random.Random, text: str) -> None:
-    read(random_.choice(REPLY_TYPES), text)
-
-
-async def _redact(random_: random.Random, text: str) -> None:
-    redacted(text)
-
-
-def _inputs(random_: random.Random, reader: BusReader) -> Iterator[tuple[str, str, Callable[[], Awaitable[None]]]]:
-    """Every input of the corpus, then mutations for ever: the target's name, the corpus line, and what to run."""
-    texts, streams, answers = corpus.replies(), corpus.messages(), corpus.handshakes()
-
-    def of_text(text: str) -> tuple[str, str, Callable[[], Awaitable[None]]]:
-        text = text.encode("utf-8", "replace").decode()  # a message holds no other texts: they are read as UTF-8
-        if random_.random() < 0.05:
-            return "redaction", json.dumps(text), lambda: _redact(random_, text)
-        return "reply", json.dumps(text), lambda: _read(random_, text)
-
-    for text in texts:
-        for reply_type in REPLY_TYPES:
-            yield "reply", json.dumps(text), lambda kind=reply_type, text=text: _all(kind, text)  # type: ignore[misc]
-    for data in streams:
-        yield "messages", data.hex(), lambda data=data: reader.take(data)  # type: ignore[misc]
-    for data in answers:
-        yield "handshake", data.hex(), lambda data=data: shake_hands(data)  # type: ignore[misc]
-    while True:
-        chance = random_.random()
-        if chance < 0.55:
-            yield of_text(mutated_reply(random_, random_.choice(texts)))
-        elif chance < 0.6:
-            yield of_text(mutated_text(random_, random_.choice(texts)))
-        elif chance < 0.98:
-            data = mutated_bytes(random_, random_.choice(streams), streams)
-            yield "messages", data.hex(), lambda data=data: reader.take(data)  # type: ignore[misc]
-        else:
-            data = mutated_bytes(random_, random_.choice(answers), answers)
-            yield "handshake", data.hex(), lambda data=data: shake_hands(data)  # type: ignore[misc]
-
-
-async def _all(kind: type, text: str) -> None:
-    read(kind, text)
-
-
-def _on_alarm(number: int, frame: FrameType | None) -> None:
-    raise HangError(f"more than {_LIMIT_SECONDS:g} s")
-
-
-async def fuzz(*, seed: int, inputs: int | None, seconds: float | None) -> dict[str, int]:
-    """Feed the targets.
+def feed(name: str, *, seed: int, inputs: int | None, seconds: float | None, keep: bool = False) -> Run:
+    """Feed one target, from the corpus on.
 
     Args:
-        seed: of the generator.
-        inputs: how many to make; None for any number.
+        name: of the target.
+        seed: of libFuzzer's generator.
+        inputs: how many; None for any number.
         seconds: how long to go on; None for any time.
+        keep: whether to look for the inputs that are worth being kept.
 
     Returns:
-        How many inputs each target got.
-
-    Raises:
-        SystemExit: one failed; what it was is printed.
+        What came of it.
     """
-    random_, reader, counts = random.Random(seed), BusReader(), dict[str, int]()
-    began = time.monotonic()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    signal.signal(signal.SIGALRM, _on_alarm)
-    try:
-        for made, (target, line, run) in enumerate(_inputs(random_, reader)):
-            if (inputs is not None and made >= inputs) or (seconds is not None and time.monotonic() - began >= seconds):
-                break
-            signal.setitimer(signal.ITIMER_REAL, _LIMIT_SECONDS)
-            try:
-                await run()
-            except BaseException as error:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                print(
-                    f"{target} failed with {type(error).__name__}: {error}\nadd to the corpus: {line}", file=sys.stderr
-                )
-                raise
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            counts[target] = counts.get(target, 0) + 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        await reader.close()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"memory grew by {grown:.0f} MiB at most")
-    if grown > _LIMIT_MEBIBYTES:
-        sys.exit(f"more than {_LIMIT_MEBIBYTES} MiB")
-    return counts
+    target = TARGETS[name]
+    with tempfile.TemporaryDirectory(prefix="linuxbroker-fuzz-") as made:
+        folder = Path(made)
+        seeds, found, merged = (folder / part for part in ("seeds", "found", "merged"))
+        for part in (seeds, found, merged):
+            part.mkdir()
+        for number, data in enumerate(corpus.inputs(target.corpus)):
+            (seeds / f"{number:03}").write_bytes(data)
+            (merged / f"{number:03}").write_bytes(data)
+        options = [f"-timeout={_LIMIT_SECONDS}", f"-rss_limit_mb={_LIMIT_MEBIBYTES}", f"-max_len={target.longest}"]
+        limits = [] if inputs is None else [f"-runs={max(1, round(inputs * target.share))}"]
+        limits += [] if seconds is None else [f"-max_total_time={max(1, round(seconds * target.share))}"]
+        printed = [f"-seed={seed}", f"-artifact_prefix={folder}/", "-print_final_stats=1"]
+        done = _engine(name, *options, *limits, *printed, str(found), str(seeds))
+        stats = {key: int(value) for key, value in re.findall(r"^stat::(\w+): +(\d+)", done.stdout, re.MULTILINE)}
+        # Of a failing input libFuzzer writes a file, whose name says how it failed.
+        failing = [path.read_bytes() for kind in ("crash", "timeout", "oom") for path in folder.glob(f"{kind}-*")]
+        useful = tuple[bytes, ...]()
+        if keep and done.returncode == 0:
+            # Without counters: what reaches another place is worth keeping, not what is there more often.
+            _engine(name, *options, "-merge=1", "-use_counters=0", str(merged), str(found)).check_returncode()
+            useful = tuple(path.read_bytes() for path in merged.iterdir() if not (seeds / path.name).exists())
+    return Run(
+        done.stdout,
+        done.returncode != 0,
+        failing[0] if failing else None,
+        stats.get("number_of_executed_units", 0),
+        stats.get("peak_rss_mb", 0),
+        useful,
+    )
+
+
+def _engine(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.engine", name, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd=_ROOT,
+        check=False,
+    )
+
+
+def _report_failure(name: str, run: Run) -> None:
+    lines = run.output.splitlines()
+    # libFuzzer goes on to write about each input that reached something: what matters is from the failure on.
+    begins = [number for number, line in enumerate(lines) if line.startswith((" === ", "==", "Traceback"))]
+    print(*lines[begins[0] if begins else 0 :], sep="\n", file=sys.stderr)
+    print(f"{name} failed", file=sys.stderr)
+    if run.failing is not None:
+        file = TARGETS[name].corpus
+        print(f"add to tests/fuzz/corpus/{file}:\n{corpus.line(file, run.failing)}", file=sys.stderr)
+
+
+def _keep(name: str, useful: tuple[bytes, ...]) -> int:
+    file = TARGETS[name].corpus
+    known = set(corpus.inputs(file))
+    small = sorted((data for data in useful if len(data) <= _LONGEST_KEPT and data not in known), key=len)
+    corpus.add(file, [corpus.line(file, data) for data in small[:_MOST_KEPT]])
+    return len(small[:_MOST_KEPT])
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="of the generator: the same seed, the same inputs")
-    parser.add_argument("--inputs", type=int, help="how many to make")
-    parser.add_argument("--seconds", type=float, help="how long to go on")
+    parser.add_argument("--seed", type=int, default=1, help="of the generator, from 1 on")
+    parser.add_argument("--inputs", type=int, help="how many to make, over all targets")
+    parser.add_argument(
+        "--seconds", type=float, help="how long to go on, over all targets; 60 unless --inputs is given"
+    )
+    parser.add_argument("--target", choices=TARGETS, action="append", help="feed this one alone, in its share")
+    parser.add_argument("--keep", action="store_true", help="put a few small inputs that were useful in the corpus")
     arguments = parser.parse_args()
-    began = time.monotonic()
-    counts = asyncio.run(fuzz(seed=arguments.seed, inputs=arguments.inputs, seconds=arguments.seconds))
-    for target, count in sorted(counts.items()):
-        print(f"{target}: {count:,} inputs")
-    print(f"seed {arguments.seed}: {sum(counts.values()):,} inputs in {time.monotonic() - began:.0f} s, none failed")
+    seconds = 60.0 if arguments.inputs is None and arguments.seconds is None else arguments.seconds
+    total, failed = 0, False
+    all_began = time.monotonic()
+    for name in arguments.target or TARGETS:
+        began = time.monotonic()
+        run = feed(name, seed=arguments.seed, inputs=arguments.inputs, seconds=seconds, keep=arguments.keep)
+        if run.failed:
+            _report_failure(name, run)
+        kept = f", {_keep(name, run.useful)} kept" if arguments.keep else ""
+        took = time.monotonic() - began
+        print(f"{name}: {run.inputs:,} inputs in {took:.0f} s, at most {run.mebibytes} MiB{kept}", flush=True)
+        total, failed = total + run.inputs, failed or run.failed
+    print(f"seed {arguments.seed}: {total:,} inputs in {time.monotonic() - all_began:.0f} s")
+    if failed:
+        sys.exit(1)
+    print("none failed")
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

@@ -1,4 +1,7 @@
-"""How is hostile input made of good input? Mutations of JSON, of texts and of bytes, by a seeded generator."""
+"""How is hostile input made of good input? Mutations of JSON, of texts and of messages, by a seeded generator.
+
+Those that know what a reply and a message are made of: bytes are flipped, cut and copied by libFuzzer.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ _KEYS = (
 )
 _BYTES = (0, 1, 2, 3, 4, 7, 8, 0x7F, 0x80, 0xFF, ord("l"), ord("B"), ord("v"), ord("a"), ord("("), ord("{"), ord("s"))
 _LENGTHS = (0, 1, 7, 8, 255, 256, 65535, 65536, 2**24, 2**27, 2**31 - 1, 2**31, 2**32 - 1)
+_FILLINGS = (200_000, 256 * 1024, 300_000)  # below and above LARGE_MESSAGE_BYTES
 
 
 def _value(random_: random.Random, depth: int = 0) -> Any:
@@ -102,6 +106,22 @@ def mutated_reply(random_: random.Random, text: str) -> str:
     return mutated_text(random_, text) if random_.random() < 0.15 else text
 
 
+def mutated_reply_bytes(random_: random.Random, data: bytes, others: tuple[bytes, ...]) -> bytes:
+    """Make a hostile reply of a reply, both as UTF-8.
+
+    Args:
+        random_: decides.
+        data: the reply; where it is no JSON object, another may take its place.
+        others: replies.
+
+    Returns:
+        Another text, JSON more often than not.
+    """
+    if not data.startswith(b"{") and random_.random() < 0.7:
+        data = random_.choice(others)
+    return mutated_reply(random_, data.decode("utf-8", "replace")).encode("utf-8", "replace")
+
+
 def mutated_text(random_: random.Random, text: str) -> str:
     """Make a hostile text of a text: something put in, taken out, repeated or exchanged.
 
@@ -148,11 +168,6 @@ def _set_byte(random_: random.Random, data: bytearray, others: tuple[bytes, ...]
         data[random_.randrange(len(data))] = random_.choice((*_BYTES, random_.randrange(256)))
 
 
-def _flip_bit(random_: random.Random, data: bytearray, others: tuple[bytes, ...]) -> None:
-    if data:
-        data[random_.randrange(len(data))] ^= 1 << random_.randrange(8)
-
-
 def _set_length(random_: random.Random, data: bytearray, others: tuple[bytes, ...]) -> None:
     """Lengths are four bytes at places divisible by four; those of the header are the first ones."""
     if len(data) >= 16:
@@ -161,11 +176,6 @@ def _set_length(random_: random.Random, data: bytearray, others: tuple[bytes, ..
             (value,) = struct.unpack_from("<I", data, at)
             chosen = random_.choice((*_LENGTHS, value + random_.randint(-9, 9), value * 2)) & 0xFFFFFFFF
             struct.pack_into("<I", data, at, chosen)
-
-
-def _cut(random_: random.Random, data: bytearray, others: tuple[bytes, ...]) -> None:
-    at, end = sorted((random_.randint(0, len(data)), random_.randint(0, len(data))))
-    del data[at:end]
 
 
 def _insert(random_: random.Random, data: bytearray, others: tuple[bytes, ...]) -> None:
@@ -178,5 +188,38 @@ def _follow(random_: random.Random, data: bytearray, others: tuple[bytes, ...]) 
 
 
 _BYTE_MUTATIONS: tuple[Callable[[random.Random, bytearray, tuple[bytes, ...]], None], ...] = (
-    _set_byte, _set_byte, _flip_bit, _flip_bit, _set_length, _set_length, _cut, _insert, _follow,
+    _set_byte, _set_byte, _set_byte, _set_length, _set_length, _set_length, _insert, _follow, _follow,
 )  # fmt: skip
+
+
+def enlarged_bytes(random_: random.Random, data: bytes, others: tuple[bytes, ...]) -> bytes:
+    """Make a hostile stream that has a large message in it, more often than not.
+
+    Args:
+        random_: decides.
+        data: one message, or several.
+        others: to splice with.
+
+    Returns:
+        Other bytes.
+    """
+    made = bytearray(random_.choice(others) if random_.random() < 0.5 else data)
+    _fill(random_, made)
+    return mutated_bytes(random_, bytes(made), others) if random_.random() < 0.7 else bytes(made) + data
+
+
+def _fill(random_: random.Random, data: bytearray) -> None:
+    """Make the first message's last text longer, and the lengths with it: it stays as whole as it was."""
+    if len(data) < 16:
+        return
+    order = "<" if data[0] == ord("l") else ">"
+    body_bytes, _, field_bytes = struct.unpack_from(f"{order}III", data, 4)
+    body = 16 + field_bytes + (-field_bytes & 7)
+    end = body + body_bytes
+    if body_bytes < 5 or end > len(data):
+        return
+    filling = random_.choice(_FILLINGS)
+    struct.pack_into(f"{order}I", data, 4, body_bytes + filling)
+    (text_bytes,) = struct.unpack_from(f"{order}I", data, body)
+    struct.pack_into(f"{order}I", data, body, (text_bytes + filling) & 0xFFFFFFFF)
+    data[end - 1 : end - 1] = b"x" * filling

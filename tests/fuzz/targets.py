@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from linuxbroker.bus import BusError, Connection, Message, MessageKind
@@ -25,6 +28,7 @@ from linuxbroker.models import (
 from linuxbroker.redaction import redact
 from linuxbroker.results import TokenResult, declined_scopes, token_result
 from linuxbroker.validation import account as sendable
+from tests.fuzz import corpus, mutations
 
 REPLY_TYPES: tuple[type[Reply], ...] = (
     AcquireTokenReply,
@@ -38,8 +42,10 @@ REPLY_TYPES: tuple[type[Reply], ...] = (
 SCOPES = ("https://graph.microsoft.com/.default",)
 _CALL = CallContext("acquireTokenSilently", "00000000-0000-0000-0000-000000000001", "ada@contoso.example")
 _LONGEST_SHOWN = 20_000
-# The connection is torn down and made anew now and then, so that what one input leaves behind meets few others.
-_INPUTS_A_CONNECTION = 50
+_CALL_IN_FLIGHT = Message(
+    MessageKind.CALL, destination="a.b", path="/", interface="a.b", member="C", signature="s", body=("x",)
+)
+_READ_BYTES = 65536
 
 
 class TargetFailedError(Exception):
@@ -99,92 +105,53 @@ def _check_shown(text: str) -> None:
         raise TargetFailedError(f"{len(text):,} characters would be shown")
 
 
-class BusReader:
-    """A connection to a peer that sends what it is told, over a pair of sockets.
+async def receive(pieces: Iterable[bytes], *, passes_descriptors: bool = False) -> None:
+    """Have a connection with a call in flight read bytes, over a pair of sockets, until they end or it does.
 
-    On every other one file descriptors are passed, with every input, to a call that waits for them.
+    Args:
+        pieces: the bytes, as they arrive.
+        passes_descriptors: whether file descriptors come with them, to a call that waits for some.
+
+    Raises:
+        TargetFailedError: the call got what is no reply, an error too long to show came out, or a descriptor stays open.
+        Exception: whatever the library raised that is not its own.
     """
-
-    def __init__(self) -> None:
-        self._left = 0
-        self._passes_descriptors = False
-        self._passed = Descriptors()
-        self._open_files = 0
-        self._connection: Connection | None = None
-        self._peer: socket.socket | None = None
-        self._call: asyncio.Future[Message] | None = None
-
-    async def take(self, data: bytes) -> None:
-        """Have the peer send bytes, and the connection read them.
-
-        Args:
-            data: the bytes.
-
-        Raises:
-            TargetFailedError: the connection is in no state that it may be in.
-            Exception: whatever the library raised that is not its own.
-        """
-        if self._left == 0 or self._connection is None or not self._connection.is_open:
-            await self.close()
-            self._open()
-        connection, peer, call = self._connection, self._peer, self._call
-        assert connection is not None and peer is not None and call is not None
-        self._left -= 1
-        for start in range(0, len(data), 65536):
-            passed = [peer.fileno()] * (len(data) % 4) if self._passes_descriptors else []
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it was ended by what came before
-                socket.send_fds(peer, [data[start : start + 65536]], passed)
-            while connection.is_open and connection._on_readable():
-                pass
-        with contextlib.suppress(BlockingIOError, ConnectionResetError):
-            while peer.recv(65536):  # answers to calls
-                pass
-        if call.done() or not connection.is_open:
-            await self._check(call)
-
-    async def _check(self, call: asyncio.Future[Message]) -> None:
-        """An end, or a reply, of a kind that the client knows."""
+    open_files = _open_files()
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    peer.setblocking(False)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
+    connection = Connection(ours, 16 * 1024 * 1024, passes_descriptors)
+    connection.on_signal(lambda signal: _check_shown(repr(signal)))
+    with Descriptors() as passed:
+        call = asyncio.ensure_future(connection.call(_CALL_IN_FLIGHT, limit=None, descriptors=passed))
+        await asyncio.sleep(0)
+        try:
+            for piece in pieces:
+                socket.send_fds(peer, [piece], [peer.fileno()] * (len(piece) % 4 if passes_descriptors else 0))
+                while connection.is_open and connection._on_readable():
+                    pass
+                if not connection.is_open:
+                    break
+            with contextlib.suppress(BlockingIOError, ConnectionResetError):
+                while peer.recv(65536):  # answers to calls
+                    pass
+        finally:
+            connection.close()
+            peer.close()
         try:
             message = await call
         except BusError as error:
             _check_shown(str(error))
         else:
-            if message.kind is MessageKind.CALL:
-                raise TargetFailedError("a call was taken for a reply")
-        self._left = 0
+            if message.kind is not MessageKind.RETURN:
+                raise TargetFailedError(f"a {message.kind.name} was taken for a reply")
+    if _open_files() > open_files:
+        raise TargetFailedError("descriptors stay open")
 
-    def _open(self) -> None:
-        self._open_files = _open_files()
-        ours, self._peer = socket.socketpair()
-        ours.setblocking(False)
-        self._peer.setblocking(False)
-        self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
-        self._passes_descriptors = not self._passes_descriptors
-        self._connection = Connection(ours, 16 * 1024 * 1024, self._passes_descriptors)
-        self._connection.on_signal(lambda signal: repr(signal))  # type: ignore[arg-type]
-        waiting = Message(
-            MessageKind.CALL, destination="a.b", path="/", interface="a.b", member="C", signature="s", body=("x",)
-        )
-        self._passed = Descriptors()
-        call = self._connection.call(waiting, limit=None, descriptors=self._passed)
-        self._call = asyncio.ensure_future(call)
-        self._left = _INPUTS_A_CONNECTION
 
-    async def close(self) -> None:
-        """Close the connection, and end the call that waits.
-
-        Raises:
-            TargetFailedError: a descriptor that was passed is still open.
-        """
-        if self._connection is not None and self._peer is not None and self._call is not None:
-            self._connection.close()
-            self._peer.close()
-            with contextlib.suppress(BusError, asyncio.CancelledError):
-                await self._call
-            self._passed.close()
-            if _open_files() > self._open_files:
-                raise TargetFailedError("descriptors stay open")
-        self._connection = None
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def shake_hands(data: bytes) -> None:
@@ -217,5 +184,44 @@ async def _answer(peer: socket.socket, data: bytes) -> None:
     peer.shutdown(socket.SHUT_WR)
 
 
-def _open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+async def _read_as_each(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")  # a message holds no other texts: they are read as UTF-8
+    for reply_type in REPLY_TYPES:
+        read(reply_type, text)
+
+
+async def _redacted(data: bytes) -> None:
+    redacted(data.decode("utf-8", "replace"))
+
+
+async def _received(data: bytes) -> None:
+    for passes_descriptors in (False, True):
+        pieces = (data[start : start + _READ_BYTES] for start in range(0, len(data), _READ_BYTES))
+        await receive(pieces, passes_descriptors=passes_descriptors)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something to be fed."""
+
+    corpus: str
+    """The file of the corpus."""
+    run: Callable[[bytes], Awaitable[None]]
+    mutated: Callable[[random.Random, bytes, tuple[bytes, ...]], bytes]
+    """Makes a hostile input of an input, which may have parts of others, by a generator."""
+    share: float
+    """Of the time, or the inputs, that there are for all."""
+    longest: int = 64 * 1024
+    """Input, in bytes."""
+
+
+TARGETS = {
+    "replies": Target(corpus.REPLIES, _read_as_each, mutations.mutated_reply_bytes, 0.33),
+    # In a short-lived process, which has light models (linuxbroker/short_lived.py).
+    "light-replies": Target(corpus.REPLIES, _read_as_each, mutations.mutated_reply_bytes, 0.1),
+    "redaction": Target(corpus.REPLIES, _redacted, mutations.mutated_reply_bytes, 0.05),
+    "messages": Target(corpus.MESSAGES, _received, mutations.mutated_bytes, 0.4, 8 * 1024),
+    # Several that are judged by their headers (LARGE_MESSAGE_BYTES). Apart, as one takes the time of a hundred others.
+    "large-messages": Target(corpus.MESSAGES, _received, mutations.enlarged_bytes, 0.02, 1024 * 1024),
+    "handshake": Target(corpus.HANDSHAKES, shake_hands, mutations.mutated_bytes, 0.1),
+}
