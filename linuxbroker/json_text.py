@@ -10,6 +10,8 @@ from linuxbroker import short_lived
 
 # The limit of pydantic_core.from_json.
 DEEPEST_READ = 200
+# A text that has no end goes on to the end of all: otherwise each quote in it would be tried as a beginning.
+_TEXT_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}]', re.DOTALL)
 
 
 class TooDeepError(ValueError):
@@ -65,7 +67,7 @@ def _too_deep_at(text: str) -> int | None:
     """Where a text is nested more deeply than can be read; None where it nowhere is."""
     if text.count("[") + text.count("{") > DEEPEST_READ:
         depth = 0
-        for found in re.finditer(r'"(?:[^"\\]|\\.)*"|[][{}]', text):
+        for found in _TEXT_OR_BRACKET.finditer(text):
             depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
             if depth > DEEPEST_READ:
                 return found.start()

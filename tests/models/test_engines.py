@@ -79,6 +79,7 @@ def _texts() -> Sequence[tuple[str, str]]:
         "[" * 300,
     ]
     odd += ["[" * 5000, '{"a":' * 199 + "1" + "}" * 199, '{"a":' * 201 + "1" + "}" * 201, "{'a':1}", '{"a":01}', "[]"]
+    odd += ["[" * 100 + '"' + "[" * 200, "[" + "[]," * 200 + '"' + '\\"' * 100_000, "[" * 100 + '"\\\n' + '["' * 200]
     texts += [(name, text) for name in NAMES for text in (*odd, *corpus.replies())]
     random_ = random.Random(1)
     texts += [(random_.choice(NAMES), mutated_reply(random_, random_.choice(corpus.replies()))) for _ in range(4000)]
