@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from math import isfinite
 from typing import Any, TypeVar
 
 from linuxbroker import dbus_errors, errors
@@ -292,7 +293,7 @@ def redacted_telemetry(reply: Reply) -> dict[str, Any]:
         reply: a reply of any method.
 
     Returns:
-        The telemetry, one level deep: values that are not texts, numbers or booleans are left out.
+        The telemetry, one level deep: values that are not texts, finite numbers or booleans are left out.
     """
     return _redacted(reply.telemetry)
 
@@ -303,6 +304,6 @@ def _redacted(values: Mapping[str, Any], call: CallContext | None = None) -> dic
     for key, value in islice(values.items(), _MOST_DETAILS):
         if isinstance(value, str):
             kept[redact(key, secrets)] = redact(value, secrets)
-        elif value is None or isinstance(value, (bool, int, float)):
+        elif value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):
             kept[redact(key, secrets)] = value
     return kept

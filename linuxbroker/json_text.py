@@ -1,4 +1,4 @@
-"""How is the text of a JSON value read? Strictly: what could not be written again as it came is refused."""
+"""How is the text of a JSON value read? Strictly: half a surrogate pair, which no bus would carry, is refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from linuxbroker import short_lived
 
 # The limit of pydantic_core.from_json.
 DEEPEST_READ = 200
-# A text that has no end goes on to the end of all: otherwise each quote in it would be tried as a beginning.
-_TEXT_OR_BRACKET = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[][{}]', re.DOTALL)
+# Found one by one, each in no time: what is between them may be of any length, and any shape.
+_MARKS = re.compile(r'\\.|["\[\]{}]', re.DOTALL)
+_DEEPER = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 class TooDeepError(ValueError):
@@ -66,11 +67,15 @@ def _with_standard_library(text: str | bytes, allow_inf_nan: bool) -> object:
 def _too_deep_at(text: str) -> int | None:
     """Where a text is nested more deeply than can be read; None where it nowhere is."""
     if text.count("[") + text.count("{") > DEEPEST_READ:
-        depth = 0
-        for found in _TEXT_OR_BRACKET.finditer(text):
-            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
-            if depth > DEEPEST_READ:
-                return found.start()
+        depth, in_string = 0, False
+        for found in _MARKS.finditer(text):
+            mark = found[0]
+            if mark == '"':
+                in_string = not in_string
+            elif not in_string:
+                depth += _DEEPER.get(mark, 0)
+                if depth > DEEPEST_READ:
+                    return found.start()
     return None
 
 

@@ -191,7 +191,7 @@ class BrokerTransport:
 
 
 def _guard(trust: TrustPolicy) -> Guard:
-    from linuxbroker.trust.guard import Guard  # most clients have none, and some start up for one call
+    from linuxbroker.trust.guard import Guard  # most clients have none: it is not imported for them
 
     return Guard(strict=trust == "strict")
 

@@ -7,10 +7,9 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-if TYPE_CHECKING:
-    from linuxbroker.trust.policy import TrustPolicy
+from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
 DEFAULT_PERSONA = "microsoft-2.5.2"
@@ -18,7 +17,6 @@ RUN_USAGE = "linuxbroker run [--force] [-m MODULE | SCRIPT] [ARGS ...]"
 # For commands in which the client id reaches no app registration; a valid UUID that is nobody's.
 _NO_CLIENT_ID = "00000000-0000-0000-0000-000000000001"
 _COMMANDS_WITHOUT_CLIENT_ID = ("demo", "version", "monitor")
-_TRUST_POLICIES = ("off", "warn", "strict")
 _PROMPTS = ("select_account", "login", "consent", "none")
 _EXIT_CODES = """\
 exit codes:
@@ -133,7 +131,7 @@ def _parser(only: str) -> tuple[_Parser, dict[str, _Parser]]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    # What the program is called is found out from a formatted usage, unless it is said.
+    # Unless it is told the program's name, argparse formats a usage text to find it in there.
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog=parser.prog)
     commands: dict[str, _Parser] = {}
     for name, (summary, groups) in _COMMANDS.items():
@@ -174,7 +172,7 @@ def _add_client(parser: _Parser) -> None:
     parser.add_argument("--bus-address", metavar="ADDRESS", help="a D-Bus address; the session bus unless given")
     parser.add_argument(
         "--trust",
-        choices=_TRUST_POLICIES,
+        choices=TRUST_POLICIES,
         default="off",
         help="what to do when the program that owns the broker's bus name does not belong to root; off unless given",
     )

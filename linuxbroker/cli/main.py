@@ -77,7 +77,7 @@ async def _run(arguments: Arguments, own_process: bool) -> int:
 
         with _cancelled_by_signals():
             return DONE if await demo.run(arguments) else FAILED
-    if own_process:
+    if own_process and arguments.command != "monitor":
         short_lived.declare()
     with without_collections():
         from linuxbroker.cli import operations

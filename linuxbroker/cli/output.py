@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 if TYPE_CHECKING:
     from linuxbroker.errors import BrokerResponseError
@@ -52,7 +53,18 @@ def write_json(value: object) -> None:
     Raises:
         OutputError: it can't be written.
     """
-    write_line(json.dumps(value))
+    write_line(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: object) -> object:
+    """The same with null for what JSON has no number for: infinity, which an ID token's claims may hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(item) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in cast("dict[str, object]", value).items()}
+    return value
 
 
 def write_error(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What stands in for pydantic where a process makes one call? As much of its interface as the wire types use.
+"""What stands in for pydantic in a short-lived process? As much of its interface as the wire types use.
 
 Names, conversions and the types of errors are pydantic's: a wire type is declared once, and is the same on either.
 """
@@ -46,7 +46,7 @@ class _Absent:
 
 
 class Field:
-    """How a field was declared, and where its value is wanted: pydantic has a type for each."""
+    """How a field was declared, and which one a validator is given: pydantic's ``FieldInfo`` and ``ValidationInfo``."""
 
     annotation = module = alias = field_name = ""
 
@@ -224,6 +224,15 @@ class BaseModel:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__repr_args__())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BaseModel) and type(self) is type(other) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(self.__dict__[name] for name in type(self).model_fields)))
+
+    def _content(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "__fields_set__"}
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise ValidationError([{"loc": (name,), "type": "frozen_instance"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import re
@@ -90,7 +91,9 @@ def _whole_number(value: Any, place: Place, faults: list[Fault]) -> Any:
         if len(text) > _MOST_DIGITS:
             wrong = "int_parsing_size"
         elif _WHOLE_NUMBER.fullmatch(text):
-            return int(text.partition(".")[0])
+            with contextlib.suppress(ValueError):  # the interpreter may be set to read fewer digits
+                return int(text.partition(".")[0])
+            wrong = "int_parsing_size"
     return _refuse(faults, place, wrong)
 
 

@@ -73,7 +73,10 @@ def doubt(owner: NameOwner) -> Doubt | None:
 
 def _doubt_about_id(told: int, descriptor: int) -> str | None:
     """Whether the id that the bus tells is not that of the process which a descriptor stands for."""
-    fields = Path("/proc/self/fdinfo", str(descriptor)).read_bytes().splitlines()
+    try:
+        fields = Path("/proc/self/fdinfo", str(descriptor)).read_bytes().splitlines()
+    except FileNotFoundError:
+        return "what the bus passed can't be looked at: there is no /proc"
     found = next((int(line[4:]) for line in fields if line.startswith(b"Pid:")), None)
     if found == told:
         return None

@@ -113,7 +113,7 @@ async def receive(pieces: Iterable[bytes], *, passes_descriptors: bool = False) 
         passes_descriptors: whether file descriptors come with them, to a call that waits for some.
 
     Raises:
-        TargetFailedError: the call got what is no reply, an error too long to show came out, or a descriptor stays open.
+        TargetFailedError: the call got what is no reply, or an error too long to show; a descriptor stays open.
         Exception: whatever the library raised that is not its own.
     """
     open_files = _open_files()

@@ -10,8 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from linuxbroker import short_lived
 from tests.fuzz import corpus
 from tests.fuzz.mutations import mutated_reply
@@ -116,7 +114,41 @@ def _can_be_sent(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def test_a_process_in_which_the_models_are_imported_can_not_be_declared_short_lived() -> None:
-    with pytest.raises(RuntimeError, match="imported already"):
-        short_lived.declare()
+def test_a_process_in_which_the_models_are_imported_stays_with_pydantic() -> None:
+    short_lived.declare()
     assert not short_lived.is_declared()
+
+
+def test_whoever_imports_the_models_first_the_command_works_and_once_more() -> None:
+    program = "from linuxbroker.cli.command import main; print(main(), main())"
+    for before in ("", "import linuxbroker.models; "):
+        command = [sys.executable, "-c", before + program, "version", "--bus-address", "unix:path=/nowhere/at/all"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.stdout.endswith("3 3\n"), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_long_text_among_many_brackets_takes_no_more_time_or_memory_than_another() -> None:
+    """Each would take minutes, or gigabytes, if every quote in it were tried as the beginning of a text."""
+    many = "[]," * 201
+    texts = ['{"a":[' + many + '"' + '\\"' * 500_000, '{"a":[' + many + '"' + "x" * 5_000_000 + '"]}']
+    program = [sys.executable, str(Path(__file__).with_name("outcomes.py"))]
+    lines = "".join(json.dumps(["GetAccountsReply", text]) + "\n" for text in texts)
+    limited = ["prlimit", f"--as={1024**3}", "--cpu=20", *program]
+    done = subprocess.run(limited, input=lines, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    refused, read = (json.loads(line) for line in done.stdout.splitlines())
+    assert refused == {"refused": "it is not JSON"}
+    assert len(read["sent back"]["a"]) == 202
+
+
+def test_equal_accounts_are_equal_in_a_short_lived_process() -> None:
+    program = (
+        "from linuxbroker import short_lived; short_lived.declare()\n"
+        "from linuxbroker.models import Account\n"
+        "one, same = (Account(home_account_id='a', unknown=1) for _ in range(2))\n"
+        "others = Account(home_account_id='b', unknown=1), Account(home_account_id='a', unknown=2)\n"
+        "print(one == same, hash(one) == hash(same), one in others, len({one, same}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True True False 1\n", "")
