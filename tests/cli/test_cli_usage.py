@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from linuxbroker.validation import PROMPTS
+
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://graph.microsoft.com/User.Read"
 COMMANDS = ("demo", "accounts", "token", "cookie", "sign-request", "sign-out", "version", "monitor")
@@ -162,3 +164,8 @@ def test_start_up_imports_no_heavy_package() -> None:
     modules = imported_by("import linuxbroker.cli.main, linuxbroker.cli.operations, linuxbroker.cli.demo")
     assert modules.isdisjoint(HEAVY)
     assert imported_by("import linuxbroker.cli.main").isdisjoint({*HEAVY, "pydantic", "dbus_next"})
+
+
+def test_the_prompts_that_can_be_typed_are_those_of_the_client() -> None:
+    shown = linuxbroker("token", "--help")
+    assert f"--prompt {{{','.join(PROMPTS)}}}" in shown.stdout
