@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -20,6 +21,7 @@ from linuxbroker.bus import (
     Message,
     MessageKind,
     RemoteError,
+    ReplyTooLargeError,
 )
 from linuxbroker.bus.connection import error_reply, method_return
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
@@ -202,6 +204,21 @@ async def test_a_call_that_waits_for_room_ends_with_the_connection(tmp_path: Pat
             connection.send(_call())
 
 
+async def test_a_call_that_is_cancelled_as_its_connection_ends_leaves_no_complaint(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with _connected(tmp_path) as (connection, _):
+        call = asyncio.ensure_future(connection.call(_call(), limit=None))
+        await asyncio.sleep(0)
+        connection.close()
+        call.cancel()
+        await asyncio.wait({call})
+        assert call.cancelled()
+        del call
+        gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
 async def test_a_call_that_is_cancelled_while_it_waits_for_room_is_never_sent(tmp_path: Path) -> None:
     async with _connected(tmp_path) as (connection, peer):
         first = asyncio.ensure_future(connection.call(_call("x" * 2 * MEBIBYTE), limit=None))
@@ -248,6 +265,32 @@ async def test_a_message_cut_short_by_the_end_is_a_lost_connection(tmp_path: Pat
         peer.writer.close()
         with pytest.raises(DisconnectedError, match="closed the connection"):
             await call
+
+
+async def test_the_end_is_found_behind_all_that_has_arrived() -> None:
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MEBIBYTE)
+    connection = Connection(ours, MAX_MESSAGE_BYTES)
+    assert connection.check_open()
+    said = Message(MessageKind.SIGNAL, path="/", interface="a.b", member="C", signature="s", body=("x" * 100_000,))
+    for serial in range(1, 9):
+        peer.sendall(encode(said, serial))
+    peer.close()
+    assert not connection.check_open()
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+async def test_a_reply_may_be_as_long_as_the_limit_and_no_longer(tmp_path: Path, more: int, fits: bool) -> None:
+    async with _connected(tmp_path) as (connection, peer):
+        allowed = len(encode(method_return(Message(MessageKind.CALL, serial=1), "s", "x" * 1000), 1))
+        call = asyncio.ensure_future(connection.call(_call(), limit=None, max_reply_bytes=allowed))
+        peer.send(method_return(await peer.receive(), "s", "x" * (1000 + more)))
+        if fits:
+            assert (await call).body == ("x" * 1000,)
+        else:
+            with pytest.raises(ReplyTooLargeError):
+                await call
 
 
 async def test_answers_to_calls_that_nobody_waits_for_are_dropped(tmp_path: Path) -> None:

@@ -145,6 +145,12 @@ async def test_an_account_shows_the_preferred_login_host_and_no_client_info(clie
     assert account.environment == "login.microsoftonline.com"
     assert account.client_info
     assert account.client_info not in repr(account) + str(account)
+    assert "username='ada@contoso.example'" in repr(account)
+
+
+def test_a_reply_does_not_show_its_telemetry() -> None:
+    reply = models.GetAccountsReply.model_validate({"accounts": [], "telemetry": {"key": "of the broker's"}})
+    assert repr(reply) == "GetAccountsReply(error=None, accounts=[])"
 
 
 async def test_an_account_survives_being_stored_as_json(broker: RunningFake, client: BrokerClient) -> None:
@@ -301,8 +307,11 @@ async def test_an_opaque_token_without_a_sensible_expiry_is_refused(
         await client.acquire_token_silent(SCOPES, Account(home_account_id=ADA_ID))
 
 
-async def test_a_token_whose_type_is_null_is_a_bearer_token(broker: RunningFake, client: BrokerClient) -> None:
-    token = {"accessToken": OPAQUE, "accessTokenType": None, "expiresOn": 4_102_444_800_000}
+@pytest.mark.parametrize("kind", [{}, {"accessTokenType": None}], ids=["missing", "null"])
+async def test_a_token_without_a_type_is_a_bearer_token(
+    broker: RunningFake, client: BrokerClient, kind: dict[str, None]
+) -> None:
+    token = {"accessToken": OPAQUE, "expiresOn": 4_102_444_800_000, **kind}
     broker.plant("raw_reply", reply=json.dumps({"brokerTokenResponse": token}))
     result = await client.acquire_token_silent(SCOPES, Account(home_account_id=ADA_ID))
     assert result.token_type == "Bearer"
