@@ -65,7 +65,7 @@ def feed(name: str, *, seed: int, inputs: int | None, seconds: float | None, kee
             (seeds / f"{number:03}").write_bytes(data)
             (merged / f"{number:03}").write_bytes(data)
         options = [f"-timeout={_LIMIT_SECONDS}", f"-rss_limit_mb={_LIMIT_MEBIBYTES}", f"-max_len={target.longest}"]
-        limits = [] if inputs is None else [f"-runs={max(1, round(inputs * target.share))}"]
+        limits = [] if inputs is None else [f"-runs={max(1, round(inputs * target.share / target.counts))}"]
         limits += [] if seconds is None else [f"-max_total_time={max(1, round(seconds * target.share))}"]
         printed = [f"-seed={seed}", f"-artifact_prefix={folder}/", "-print_final_stats=1"]
         done = _engine(name, *options, *limits, *printed, str(found), str(seeds))
@@ -122,7 +122,7 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of the generator, from 1 on")
-    parser.add_argument("--inputs", type=int, help="how many to make, over all targets")
+    parser.add_argument("--inputs", type=int, help="how many, over all targets; large ones count for ten")
     parser.add_argument(
         "--seconds", type=float, help="how long to go on, over all targets; 60 unless --inputs is given"
     )

@@ -213,15 +213,17 @@ class Target:
     """Of the time, or the inputs, that there are for all."""
     longest: int = 64 * 1024
     """Input, in bytes."""
+    counts: int = 1
+    """For so many inputs one of this target counts, by the time that it takes."""
 
 
 TARGETS = {
-    "replies": Target(corpus.REPLIES, _read_as_each, mutations.mutated_reply_bytes, 0.33),
+    "replies": Target(corpus.REPLIES, _read_as_each, mutations.mutated_reply_bytes, 0.3),
     # In a short-lived process, which has light models (linuxbroker/short_lived.py).
     "light-replies": Target(corpus.REPLIES, _read_as_each, mutations.mutated_reply_bytes, 0.1),
     "redaction": Target(corpus.REPLIES, _redacted, mutations.mutated_reply_bytes, 0.05),
     "messages": Target(corpus.MESSAGES, _received, mutations.mutated_bytes, 0.4, 8 * 1024),
-    # Several that are judged by their headers (LARGE_MESSAGE_BYTES). Apart, as one takes the time of a hundred others.
-    "large-messages": Target(corpus.MESSAGES, _received, mutations.enlarged_bytes, 0.02, 1024 * 1024),
+    # Several that are judged by their headers (LARGE_MESSAGE_BYTES). Apart, as few as there is time for.
+    "large-messages": Target(corpus.MESSAGES, _received, mutations.enlarged_bytes, 0.05, 1024 * 1024, counts=10),
     "handshake": Target(corpus.HANDSHAKES, shake_hands, mutations.mutated_bytes, 0.1),
 }
