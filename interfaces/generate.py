@@ -33,6 +33,7 @@ HEAD = '''\
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from linuxbroker import models
@@ -49,6 +50,10 @@ class Transport(Protocol):
     async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method; raises what ``linuxbroker.transport.BrokerTransport.call`` raises."""
         ...
+
+
+def _arguments(correlation_id: str, request: models.WireModel) -> tuple[str, str, str]:
+    return PROTOCOL_VERSION, correlation_id, request.to_json()
 
 
 class {class_name}:
@@ -77,10 +82,7 @@ METHOD = '''
         options: CallOptions,
     ) -> models.{reply_type}:
         """Call ``{member}``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("{member}", arguments, options)
         return read_reply(models.{reply_type}, reply, self._max_reply_depth)
 '''

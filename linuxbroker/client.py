@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -209,10 +209,12 @@ class BrokerClient:
         parameters = self._silent_parameters(scopes, claims, auth_scheme, access_token_to_renew, extra_query_parameters)
         parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
         correlation = validation.correlation_id(correlation_id)
-        acquire = partial(self._choose_and_acquire_silently, parameters, account, correlation)
         alone = any(parameters[name] for name in ("decoded_claims", "access_token_to_renew", "pop_params"))
         if alone or correlation_id is not None:
-            return await acquire()
+            acquiring = self._acquire_for(account, parameters, correlation)
+            del claims, parameters  # of ten thousand calls that wait, no more is kept than each needs
+            return await acquiring
+        acquire = partial(self._acquire_for, account, parameters, correlation)
         return await self._shared_tokens.run(_what_is_asked_for(parameters, account), acquire)
 
     async def sign_in_silent(
@@ -590,6 +592,7 @@ class BrokerClient:
         request = AcquireTokenSilentlyRequest(
             auth_parameters=AuthParameters(**parameters, account=account, username=username)
         )
+        del parameters
         call = CallContext("acquireTokenSilently", correlation_id, username, request)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
@@ -598,13 +601,17 @@ class BrokerClient:
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
 
-    async def _choose_and_acquire_silently(
-        self, parameters: HiddenFields, account: Account | None, correlation_id: str
-    ) -> TokenResult:
+    def _acquire_for(
+        self, account: Account | None, parameters: HiddenFields, correlation_id: str
+    ) -> Coroutine[Any, Any, TokenResult]:
         if account is None:
-            account = await self._sole_account(correlation_id)
-            if account is None:
-                parameters["is_sign_in"] = True
+            return self._choose_and_acquire_silently(parameters, correlation_id)
+        return self._acquire_silently(parameters, account, account.username, correlation_id)
+
+    async def _choose_and_acquire_silently(self, parameters: HiddenFields, correlation_id: str) -> TokenResult:
+        account = await self._sole_account(correlation_id)
+        if account is None:
+            parameters["is_sign_in"] = True
         return await self._acquire_silently(parameters, account, account.username if account else "", correlation_id)
 
     async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from linuxbroker import models
@@ -19,6 +20,10 @@ class Transport(Protocol):
     async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method; raises what ``linuxbroker.transport.BrokerTransport.call`` raises."""
         ...
+
+
+def _arguments(correlation_id: str, request: models.WireModel) -> tuple[str, str, str]:
+    return PROTOCOL_VERSION, correlation_id, request.to_json()
 
 
 class Broker1Proxy:
@@ -45,10 +50,7 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenInteractively``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("acquireTokenInteractively", arguments, options)
         return read_reply(models.AcquireTokenReply, reply, self._max_reply_depth)
 
@@ -60,10 +62,7 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquireTokenReply:
         """Call ``acquireTokenSilently``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("acquireTokenSilently", arguments, options)
         return read_reply(models.AcquireTokenReply, reply, self._max_reply_depth)
 
@@ -75,10 +74,7 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GetAccountsReply:
         """Call ``getAccounts``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("getAccounts", arguments, options)
         return read_reply(models.GetAccountsReply, reply, self._max_reply_depth)
 
@@ -90,10 +86,7 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.RemoveAccountReply:
         """Call ``removeAccount``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("removeAccount", arguments, options)
         return read_reply(models.RemoveAccountReply, reply, self._max_reply_depth)
 
@@ -105,10 +98,7 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.AcquirePrtSsoCookieReply:
         """Call ``acquirePrtSsoCookie``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("acquirePrtSsoCookie", arguments, options)
         return read_reply(models.AcquirePrtSsoCookieReply, reply, self._max_reply_depth)
 
@@ -120,10 +110,7 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GenerateSignedHttpRequestReply:
         """Call ``generateSignedHttpRequest``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("generateSignedHttpRequest", arguments, options)
         return read_reply(models.GenerateSignedHttpRequestReply, reply, self._max_reply_depth)
 
@@ -135,10 +122,7 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.CancelInteractiveFlowReply:
         """Call ``cancelInteractiveFlow``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("cancelInteractiveFlow", arguments, options)
         return read_reply(models.CancelInteractiveFlowReply, reply, self._max_reply_depth)
 
@@ -150,9 +134,6 @@ class Broker1Proxy:
         options: CallOptions,
     ) -> models.GetLinuxBrokerVersionReply:
         """Call ``getLinuxBrokerVersion``."""
-
-        def arguments() -> tuple[str, str, str]:
-            return PROTOCOL_VERSION, correlation_id, request.to_json()
-
+        arguments = partial(_arguments, correlation_id, request)
         reply = await self._transport.call("getLinuxBrokerVersion", arguments, options)
         return read_reply(models.GetLinuxBrokerVersionReply, reply, self._max_reply_depth)
