@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -275,6 +276,29 @@ async def test_a_reply_may_be_as_long_as_the_limit_and_no_longer(tmp_path: Path,
         else:
             with pytest.raises(ReplyTooLargeError):
                 await call
+
+
+async def test_a_reply_that_is_too_long_is_not_taken_in() -> None:
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    connection = Connection(ours, MAX_MESSAGE_BYTES)
+    call = asyncio.ensure_future(connection.call(_call(), limit=None, max_reply_bytes=1000))
+    await asyncio.sleep(0)
+    text = "x" * (20 * MEBIBYTE)
+    reply = memoryview(encode(method_return(Message(MessageKind.CALL, serial=1), "s", text), 1))
+    tracemalloc.start()
+    try:
+        for start in range(0, len(reply), 65536):
+            peer.sendall(reply[start : start + 65536])
+            assert connection.check_open()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        connection.close()
+        peer.close()
+    with pytest.raises(ReplyTooLargeError):
+        await call
+    assert peak < 2 * MEBIBYTE
 
 
 async def test_answers_to_calls_that_nobody_waits_for_are_dropped(tmp_path: Path) -> None:

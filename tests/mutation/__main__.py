@@ -52,6 +52,7 @@ PARTS = {
         ("linuxbroker/bus/connection.py",),
         (
             "tests/bus/test_connection.py",
+            "tests/bus/test_descriptors.py",
             "tests/trust/test_bus_answers.py",
             "tests/client/test_connection.py",
             "tests/bus/test_dbus_next_defects.py",

@@ -182,7 +182,8 @@ async def test_a_failure_that_is_a_dbus_error_says_no_status_but_keeps_its_text(
     assert type(error) is BrokerResponseError
     assert error.status is Status.UNEXPECTED
     assert error.dbus_error == "org.freedesktop.DBus.Error.Failed"
-    assert (error.tag, error.tag_name, error.sub_error, error.diagnostics) == (0, "", "", {})
+    assert (error.error_code, error.sub_status, error.tag) == (0, 0, 0)
+    assert (error.tag_name, error.sub_error, error.diagnostics) == ("", "", {})
     assert error.aadsts_codes == ("AADSTS50105",)
     assert error.correlation_id == CORRELATION_ID
     assert CORRELATION_ID in str(error)
