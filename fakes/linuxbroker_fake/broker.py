@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
+from linuxbroker_fake.claims_challenge import parse_claims_challenge
 from linuxbroker_fake.config import FakeConfig, UserAction
 from linuxbroker_fake.directory import AccountRecord
 from linuxbroker_fake.entra import Entra, EntraError, MintedToken
@@ -17,6 +18,7 @@ from linuxbroker_fake.interaction import Screen
 from linuxbroker_fake.journal import Journal
 from linuxbroker_fake.personas import PERSONAS
 from linuxbroker_fake.replies import ReplyWriter
+from linuxbroker_fake.resource import check_not_revoked, claims_challenge
 from linuxbroker_fake.sessions import Sessions, TokenKey, account_key
 
 _FAILED = "org.freedesktop.DBus.Error.Failed"
@@ -82,10 +84,9 @@ class FakeBroker:
             sign_in_again: whether a new token takes an interactive sign-in.
 
         Returns:
-            The claims challenge that a resource would give, JSON text.
+            The claims challenge that a resource gives a client that has declared ``cp1``, JSON text.
         """
-        moment = self.sessions.revoke(upn, sign_in_again=sign_in_again)
-        return json.dumps({"access_token": {"nbf": {"essential": True, "value": str(moment)}}}, separators=(",", ":"))
+        return claims_challenge(self.sessions.revoke(upn, sign_in_again=sign_in_again))
 
     def verify_access_token(self, token: str) -> dict[str, Any]:
         """Check an access token as a resource does.
@@ -97,12 +98,12 @@ class FakeBroker:
             Its claims.
 
         Raises:
-            ValueError: it is not valid, has expired, or was revoked.
+            RevokedTokenError: it was revoked; says whether the client is to meet a claims challenge. A ``ValueError``.
+            ValueError: it is not valid, or has expired.
         """
         claims = self.entra.verify_access_token(token)
         upn = str(claims.get("upn") or claims.get("preferred_username") or "")
-        if int(claims["nbf"]) < self.sessions.revoked_before(upn):
-            raise ValueError("the access token was revoked")
+        check_not_revoked(claims, self.sessions.revoked_before(upn))
         return claims
 
     async def handle(self, member: str, correlation_id: str, request_text: str, *, sender: str = "") -> str:
@@ -209,7 +210,8 @@ class FakeBroker:
             self.sessions.sign_in(account, client_id)
         else:
             account = self._account_to_sign_in(request, client_id)
-            if self.sessions.must_sign_in_again(account.username) and parameters.get("decodedClaims"):
+            challenge = parse_claims_challenge(str(parameters.get("decodedClaims") or ""))
+            if self.sessions.must_sign_in_again(account.username) and challenge.wants_new_token:
                 raise BrokerFailure(
                     Failure("AADSTS50173: The grant was revoked; sign in again.", sub_error="token_expired")
                 )
@@ -334,8 +336,15 @@ class FakeBroker:
         if pop is not None:
             kid = str(pop.get("kid") or self.entra.pop_key_thumbprint())
             return self.entra.access_token(account, client_id, scopes, claims=claims, cnf_kid=kid)
-        key = TokenKey(account_key(account), client_id, frozenset(scope.casefold() for scope in scopes))
-        cached = None if claims or parameters.get("accessTokenToRenew") else self.sessions.cached_token(key)
+        challenge = parse_claims_challenge(claims)
+        key = TokenKey(
+            account_key(account),
+            client_id,
+            frozenset(scope.casefold() for scope in scopes),
+            frozenset(challenge.xms_cc),
+        )
+        renew = challenge.wants_new_token or parameters.get("accessTokenToRenew")
+        cached = None if renew else self.sessions.cached_token(key)
         if cached is not None:
             return cached
         token = self.entra.access_token(account, client_id, scopes, claims=claims)

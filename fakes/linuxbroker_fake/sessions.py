@@ -21,6 +21,7 @@ class TokenKey:
     account: _Account
     client_id: str
     scopes: frozenset[str]
+    client_capabilities: frozenset[str] = frozenset()
 
 
 def account_key(account: AccountRecord) -> _Account:
