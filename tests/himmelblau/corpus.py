@@ -252,7 +252,7 @@ SILENT = (
     _silent("sign-in of anyone", {"account": None, "isSignIn": True, "username": ""}),
     _silent("unknown keys everywhere", {"fictional": {"a": [1]}, "account": {**_FEW, "fictional": 1}}, fictional=None),
     _silent("an unknown key of 1 MB", {"fictional": "x" * 1_000_000}),
-    _silent("a scope of 100 kB", {"requestedScopes": ["https://graph.microsoft.com/" + "x" * 100_000]}),
+    _silent("an unknown user, and a scope of 100 kB", {"account": _EVE, "requestedScopes": ["x" * 100_000]}),
     _ask("an unknown key, nested", "acquireTokenSilently", f'{_WITHOUT_END}, "fictional": {_NESTED}}}'),
     _ask("an unknown key, a huge number", "acquireTokenSilently", f'{_WITHOUT_END}, "fictional": 1e999}}'),
     _ask("blanks around", "acquireTokenSilently", f"\n\t {_GOOD} \r\n"),

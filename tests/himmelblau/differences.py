@@ -39,7 +39,7 @@ def _are_tokens(*values: Any) -> bool:
     return all(re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", value) for value in values)
 
 
-def _are_within_a_minute(unit: int) -> Callable[[Any, Any], bool]:
+def _are_within_a_minute(unit: int) -> Callable[[int, int], bool]:
     return lambda one, other: abs(one - other) < 60 * unit
 
 

@@ -56,6 +56,7 @@ class Stage:
 
     Attributes:
         connection: a client's.
+        address: the bus's.
         folder: the judge's folder, where its settings are; None for the fake.
     """
 
@@ -68,8 +69,8 @@ class Stage:
         assert self.folder is not None
         (self.folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
 
-    async def ask(self, call: Call) -> Answer:
-        """Send a call, and give what came back."""
+    async def ask(self, call: Call, *, limit: float = PATIENCE) -> Answer:
+        """Send a call, and give what came back within this many seconds."""
         message = Message(
             MessageKind.CALL,
             destination=BROKER_BUS_NAME,
@@ -80,7 +81,7 @@ class Stage:
             body=call.body,
         )
         try:
-            reply = await self.connection.call(message, limit=PATIENCE)
+            reply = await self.connection.call(message, limit=limit)
         except RemoteError as error:
             return Answer(error=error.name, text=error.text)
         return Answer(reply.signature, tuple(reply.body))
