@@ -1,4 +1,4 @@
-"""What a broker answers to the interfaces that every D-Bus object may have: Introspectable, Properties, Peer."""
+"""What a broker answers when it is introspected."""
 
 from __future__ import annotations
 
@@ -29,12 +29,39 @@ _PEER = """  <interface name="org.freedesktop.DBus.Peer">
     </method>
   </interface>
 """
-_LOG_CONTROL = """  <interface name="org.freedesktop.LogControl1">
-    <property name="LogLevel" type="s" access="readwrite"/>
-    <property name="LogTarget" type="s" access="readwrite"/>
-    <property name="SyslogIdentifier" type="s" access="read"/>
+_PROPERTIES = """  <interface name="org.freedesktop.DBus.Properties">
+    <method name="Get">
+      <arg name="interface_name" type="s" direction="in"/>
+      <arg name="property_name" type="s" direction="in"/>
+      <arg name="value" type="v" direction="out"/>
+    </method>
+    <method name="GetAll">
+      <arg name="interface_name" type="s" direction="in"/>
+      <arg name="properties" type="a{sv}" direction="out"/>
+    </method>
+    <method name="Set">
+      <arg name="interface_name" type="s" direction="in"/>
+      <arg name="property_name" type="s" direction="in"/>
+      <arg name="value" type="v" direction="in"/>
+    </method>
+    <signal name="PropertiesChanged">
+      <arg name="interface_name" type="s"/>
+      <arg name="changed_properties" type="a{sv}"/>
+      <arg name="invalidated_properties" type="as"/>
+    </signal>
   </interface>
 """
+_PROPERTY = """    <property name="{name}" type="s" access="{access}">
+      <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
+    </property>
+"""
+_LOG_CONTROL = (
+    '  <interface name="org.freedesktop.LogControl1">\n'
+    + _PROPERTY.format(name="LogLevel", access="readwrite")
+    + _PROPERTY.format(name="LogTarget", access="readwrite")
+    + _PROPERTY.format(name="SyslogIdentifier", access="read")
+    + "  </interface>\n"
+)
 
 
 def introspection(bus: BusSide, path: str, methods: frozenset[str]) -> str | None:
@@ -64,7 +91,7 @@ def _crossroads(bus: BusSide, path: str, methods: frozenset[str]) -> str | None:
         written = "".join(_METHOD.format(method=method) for method in sorted(methods))
         content = f'  <interface name="{BROKER_INTERFACE}">\n{written}  </interface>\n' + _INTROSPECTABLE + _PEER
     elif path in bus.paths:
-        content = _INTROSPECTABLE + _LOG_CONTROL
+        content = _INTROSPECTABLE + _PROPERTIES + _LOG_CONTROL
     else:
         return None
     return f'{_DOCTYPE}<node name="{path}">\n{content}</node>'

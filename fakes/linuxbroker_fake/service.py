@@ -24,6 +24,7 @@ from linuxbroker_fake.journal import Call
 _log = logging.getLogger("linuxbroker_fake")
 
 _PEER = "org.freedesktop.DBus.Peer"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
 _DO_NOT_QUEUE = 4
 _PRIMARY_OWNER = 1
 _UNKNOWN_METHOD = "org.freedesktop.DBus.Error.UnknownMethod"
@@ -146,11 +147,10 @@ class FakeService:
             (_PEER, PING): method_return,
             ("org.freedesktop.DBus.Introspectable", "Introspect"): self._introspect,
         }
+        if bus.properties or call.path != BROKER_OBJECT_PATH:
+            standard[_PEER, "GetMachineId"] = lambda asked: method_return(asked, "s", "0" * 32)
         if bus.properties:
-            standard |= {
-                (_PEER, "GetMachineId"): lambda asked: method_return(asked, "s", "0" * 32),
-                ("org.freedesktop.DBus.Properties", "GetAll"): lambda asked: method_return(asked, "a{sv}", {}),
-            }
+            standard[_PROPERTIES, "GetAll"] = lambda asked: method_return(asked, "a{sv}", {})
         return standard.get((call.interface, call.member), self._not_there)(call)
 
     def _introspect(self, call: Message) -> Message:
