@@ -349,6 +349,7 @@ _PEER = "org.freedesktop.DBus.Peer"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 _LOG = "/org/freedesktop/LogControl1"
+_LOG_CONTROL = "org.freedesktop.LogControl1"
 _BROKER = "com.microsoft.identity.Broker1"
 BUS = (
     _bus("Ping", "Ping", _PEER),
@@ -365,8 +366,11 @@ BUS = (
     _bus("GetAll of every interface", "GetAll", _PROPERTIES, ""),
     _bus("GetAll of nothing", "GetAll", _PROPERTIES),
     _bus("Get", "Get", _PROPERTIES, _BROKER, "Version"),
-    _bus("GetAll of the log's control", "GetAll", _PROPERTIES, "org.freedesktop.LogControl1", path=_LOG),
-    _bus("Get of the log's control", "Get", _PROPERTIES, "org.freedesktop.LogControl1", "LogLevel", path=_LOG),
+    _bus("GetAll of the log's control", "GetAll", _PROPERTIES, _LOG_CONTROL, path=_LOG),
+    _bus("GetAll of all that the log's object has", "GetAll", _PROPERTIES, "", path=_LOG),
+    _bus("GetAll of what the log's object has not", "GetAll", _PROPERTIES, _BROKER, path=_LOG),
+    _bus("Get of the log's control", "Get", _PROPERTIES, _LOG_CONTROL, "LogLevel", path=_LOG),
+    _bus("Get of a property that the log's control has not", "Get", _PROPERTIES, _LOG_CONTROL, "Color", path=_LOG),
     _bus("GetManagedObjects", "GetManagedObjects", "org.freedesktop.DBus.ObjectManager"),
     _bus("a method that is not there", "getToken", None, "0.0", "", "{}"),
     _bus("a method in another case", "GetAccounts", None, "0.0", "", "{}"),

@@ -44,7 +44,7 @@ def _are_within_a_minute(unit: int) -> Callable[[int, int], bool]:
 
 
 def _say_the_same(one: str, other: str) -> bool:
-    return _client_info(one) == _client_info(other)
+    return bool(_client_info(one) == _client_info(other))
 
 
 def _client_info(text: str) -> Any:
