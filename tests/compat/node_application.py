@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.compat import node_packages
 from tests.compat.desktop import CLIENT_ID, User
 
 Json = dict[str, Any]
+_PATIENCE_SECONDS = 5.0
 
 
 class NodeApplication:
@@ -95,6 +96,13 @@ class NodeApplication:
         accounts: list[Json] = self.succeed("getAllAccounts")
         return next(account for account in accounts if account["username"] == upn)
 
+    def end(self) -> None:
+        """Have the program end by itself: one that is killed can leave a lock of the runtime's locked."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):  # a call that hangs
+            self._process.wait(_PATIENCE_SECONDS)
+
     def _read(self) -> Json:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -135,6 +143,8 @@ def running_node_application(
         ) as process,
     ):
         try:
-            yield NodeApplication(process, log)
+            application = NodeApplication(process, log)
+            yield application
+            application.end()
         finally:
-            process.kill()  # its shutdown waits for calls that hang
+            process.kill()

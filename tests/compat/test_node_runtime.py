@@ -1,6 +1,6 @@
 """What does MSAL for Node.js, on Microsoft's runtime, send to a broker, and what does its application see?
 
-Each test runs against every Microsoft persona of the fake broker.
+Where brokers differ, a test runs against each persona of the fake broker that it concerns; else against the default.
 """
 
 from __future__ import annotations
@@ -61,9 +61,18 @@ POP_PARAMS = {
     "uriHost": "graph.microsoft.com",
     "uriPath": "/v1.0/me",
 }
-MICROSOFTS_BROKERS = [name.value for name in PersonaName if name.value.startswith("microsoft")]
+on_microsofts_brokers = pytest.mark.parametrize(
+    "persona", [name.value for name in PersonaName if name.value.startswith("microsoft-")]
+)
+on_himmelblau = pytest.mark.parametrize(
+    "persona", [name.value for name in PersonaName if name.value.startswith("himmelblau-")]
+)
 
-pytestmark = pytest.mark.parametrize("persona", MICROSOFTS_BROKERS)
+
+@pytest.fixture
+def persona() -> str:
+    """The broker of a test that says nothing of it."""
+    return FakeConfig().persona.value
 
 
 @pytest.fixture
@@ -121,6 +130,7 @@ def _signed_request(fake: RunningFake, result: dict[str, Any]) -> dict[str, Any]
     return payload
 
 
+@on_microsofts_brokers
 def test_the_runtime_pings_once_and_lists_the_accounts(node: NodeApplication, fake_broker: RunningFake) -> None:
     assert node.ready == {"isBrokerAvailable": True, "startupError": None}
     accounts = node.succeed("getAllAccounts")
@@ -131,6 +141,7 @@ def test_the_runtime_pings_once_and_lists_the_accounts(node: NodeApplication, fa
     assert fake_broker.calls[1].request == {"clientId": CLIENT_ID, "redirectUri": CLIENT_ID}
 
 
+@on_microsofts_brokers
 def test_it_signs_a_user_in(node: NodeApplication, fake_broker: RunningFake) -> None:
     fake_broker.set_user("approve", upn=GRACE)
     result = node.succeed(INTERACTIVE, {"scopes": [READ], "prompt": "select_account"}, windowHandle=WINDOW)
@@ -143,6 +154,7 @@ def test_it_signs_a_user_in(node: NodeApplication, fake_broker: RunningFake) -> 
     assert call.correlation_id == result["correlationId"]
 
 
+@on_microsofts_brokers
 def test_it_signs_in_without_a_window_where_the_broker_can(node: NodeApplication, fake_broker: RunningFake) -> None:
     result = node.succeed(INTERACTIVE, {"scopes": [READ]}, windowHandle=WINDOW)
     _claims(fake_broker, result)
@@ -150,6 +162,7 @@ def test_it_signs_in_without_a_window_where_the_broker_can(node: NodeApplication
     assert _sent(fake_broker) == [("getAccounts", {}), (SILENTLY, silent)]
 
 
+@on_microsofts_brokers
 def test_it_asks_the_user_where_a_sign_in_needs_that(node: NodeApplication, fake_broker: RunningFake) -> None:
     fake_broker.plant("mfa_expired", method=SILENTLY)
     result = node.succeed(INTERACTIVE, {"scopes": [READ]}, windowHandle=WINDOW)
@@ -163,6 +176,7 @@ def test_it_asks_the_user_where_a_sign_in_needs_that(node: NodeApplication, fake
     assert len({call.correlation_id for call in fake_broker.calls_of(SILENTLY, INTERACTIVELY, "getAccounts")}) == 1
 
 
+@on_microsofts_brokers
 def test_it_takes_a_hint_of_the_user(node: NodeApplication, fake_broker: RunningFake) -> None:
     result = node.succeed(INTERACTIVE, {"scopes": [READ], "loginHint": GRACE}, windowHandle=WINDOW)
     assert _claims(fake_broker, result)["upn"] == GRACE
@@ -204,6 +218,7 @@ def test_a_prompt_chooses_the_call_and_does_not_reach_the_broker(
         assert parameters["username"] == (ADA if prompt.names_account else "")
 
 
+@on_microsofts_brokers
 def test_it_gets_tokens_silently_and_keeps_them(node: NodeApplication, fake_broker: RunningFake) -> None:
     ada = node.account(ADA)
     fake_broker.clear_calls()
@@ -218,6 +233,7 @@ def test_it_gets_tokens_silently_and_keeps_them(node: NodeApplication, fake_brok
     assert sent[0] == _parameters(account, authorizationType=1)
 
 
+@on_microsofts_brokers
 def test_a_claims_challenge_gets_it_a_token_that_holds(node: NodeApplication, fake_broker: RunningFake) -> None:
     ada = node.account(ADA)
     challenge = fake_broker.revoke(ADA)
@@ -237,6 +253,7 @@ def test_client_capabilities_do_not_reach_the_broker(
     assert (plain, json.loads(challenged)) == ("", json.loads(CLAIMS))
 
 
+@on_microsofts_brokers
 def test_it_has_a_request_signed_silently(node: NodeApplication, fake_broker: RunningFake) -> None:
     ada = node.account(ADA)
     fake_broker.clear_calls()
@@ -286,6 +303,7 @@ def test_what_is_signed_goes_out_as(
     assert "client_claims" not in payload
 
 
+@on_microsofts_brokers
 def test_it_has_a_request_signed_interactively(node: NodeApplication, fake_broker: RunningFake) -> None:
     ada = node.account(ADA)
     fake_broker.clear_calls()
@@ -315,6 +333,15 @@ def test_a_bearer_token_in_place_of_a_signed_request_is_a_failure(
     fake_broker.plant("raw_reply", reply=reply({"accessTokenType": 0}))
     error = node.fail(method, {"scopes": [f"{GRAPH}/.default"], "account": ada, **BOUND})
     assert error["broker"]["message"] == "Unexpected: PoP is not available (Error Code: 0, Tag: 9k933)"
+
+
+@on_himmelblau
+def test_himmelblau_signs_nothing(node: NodeApplication, fake_broker: RunningFake) -> None:
+    account = node.succeed("getAllAccounts")[0]
+    node.succeed(SILENT, {"scopes": [READ], "account": account})
+    for method in (SILENT, INTERACTIVE):
+        error = node.fail(method, {"scopes": [READ], "account": account, **BOUND})
+        assert error["broker"]["message"] == "Unexpected: PoP is not available (Error Code: 0, Tag: 9k933)"
 
 
 @dataclass(frozen=True)
@@ -362,6 +389,7 @@ FAILURES = [
 ]
 
 
+@on_microsofts_brokers
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 def test_a_failure_is_seen_as(node: NodeApplication, fake_broker: RunningFake, failure: Failure) -> None:
     ada = node.account(ADA)
@@ -371,6 +399,7 @@ def test_a_failure_is_seen_as(node: NodeApplication, fake_broker: RunningFake, f
     assert len(fake_broker.calls_of(SILENTLY)) == 1
 
 
+@on_microsofts_brokers
 def test_it_hears_that_the_user_cancelled(node: NodeApplication, fake_broker: RunningFake) -> None:
     fake_broker.set_user("cancel")
     error = node.fail(INTERACTIVE, {"scopes": [READ], "prompt": "select_account"})
@@ -382,6 +411,16 @@ def test_a_prompt_of_none_asks_nobody(node: NodeApplication, fake_broker: Runnin
     error = node.fail(INTERACTIVE, {"scopes": [READ], "prompt": "none"})
     assert error["code"] == "interaction_required"
     assert fake_broker.calls_of(INTERACTIVELY) == []
+
+
+@pytest.mark.parametrize("odd", [{"homeAccountId": None}, {"username": 7}, {"realm": ""}, "text", None], ids=str)
+def test_an_odd_account_in_a_list_costs_only_itself(
+    node: NodeApplication, fake_broker: RunningFake, odd: dict[str, Any] | str | None
+) -> None:
+    ada, grace = (next(a.wire() for a in fake_broker.directory.accounts() if a.username == upn) for upn in (ADA, GRACE))
+    accounts = [{**ada, **odd} if isinstance(odd, dict) else odd, grace]
+    fake_broker.plant("raw_reply", method="getAccounts", reply=json.dumps({"accounts": accounts}))
+    assert [account["username"] for account in node.succeed("getAllAccounts")] == [GRACE]
 
 
 def test_reserved_scopes_are_not_sent(node: NodeApplication, fake_broker: RunningFake) -> None:
@@ -397,6 +436,7 @@ def test_an_account_that_it_has_not_seen_is_looked_for_nowhere(node: NodeApplica
     assert [call.member for call in fake_broker.calls] == ["Ping"]
 
 
+@on_microsofts_brokers
 def test_signing_out_reaches_no_broker_and_ends_with_the_next_sign_in(
     node: NodeApplication, fake_broker: RunningFake
 ) -> None:

@@ -73,5 +73,5 @@ say({ isBrokerAvailable: plugin.isBrokerAvailable, startupError: msalNodeRuntime
 for await (const line of createInterface({ input: process.stdin })) {
   say(await carryOut(JSON.parse(line)));
 }
-// At once: the shutdown of the native module waits for calls that hang.
-process.kill(process.pid, "SIGKILL");
+// The native module's threads would keep the process. It is not to be killed while it holds one of their locks.
+process.exit(0);
