@@ -42,6 +42,7 @@ _UNSENT_LIMIT_BYTES = 1024 * 1024
 _MAX_SERIAL = 0xFFFFFFFF
 _READS_IN_A_ROW = 16
 _BACKLOG_PAUSE_SECONDS = 0.01
+_LONGEST_SAID = 300
 
 
 @dataclass
@@ -142,7 +143,7 @@ class Connection:
             try:
                 return await cls._open_one(candidate, max_message_bytes, wants_descriptors)
             except (BusError, OSError) as error:
-                failures.append(error.strerror or str(error) if isinstance(error, OSError) else str(error))
+                failures.append(_reason(error))
         raise ConnectError("no alternative of the address led to a bus")
 
     @classmethod
@@ -250,7 +251,7 @@ class Connection:
                 call.reply.exception()  # looked at: no complaint when the caller was cancelled at the same moment
         if reply.kind is MessageKind.ERROR:
             text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
-            raise RemoteError(reply.error_name, text)
+            raise RemoteError(reply.error_name, text, reply.sender)
         return reply
 
     async def call_bus(
@@ -513,6 +514,14 @@ def method_return(call: Message, signature: str = "", *body: Any) -> Message:
     return Message(
         MessageKind.RETURN, destination=call.sender, reply_serial=call.serial, signature=signature, body=body
     )
+
+
+def _reason(error: BusError | OSError) -> str:
+    """Why an alternative of an address did not lead to a bus; with what the bus said, to which nothing was told yet."""
+    if isinstance(error, RemoteError):
+        said = "".join(character if character.isprintable() else " " for character in error.text[:_LONGEST_SAID])
+        return f"{error.name}: {said}"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 async def _connect(sock: socket.socket, address: bytes) -> None:
