@@ -25,7 +25,7 @@ def sandbox_advice() -> str:
         )
     if snap := os.environ.get("SNAP_NAME") or os.environ.get("SNAP"):
         return (
-            f"This program runs in a snap ({snap}), whose confinement keeps it from the broker: use a snap with classic "
+            f"This program runs in a snap ({snap}), whose confinement keeps it from the broker: use one with classic "
             "confinement ('snap install --classic'), or a package that is no snap."
         )
     return ""

@@ -121,7 +121,7 @@ async def test_what_systemd_could_not_start_did_not_start(bus: Bus, name: str, t
 @pytest.mark.parametrize(
     ("variables", "name", "advice"),
     [
-        ({"FLATPAK_ID": "org.example.App"}, "AccessDenied", "--talk-name=com.microsoft.identity.broker1 org.example.App"),
+        ({"FLATPAK_ID": "a.b.App"}, "AccessDenied", "--talk-name=com.microsoft.identity.broker1 a.b.App'"),
         ({"FLATPAK_ID": "org.example.App"}, "ServiceUnknown", "flatpak override --user --talk-name="),
         ({"SNAP": "/snap/app/1", "SNAP_NAME": "app"}, "AccessDenied", "runs in a snap (app)"),
         ({"SNAP": "/snap/app/1"}, "ServiceUnknown", "classic"),
