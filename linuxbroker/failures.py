@@ -23,7 +23,7 @@ from linuxbroker.bus import (
 from linuxbroker.dbus_errors import DBUS_ERROR, STARTING
 from linuxbroker.models import Reply, Status, WireModel
 from linuxbroker.models.failure import aadsts_codes
-from linuxbroker.redaction import redact, secrets_in
+from linuxbroker.redaction import Secrets, redact, secrets_in
 from linuxbroker.results import TokenResult
 from linuxbroker.trust.policy import UntrustedOwnerError
 
@@ -73,9 +73,9 @@ class CallContext:
     request: WireModel | None = None
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> Secrets:
         """The texts that were sent and must not be shown, whatever the broker says about them."""
-        return () if self.request is None else tuple(secrets_in(self.request.out_of_sight()))
+        return Secrets(() if self.request is None else secrets_in(self.request.out_of_sight()))
 
 
 def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
@@ -315,7 +315,7 @@ def redacted_telemetry(reply: Reply) -> dict[str, Any]:
 
 
 def _redacted(values: Mapping[str, Any], call: CallContext | None = None) -> dict[str, Any]:
-    secrets = call.secrets if call else ()
+    secrets = call.secrets if call else Secrets()
     kept: dict[str, Any] = {}
     for key, value in islice(values.items(), _MOST_DETAILS):
         if isinstance(value, str):
