@@ -218,7 +218,7 @@ def test_write_service_writes_what_the_bus_reads(tmp_path: Path, capsys: pytest.
 
 def test_the_fixture_serves_a_sync_test(fake_broker: RunningFake) -> None:
     assert os.environ["DBUS_SESSION_BUS_ADDRESS"] == fake_broker.address
-    assert asyncio.run(BrokerClient(CLIENT_ID).get_linux_broker_version()) == "2.5.2"
+    assert asyncio.run(BrokerClient(CLIENT_ID).get_linux_broker_version()) == "3.0.2"
 
 
 @pytest.mark.fake_broker(persona="himmelblau", signed_in=("grace@fabrikam.example",))
