@@ -369,7 +369,7 @@ def test_another_failure_exits_with_1_and_tells_its_details(fake: RunningFake) -
     assert shown.returncode == 1
     error = error_of(shown)
     assert (error["type"], error["status"]) == ("DeviceNotRegisteredError", "DeviceNotRegistered")
-    assert (error["tag_name"], error["method"]) == ("9zp4b", "acquireTokenSilently")
+    assert (error["tag_name"], error["method"]) == ("", "acquireTokenSilently")
 
 
 def test_a_reader_that_went_away_gets_no_traceback(fake: RunningFake) -> None:
