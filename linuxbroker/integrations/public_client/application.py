@@ -26,6 +26,7 @@ from linuxbroker.integrations.public_client.eligibility import (
 )
 from linuxbroker.integrations.public_client.msal_application import LazyMsalApplication, msal
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import Concealed, HiddenFields, hidden
 from linuxbroker.transport import Timeouts
 from linuxbroker.trust.policy import TrustPolicy
 
@@ -235,6 +236,7 @@ class PublicClientApplication:
             ValueError: an argument can't be right; ``RedirectUriError`` where the app registration lacks the
                 broker's redirect URI.
         """
+        claims_challenge, kwargs = hidden(claims_challenge), HiddenFields(kwargs)
         data = _data(kwargs)
         flows = await self._broker(data)
         if flows is None:
@@ -268,7 +270,7 @@ class PublicClientApplication:
             query["msal_request_type"] = "consumer_passthrough"
         handle = None if parent_window_handle is self.CONSOLE_WINDOW_HANDLE else parent_window_handle
         return await flows.interactive(
-            self._wanted(scopes, claims_challenge, auth_scheme, {**data, **query}),
+            self._wanted(scopes, claims_challenge, auth_scheme, HiddenFields({**data, **query})),
             prompt=prompt,
             login_hint=login_hint or None,
             parent_window_handle=cast("int | None", handle),
@@ -305,6 +307,8 @@ class PublicClientApplication:
         Raises:
             ValueError: as for ``acquire_token_interactive``.
         """
+        claims_challenge, forwarded_client_claims = hidden(claims_challenge), hidden(forwarded_client_claims)
+        kwargs = HiddenFields(kwargs)
         result = await self.acquire_token_silent_with_error(
             scopes,
             account,
@@ -341,6 +345,8 @@ class PublicClientApplication:
         Raises:
             ValueError: as for ``acquire_token_interactive``.
         """
+        claims_challenge, forwarded_client_claims = hidden(claims_challenge), hidden(forwarded_client_claims)
+        kwargs = HiddenFields(kwargs)
         if not account:
             return None
         accounts.check(account)
@@ -351,7 +357,7 @@ class PublicClientApplication:
             result = await flows.silent(self._wanted(scopes, claims, auth_scheme, data, authority), account)
             if result is not None or not await self._is_cached(account):
                 return result
-        by_msal: dict[str, Any] | None = await self._msal.call(
+        by_msal: dict[str, Any] | None = await self._by_msal(
             "acquire_token_silent_with_error",
             _listed(scopes),
             account,
@@ -389,6 +395,7 @@ class PublicClientApplication:
         Raises:
             ValueError: as for ``acquire_token_interactive``.
         """
+        password, claims_challenge, kwargs = hidden(password), hidden(claims_challenge), HiddenFields(kwargs)
         data = _data(kwargs)
         flows = await self._broker(data)
         if flows is None:
@@ -406,7 +413,8 @@ class PublicClientApplication:
             DeprecationWarning,
             stacklevel=2,
         )
-        wanted = self._wanted(scopes, claims_challenge, auth_scheme, {**data, **self._validation_query()})
+        query = HiddenFields({**data, **self._validation_query()})
+        wanted = self._wanted(scopes, claims_challenge, auth_scheme, query)
         return await flows.username_password(wanted, username, password)
 
     async def get_accounts(self, username: str | None = None) -> list[dict[str, Any]]:
@@ -476,6 +484,7 @@ class PublicClientApplication:
         Raises:
             ValueError: an argument can't be right.
         """
+        claims_challenge, kwargs = hidden(claims_challenge), HiddenFields(kwargs)
         return await self._by_msal(
             "initiate_device_flow",
             _listed(scopes),
@@ -496,16 +505,20 @@ class PublicClientApplication:
         Returns:
             MSAL's dict: with ``access_token``, or with ``error``.
         """
+        begun, claims_challenge, kwargs = Concealed(flow), hidden(claims_challenge), HiddenFields(kwargs)
+        del flow
         ended = threading.Event()
         given: Callable[[dict[str, Any]], bool] = kwargs.pop("exit_condition", _has_expired)
 
         def is_over(current: dict[str, Any]) -> bool:
-            return ended.is_set() or given(current)
+            concealed = Concealed(current)
+            del current
+            return ended.is_set() or given(concealed.value)
 
         try:
             return await self._by_msal(
                 "acquire_token_by_device_flow",
-                flow,
+                begun.value,
                 claims_challenge=claims_challenge,
                 exit_condition=is_over,
                 **kwargs,
@@ -537,6 +550,7 @@ class PublicClientApplication:
         Raises:
             ValueError: an argument can't be right.
         """
+        state, claims_challenge = hidden(state), hidden(claims_challenge)
         return await self._by_msal(
             "initiate_auth_code_flow",
             _listed(scopes),
@@ -571,10 +585,12 @@ class PublicClientApplication:
         Raises:
             ValueError: the response does not belong to the flow.
         """
+        begun, response, kwargs = Concealed(auth_code_flow), HiddenFields(auth_response), HiddenFields(kwargs)
+        del auth_code_flow, auth_response
         return await self._by_msal(
             "acquire_token_by_auth_code_flow",
-            auth_code_flow,
-            dict(auth_response),
+            begun.value,
+            dict(response),
             _listed(scopes),
             **kwargs,
         )
@@ -604,7 +620,9 @@ class PublicClientApplication:
         Raises:
             ValueError: an argument can't be right.
         """
-        url: str = await self._msal.call(
+        state, nonce, claims_challenge = hidden(state), hidden(nonce), hidden(claims_challenge)
+        kwargs = HiddenFields(kwargs)
+        url: object = await self._by_msal(
             "get_authorization_request_url",
             _listed(scopes),
             login_hint=login_hint,
@@ -617,7 +635,7 @@ class PublicClientApplication:
             claims_challenge=claims_challenge,
             **kwargs,
         )
-        return url
+        return cast("str", url)
 
     async def acquire_token_by_authorization_code(
         self,
@@ -642,6 +660,8 @@ class PublicClientApplication:
         Raises:
             ValueError: an argument can't be right.
         """
+        code, nonce, claims_challenge = hidden(code), hidden(nonce), hidden(claims_challenge)
+        forwarded_client_claims, kwargs = hidden(forwarded_client_claims), HiddenFields(kwargs)
         return await self._by_msal(
             "acquire_token_by_authorization_code",
             code,
@@ -666,6 +686,7 @@ class PublicClientApplication:
         Returns:
             MSAL's dict: with ``access_token``, or with ``error``.
         """
+        refresh_token, kwargs = hidden(refresh_token), HiddenFields(kwargs)
         return await self._by_msal("acquire_token_by_refresh_token", refresh_token, _listed(scopes), **kwargs)
 
     async def _broker(self, data: Mapping[str, Any] | None = None) -> BrokerFlows | None:
@@ -690,7 +711,9 @@ class PublicClientApplication:
         return {} if self._validates_authority else {"validateAuthority": "no"}
 
     async def _by_msal(self, method: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return cast("dict[str, Any]", await self._msal.call(method, *args, **kwargs))
+        called = self._msal.call(method, *args, **kwargs)
+        del args, kwargs  # there may be secrets among them, and what is called may raise
+        return cast("dict[str, Any]", await called)
 
     def _wanted(
         self,
@@ -704,7 +727,7 @@ class PublicClientApplication:
             scopes=scopes,
             claims=merge_claims(claims, capabilities=self._capabilities),
             auth_scheme=_auth_scheme(auth_scheme),
-            query={key: str(value) for key, value in query.items() if value is not None},
+            query=hidden({key: str(value) for key, value in query.items() if value is not None}),
             authority=authority,
         )
 
@@ -720,10 +743,10 @@ class PublicClientApplication:
 
 def _data(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The extra parameters of a request, which MSAL takes as ``data``."""
-    data: object = kwargs.get("data") or {}
-    if not isinstance(data, Mapping):
-        raise ValueError(f"data must be a dict of extra parameters, not {type(data).__name__}")
-    return dict(cast("Mapping[str, Any]", data))
+    data: Concealed[object] = Concealed(kwargs.get("data") or {})
+    if not isinstance(data.value, Mapping):
+        raise ValueError(f"data must be a dict of extra parameters, not {type(data.value).__name__}")
+    return HiddenFields(cast("Mapping[str, Any]", data.value))
 
 
 def _no_callback(**_: object) -> None:
@@ -742,7 +765,9 @@ def _listed(scopes: Sequence[str] | None) -> list[str] | None:
 
 
 def _has_expired(flow: Mapping[str, Any]) -> bool:
-    return float(flow.get("expires_at", 0)) < time.time()
+    expires_at = flow.get("expires_at", 0)
+    del flow  # it has a secret in it
+    return float(expires_at) < time.time()
 
 
 def _for_broker(authority: str | None) -> str:

@@ -17,6 +17,7 @@ from linuxbroker.errors import BrokerError, BrokerTimeoutError, InvalidArgumentE
 from linuxbroker.integrations.public_client import accounts, results
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import HiddenFields, hidden
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +44,9 @@ class Wanted:
     """
 
     scopes: Sequence[str]
-    claims: str | None = None
+    claims: str | None = field(default=None, repr=False)
     auth_scheme: PopAuthScheme | None = None
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     authority: str | None = None
 
     def arguments(self) -> dict[str, Any]:
@@ -64,8 +65,10 @@ def _failures_as_dicts(flow: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable
 
     @functools.wraps(flow)
     async def telling(*args: P.args, **kwargs: P.kwargs) -> T | dict[str, Any]:
+        begun = flow(*args, **kwargs)
+        del args, kwargs  # there may be secrets among them
         try:
-            return await flow(*args, **kwargs)
+            return await begun
         except (InvalidArgumentError, RedirectUriError):
             raise
         except BrokerError as error:
@@ -138,12 +141,12 @@ class BrokerFlows:
             login_hint = None
         if not prompt or prompt == "none":
             hinted = await self._hinted(login_hint) if login_hint else None
-            silent = await self._silent_token(wanted, hinted)
+            silent = HiddenFields(await self._silent_token(wanted, hinted))
             is_wrong = "error" not in silent and hinted is None and not _is_for(silent, login_hint)
             if prompt == "none" and is_wrong:
                 return dict(_WRONG_ACCOUNT)
             if prompt == "none" or not (is_wrong or results.is_recoverable(silent)):
-                return silent
+                return dict(silent)
         if prompt and prompt not in _WIRE_PROMPTS:
             logger.warning("prompt=%s is not known to the broker: it is left out", prompt)
         before_asking()
@@ -194,6 +197,7 @@ class BrokerFlows:
             RedirectUriError: the app registration lacks the broker's redirect URI.
             InvalidArgumentError: an argument can't be right.
         """
+        password = hidden(password)
         token = await self._client.acquire_token_by_username_password(username, password, **wanted.arguments())
         return results.token_dict(token)
 
