@@ -256,7 +256,7 @@ async def test_user_is_asked_on_a_failure_that_himmelblau_does_not_explain(fake_
 async def test_an_app_that_may_not_ask_is_told_what_to_ask_for(fake_broker: RunningFake) -> None:
     fake_broker.plant("mfa_expired", method=SILENT)
     async with BrokerCredential(login_hint=ADA, disable_automatic_authentication=True) as credential:
-        with pytest.raises(AuthenticationRequiredError, match="AADSTS50078") as caught:
+        with pytest.raises(AuthenticationRequiredError, match="invalid_grant") as caught:
             await credential.get_token(SCOPE, claims=CHALLENGE, enable_cae=True)
         assert (tuple(caught.value.scopes), caught.value.claims) == ((SCOPE,), CHALLENGE)
         assert not fake_broker.calls_of(INTERACTIVE)
@@ -487,7 +487,7 @@ async def test_chain_moves_on_where_the_user_may_not_be_asked(
     assert not fake_broker.calls_of(INTERACTIVE)
 
 
-@pytest.mark.parametrize("fault", ["no_network", "device_not_registered", "redirect_uri_unknown", "keyring_locked"])
+@pytest.mark.parametrize("fault", ["no_network", "device_not_registered", "redirect_uri_unknown"])
 async def test_chain_ends_where_the_broker_is_there_and_fails(
     fake_broker: RunningFake, azure_cli: AzureCliCredential, fault: str
 ) -> None:
