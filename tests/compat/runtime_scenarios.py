@@ -359,7 +359,7 @@ SCENARIOS: tuple[Scenario, ...] = (
             fault("dbus_error", name="org.freedesktop.DBus.Error.NoReply", context="nothing", times=2),
         ),
     ),
-    Scenario("Himmelblau", (step("discover_accounts"), silent()), ONE_GRACE, persona="himmelblau"),
+    Scenario("Himmelblau", (step("discover_accounts"), silent()), ONE_GRACE, persona="himmelblau-4.0"),
     Scenario(
         "Himmelblau, for which the user is needed",
         (silent(), step("signin")),
