@@ -506,12 +506,12 @@ async def test_a_user_who_declines_ends_it(fake_broker: RunningFake) -> None:
     assert not isinstance(caught.value, CredentialUnavailableError)
 
 
-@pytest.mark.parametrize("fault", ["raw_reply", "reply_not_text"])
+@pytest.mark.parametrize("fault", [{"kind": "raw_reply", "reply": "nonsense"}, {"kind": "reply_not_text"}])
 @pytest.mark.parametrize("method", ["getAccounts", SILENT])
 async def test_a_broker_that_makes_no_sense_is_not_an_absent_one(
-    fake_broker: RunningFake, fault: str, method: str
+    fake_broker: RunningFake, fault: dict[str, str], method: str
 ) -> None:
-    fake_broker.plant(fault, method=method)
+    fake_broker.plant(**fault, method=method)
     async with BrokerCredential(login_hint=ADA) as credential:
         for get in (credential.get_token(SCOPE), credential.get_token_info(SCOPE)):
             with pytest.raises(ClientAuthenticationError) as caught:
