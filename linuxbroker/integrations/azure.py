@@ -15,7 +15,7 @@ from azure.identity import AuthenticationRecord, AuthenticationRequiredError, Cr
 
 from linuxbroker import validation
 from linuxbroker.authority import host_of, preferred_host
-from linuxbroker.claims import merge_claims
+from linuxbroker.claims import answering_challenges
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountUnusableError,
@@ -46,7 +46,6 @@ _DEFAULT_SCOPES = {
     "login.microsoftonline.us": ("https://management.core.usgovcloudapi.net//.default",),
     "login.partner.microsoftonline.cn": ("https://management.core.chinacloudapi.cn//.default",),
 }
-_CAPABILITIES = ("CP1",)
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -58,16 +57,16 @@ class _Wanted:
         scopes: what for.
         tenant: a tenant id or domain, or ``organizations`` and the like.
         authority: the login host with that tenant.
-        challenge: the claims as the caller gave them.
-        claims: the same with the client's capabilities.
+        claims: those that a resource challenged with.
+        capabilities: those of the client of the SDK.
         auth_scheme: for a proof-of-possession token.
     """
 
     scopes: tuple[str, ...]
     tenant: str
     authority: str
-    challenge: str | None = field(repr=False)
     claims: str | None = field(repr=False)
+    capabilities: tuple[str, ...]
     auth_scheme: PopAuthScheme | None
 
 
@@ -264,6 +263,7 @@ class BrokerCredential:
                     account,
                     authority=wanted.authority,
                     claims_challenge=wanted.claims,
+                    client_capabilities=wanted.capabilities,
                     auth_scheme=wanted.auth_scheme,
                 )
                 self._stay_with(token.account)
@@ -278,7 +278,7 @@ class BrokerCredential:
         raise AuthenticationRequiredError(
             wanted.scopes,
             message=f"The user has to sign in: call authenticate. {reason or why}",
-            claims=wanted.challenge,
+            claims=wanted.claims,
         ) from reason
 
     async def _ask(self, wanted: _Wanted, account: Account | None) -> TokenResult:
@@ -292,6 +292,7 @@ class BrokerCredential:
                 parent_window_handle=self._parent_window_handle,
                 authority=wanted.authority,
                 claims_challenge=wanted.claims,
+                client_capabilities=wanted.capabilities,
                 auth_scheme=wanted.auth_scheme,
             )
         except BrokerError as error:
@@ -327,8 +328,8 @@ class BrokerCredential:
                 scopes=scopes,
                 tenant=tenant,
                 authority=f"https://{self._host}/{tenant}",
-                challenge=claims,
-                claims=merge_claims(claims, capabilities=_CAPABILITIES if enable_cae else (), name="claims"),
+                claims=claims if validation.claims_challenge(claims, "claims") else None,
+                capabilities=answering_challenges() if enable_cae else (),
                 auth_scheme=_auth_scheme(pop),
             )
         except BrokerError as error:

@@ -34,7 +34,8 @@ class BrokerAuth(httpx.Auth):
     """Gets a token silently for each request of an ``httpx.AsyncClient``; nothing is kept here, the broker caches.
 
     Tokens go out over https, and over http to this machine (``localhost``, a loopback address). A 401 with a claims
-    challenge is answered once: with a token that meets the claims, in place of the refused one. In proof-of-possession
+    challenge is answered once: with a token that meets the claims, in place of the refused one. That it does so is
+    declared: every token is asked for with the capability ``CP1``, beside the client's own. In proof-of-possession
     mode a 401 with a nonce is answered once too. A request whose body is a stream can't be sent twice; its 401 is
     given back.
 

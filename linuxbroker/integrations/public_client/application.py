@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from linuxbroker import validation
 from linuxbroker.authority import host_of
 from linuxbroker.claims import merge_claims
 from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
@@ -111,11 +112,9 @@ class PublicClientApplication:
             raise ValueError("give authority or oidc_authority, not both")
         if exclude_scopes and "openid" in exclude_scopes:
             raise ValueError("exclude_scopes can't name openid: MSAL can't do without it")
-        if not _is_list(client_capabilities):
-            raise ValueError('client_capabilities must be a list of str, such as ["CP1"]')
+        capabilities = list(validation.client_capabilities(client_capabilities)) or None
         self.client_id = client_id
         self.token_cache: Any = msal.TokenCache() if token_cache is None else token_cache
-        self._capabilities = client_capabilities
         self._validates_authority = validate_authority and instance_discovery is not False
         flags = BrokerFlags(
             windows=bool(enable_broker_on_windows or allow_broker),
@@ -137,6 +136,7 @@ class PublicClientApplication:
             self._client = BrokerClient(
                 client_id,
                 authority=_for_broker(authority_text),
+                client_capabilities=capabilities,
                 bus_address=bus_address,
                 timeouts=_TIMEOUTS if timeouts is None else timeouts,
                 trust=trust,
@@ -153,7 +153,7 @@ class PublicClientApplication:
             "client_claims": client_claims,
             "app_name": app_name,
             "app_version": app_version,
-            "client_capabilities": client_capabilities,
+            "client_capabilities": capabilities,
             "azure_region": azure_region,
             "exclude_scopes": exclude_scopes,
             "http_cache": http_cache,
@@ -702,7 +702,7 @@ class PublicClientApplication:
     ) -> Wanted:
         return Wanted(
             scopes=scopes,
-            claims=merge_claims(claims, capabilities=self._capabilities),
+            claims=validation.claims_challenge(claims),
             auth_scheme=_auth_scheme(auth_scheme),
             query={key: str(value) for key, value in query.items() if value is not None},
             authority=authority,

@@ -36,7 +36,7 @@ class Wanted:
 
     Attributes:
         scopes: what the token is for.
-        claims: the claims challenge with the application's capabilities, JSON text.
+        claims: the claims challenge, JSON text.
         auth_scheme: for a proof-of-possession token.
         query: extra parameters for the request to Entra.
         authority: in place of the application's.
