@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 _SCOPES = ("https://graph.microsoft.com/User.Read",)
+# The demo answers claims challenges: without saying so, it would not be challenged.
+_CAPABILITIES = ("CP1",)
 _REQUEST = PopAuthScheme(http_method="GET", url="https://graph.microsoft.com/v1.0/me", nonce="nonce-of-the-demo")
 _SSO_URL = "https://login.microsoftonline.com/?sso_nonce=nonce-of-the-demo"
 _CLAIMS_SHOWN = ("aud", "scp", "exp", "upn", "preferred_username", "tid")
@@ -81,7 +83,9 @@ async def run(arguments: Arguments) -> bool:
         if not arguments.json:
             output.write_line(f"A private bus at {bus.address}, and the fake broker {persona.value} on it.")
         broker = FakeBroker(FakeConfig(persona=persona))
-        client = await stack.enter_async_context(BrokerClient(_CLIENT_ID, bus_address=bus.address))
+        client = await stack.enter_async_context(
+            BrokerClient(_CLIENT_ID, client_capabilities=_CAPABILITIES, bus_address=bus.address)
+        )
         steps = await Walk(client, broker, bus.address, human=not arguments.json).run()
     if arguments.json:
         output.write_json(steps)
@@ -172,12 +176,17 @@ class Walk:
     async def _claims_challenge(self) -> Details:
         account = await self._account()
         refused = await self._client.acquire_token_silent(_SCOPES, account)
-        challenge = self._broker.revoke(self._user.upn)
-        was_refused = not self._accepts(refused)
+        self._broker.revoke(self._user.upn)
+        was_refused, challenge = self._verdict(refused)
+        if was_refused and challenge is None:
+            reason = (
+                "its tokens don't say what the client is capable of, so that a resource refuses without a challenge"
+            )
+            return {"ok": False, "unsupported": True, "reason": reason}
         fresh = await self._client.acquire_token_silent(
             _SCOPES, account, claims_challenge=challenge, access_token_to_renew=refused.access_token
         )
-        accepted = self._accepts(fresh)
+        accepted = self._verdict(fresh) == (False, None)
         outcome = {"ok": was_refused and accepted, "old_token_refused": was_refused, "new_token_accepted": accepted}
         return {**_shown(fresh), "challenge": challenge, **outcome}
 
@@ -208,12 +217,17 @@ class Walk:
             raise DemoUnavailableError(f"the fake broker does not list {self._user.upn}")
         return account
 
-    def _accepts(self, token: TokenResult) -> bool:
+    def _verdict(self, token: TokenResult) -> tuple[bool, str | None]:
+        """Whether a resource refuses a token, and the claims challenge that it then gives, if any."""
+        from linuxbroker_fake import RevokedTokenError
+
         try:
             self._broker.verify_access_token(token.access_token)
+        except RevokedTokenError as revoked:
+            return True, revoked.challenge
         except ValueError:
-            return False
-        return True
+            return True, None
+        return False, None
 
 
 async def _taken(step: Callable[[], Awaitable[Details]]) -> Details:
