@@ -455,10 +455,16 @@ class PublicClientApplication:
                 await self._msal.call("remove_account", account)
 
     async def is_pop_supported(self) -> bool:
-        """Find out whether proof-of-possession tokens are to be had: where a broker answers, also on Linux."""
+        """Find out whether proof-of-possession tokens may be asked for, on Linux too.
+
+        Returns:
+            Whether a broker answers. Brokers can't be asked whether they support it, and Himmelblau does not: once a
+            request of this application for such a token was refused, False.
+        """
         if self._msal_has_broker:
             return bool(await self._msal.call("is_pop_supported"))
-        return await self._broker() is not None
+        flows = await self._broker()
+        return flows is not None and not flows.has_refused_pop
 
     async def initiate_device_flow(
         self, scopes: Sequence[str] | None = None, *, claims_challenge: str | None = None, **kwargs: Any

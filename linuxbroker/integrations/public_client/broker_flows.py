@@ -13,10 +13,17 @@ from urllib.parse import urlsplit
 from linuxbroker import validation
 from linuxbroker.accounts import pick_account
 from linuxbroker.client import BrokerClient
-from linuxbroker.errors import BrokerError, BrokerTimeoutError, InvalidArgumentError, RedirectUriError
+from linuxbroker.errors import (
+    BrokerError,
+    BrokerTimeoutError,
+    InvalidArgumentError,
+    RedirectUriError,
+    UnsupportedOperationError,
+)
 from linuxbroker.integrations.public_client import accounts, results
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.results import TokenResult
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +86,13 @@ class BrokerFlows:
 
     Args:
         client: the client, whose authority is the application's.
+
+    Attributes:
+        has_refused_pop: whether the broker has answered a request for a proof of possession without one.
     """
 
     def __init__(self, client: BrokerClient) -> None:
+        self.has_refused_pop = False
         self._client = client
         parts = urlsplit(client.authority)
         self._host, self._tenant = parts.netloc, parts.path.strip("/")
@@ -154,7 +165,7 @@ class BrokerFlows:
             **wanted.arguments(),
         )
         try:
-            return results.token_dict(await asyncio.wait_for(sign_in, timeout))
+            return await self._token(wanted, asyncio.wait_for(sign_in, timeout))
         except BrokerError:
             raise
         except asyncio.TimeoutError:
@@ -194,8 +205,8 @@ class BrokerFlows:
             RedirectUriError: the app registration lacks the broker's redirect URI.
             InvalidArgumentError: an argument can't be right.
         """
-        token = await self._client.acquire_token_by_username_password(username, password, **wanted.arguments())
-        return results.token_dict(token)
+        getting = self._client.acquire_token_by_username_password(username, password, **wanted.arguments())
+        return await self._token(wanted, getting)
 
     async def remove(self, account: Mapping[str, Any]) -> None:
         """Sign a user out of this application, in every tenant; nothing happens where the broker does not have them.
@@ -211,7 +222,14 @@ class BrokerFlows:
 
     @_failures_as_dicts
     async def _silent_token(self, wanted: Wanted, record: Account | None) -> dict[str, Any]:
-        return results.token_dict(await self._client.acquire_token_silent(account=record, **wanted.arguments()))
+        return await self._token(wanted, self._client.acquire_token_silent(account=record, **wanted.arguments()))
+
+    async def _token(self, wanted: Wanted, getting: Awaitable[TokenResult]) -> dict[str, Any]:
+        try:
+            return results.token_dict(await getting)
+        except UnsupportedOperationError:
+            self.has_refused_pop = self.has_refused_pop or wanted.auth_scheme is not None
+            raise
 
     async def _records(self, username: str | None) -> list[Account]:
         folded = username.casefold() if username else None
