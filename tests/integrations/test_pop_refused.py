@@ -1,4 +1,4 @@
-"""Is nothing sent where a broker answers a request for a proof of possession with a bearer token, as Himmelblau does?"""
+"""Is nothing sent where a broker answers a request for a proof of possession with a bearer token, as Himmelblau?"""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ asked.set_pop_params("GET", "graph.microsoft.com", "/v1.0/me", "a-nonce")
 seen = []
 for ask in (
     lambda done: runtime.signin_silently(asked, str(uuid.uuid4()), done),
-    lambda done: runtime.signin_interactively(runtime.CONSOLE_WINDOW_HANDLE, asked, str(uuid.uuid4()), "", done),
+    lambda done: runtime.signin_interactively(1, asked, str(uuid.uuid4()), "", done),
 ):
     data = runtime.CallbackData()
     ask(data.complete)

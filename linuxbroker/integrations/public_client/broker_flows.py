@@ -17,6 +17,7 @@ from linuxbroker.errors import (
     BrokerError,
     BrokerTimeoutError,
     InvalidArgumentError,
+    NoAccountError,
     RedirectUriError,
     UnsupportedOperationError,
 )
@@ -186,7 +187,7 @@ class BrokerFlows:
             RedirectUriError: the app registration lacks the broker's redirect URI.
             InvalidArgumentError: an argument can't be right.
         """
-        record = accounts.find(await self._client.get_accounts(), account)
+        record = accounts.find(await self._listed(), account)
         return None if record is None else await self._silent_token(wanted, record)
 
     @_failures_as_dicts
@@ -217,7 +218,7 @@ class BrokerFlows:
         Raises:
             BrokerError: the broker did not do it.
         """
-        for record in accounts.of_user(await self._client.get_accounts(), account):
+        for record in accounts.of_user(await self._listed(), account):
             await self._client.remove_account(record)
 
     @_failures_as_dicts
@@ -231,9 +232,15 @@ class BrokerFlows:
             self.has_refused_pop = self.has_refused_pop or wanted.auth_scheme is not None
             raise
 
+    async def _listed(self) -> list[Account]:
+        try:
+            return await self._client.get_accounts()
+        except NoAccountError:
+            return []
+
     async def _records(self, username: str | None) -> list[Account]:
         folded = username.casefold() if username else None
-        records = await self._client.get_accounts()
+        records = await self._listed()
         return [record for record in records if folded is None or record.username.casefold() == folded]
 
     async def _hinted(self, login_hint: str) -> Account | None:
