@@ -177,8 +177,8 @@ class BrokerCredential:
             The token, and when it expires in epoch seconds.
 
         Raises:
-            CredentialUnavailableError: there is no bus, no broker that answers, or none that can serve this user: it has
-                no account for them, or no graphical session to ask them in.
+            CredentialUnavailableError: there is no bus, no broker that answers, or none that can serve this user: it
+                has no account for them, or no graphical session to ask them in.
             AuthenticationRequiredError: the user would have to be asked, and may not be; see ``authenticate``.
             ClientAuthenticationError: anything else went wrong.
             ValueError: there is no scope, or the tenant is no tenant.

@@ -404,7 +404,7 @@ async def _ask(request: _Request, window: int, hint: str = "", account: Account 
 
 
 async def _token(request: _Request, getting: Awaitable[TokenResult]) -> TokenResult:
-    """Wait for a token; where one that is bound to an HTTP request was wanted, say as the runtime that there is none."""
+    """Wait for a token; that there is none bound to an HTTP request is said as Microsoft's runtime says it."""
     try:
         return await getting
     except UnsupportedOperationError as error:

@@ -142,18 +142,26 @@ async def test_the_user_is_not_asked_on_a_failure_that_no_sign_in_mends(
 # When a chain moves on
 
 
-@pytest.mark.parametrize("method", ["getAccounts", SILENT, INTERACTIVE])
+@pytest.mark.parametrize(
+    ("options", "method"),
+    [
+        ({"login_hint": ADA}, "getAccounts"),
+        ({"use_default_broker_account": True}, "getAccounts"),
+        ({"login_hint": ADA}, SILENT),
+        ({"use_default_broker_account": True}, SILENT),
+        ({"login_hint": ADA}, INTERACTIVE),
+        ({}, INTERACTIVE),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("text", ["Unable to find account", "Unable to load account"])
-@pytest.mark.parametrize("options", [{"login_hint": ADA}, {"use_default_broker_account": True}, {}], ids=str)
 async def test_a_broker_that_has_no_account_for_this_user_is_none(
-    fake_broker: RunningFake, method: str, text: str, options: dict[str, Any]
+    fake_broker: RunningFake, options: dict[str, Any], method: str, text: str
 ) -> None:
     fake_broker.plant("status", method=method, status=0, context=text)
     if method == INTERACTIVE:
         fake_broker.plant("mfa_expired", method=SILENT)
     async with BrokerCredential(**options) as credential:
-        if not options and method != INTERACTIVE:
-            pytest.skip("a credential that nobody is chosen for asks the user and no more")
         with pytest.raises(CredentialUnavailableError) as caught:
             await credential.get_token(SCOPE)
     assert isinstance(caught.value.__cause__, NoAccountError)

@@ -8,7 +8,7 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from azure.identity.aio import AzureCliCredential, ChainedTokenCredential
 
 from linuxbroker import BrokerClient
 from linuxbroker.integrations.azure import DEVELOPER_CLIENT_ID, BrokerCredential
-from linuxbroker_fake import RevokedTokenError, RunningFake
+from linuxbroker_fake import FakeConfig, RevokedTokenError, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://storage.azure.com/.default"
@@ -132,20 +132,32 @@ async def test_tenant_chooses_among_the_records_of_a_user(fake_broker: RunningFa
     assert _parameters(fake_broker, SILENT)["authority"] == f"https://login.microsoftonline.com/{tenant}"
 
 
+@pytest.fixture
+def another_cloud(request: pytest.FixtureRequest) -> Iterator[RunningFake]:
+    """A broker whose accounts are those of the cloud whose login host the parameter is."""
+    directory = FakeConfig().directory.model_copy(update={"environment": request.param})
+    with RunningFake(FakeConfig(directory=directory)) as fake:
+        yield fake
+
+
+@pytest.mark.parametrize("another_cloud", ["login.microsoftonline.us"], indirect=True)
 @pytest.mark.parametrize("authority", ["login.microsoftonline.us", "https://login.microsoftonline.us/"])
-async def test_authority_is_a_login_host(fake_broker: RunningFake, authority: str) -> None:
-    async with BrokerCredential(login_hint=ADA, tenant_id=CONTOSO, authority=authority) as credential:
+async def test_authority_is_a_login_host(another_cloud: RunningFake, authority: str) -> None:
+    async with BrokerCredential(
+        login_hint=ADA, tenant_id=CONTOSO, authority=authority, bus_address=another_cloud.address
+    ) as credential:
         await credential.get_token(SCOPE)
-    assert _parameters(fake_broker, SILENT)["authority"] == f"https://login.microsoftonline.us/{CONTOSO}"
+    assert _parameters(another_cloud, SILENT)["authority"] == f"https://login.microsoftonline.us/{CONTOSO}"
 
 
+@pytest.mark.parametrize("another_cloud", ["login.partner.microsoftonline.cn"], indirect=True)
 async def test_authority_may_come_from_the_environment(
-    fake_broker: RunningFake, monkeypatch: pytest.MonkeyPatch
+    another_cloud: RunningFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_AUTHORITY_HOST", "login.chinacloudapi.cn")
-    async with BrokerCredential(login_hint=ADA, tenant_id=CONTOSO) as credential:
+    async with BrokerCredential(login_hint=ADA, tenant_id=CONTOSO, bus_address=another_cloud.address) as credential:
         await credential.get_token(SCOPE)
-    assert _parameters(fake_broker, SILENT)["authority"] == f"https://login.chinacloudapi.cn/{CONTOSO}"
+    assert _parameters(another_cloud, SILENT)["authority"] == f"https://login.chinacloudapi.cn/{CONTOSO}"
 
 
 @pytest.mark.parametrize("upn", [ADA, GRACE])
@@ -245,17 +257,10 @@ async def test_user_is_asked_when_that_may_help(fake_broker: RunningFake, fault:
     assert _parameters(fake_broker, INTERACTIVE)["account"]["username"] == ADA
 
 
-@pytest.mark.fake_broker(persona="himmelblau")
-async def test_user_is_asked_on_a_failure_that_himmelblau_does_not_explain(fake_broker: RunningFake) -> None:
-    fake_broker.plant("dbus_error", method=SILENT)
-    async with BrokerCredential(login_hint=ADA) as credential:
-        assert _upn_of(fake_broker, (await credential.get_token(SCOPE)).token) == ADA
-
-
 async def test_an_app_that_may_not_ask_is_told_what_to_ask_for(fake_broker: RunningFake) -> None:
     fake_broker.plant("mfa_expired", method=SILENT)
     async with BrokerCredential(login_hint=ADA, disable_automatic_authentication=True) as credential:
-        with pytest.raises(AuthenticationRequiredError, match="AADSTS50078") as caught:
+        with pytest.raises(AuthenticationRequiredError, match="has to sign in") as caught:
             await credential.get_token(SCOPE, claims=CHALLENGE, enable_cae=True)
         assert (tuple(caught.value.scopes), caught.value.claims) == ((SCOPE,), CHALLENGE)
         assert not fake_broker.calls_of(INTERACTIVE)
@@ -486,7 +491,7 @@ async def test_chain_moves_on_where_the_user_may_not_be_asked(
     assert not fake_broker.calls_of(INTERACTIVE)
 
 
-@pytest.mark.parametrize("fault", ["no_network", "device_not_registered", "redirect_uri_unknown", "keyring_locked"])
+@pytest.mark.parametrize("fault", ["no_network", "device_not_registered", "redirect_uri_unknown"])
 async def test_chain_ends_where_the_broker_is_there_and_fails(
     fake_broker: RunningFake, azure_cli: AzureCliCredential, fault: str
 ) -> None:
@@ -505,12 +510,12 @@ async def test_a_user_who_declines_ends_it(fake_broker: RunningFake) -> None:
     assert not isinstance(caught.value, CredentialUnavailableError)
 
 
-@pytest.mark.parametrize("fault", ["raw_reply", "reply_not_text"])
+@pytest.mark.parametrize("fault", [{"kind": "raw_reply", "reply": "nonsense"}, {"kind": "reply_not_text"}], ids=str)
 @pytest.mark.parametrize("method", ["getAccounts", SILENT])
 async def test_a_broker_that_makes_no_sense_is_not_an_absent_one(
-    fake_broker: RunningFake, fault: str, method: str
+    fake_broker: RunningFake, fault: dict[str, Any], method: str
 ) -> None:
-    fake_broker.plant(fault, method=method)
+    fake_broker.plant(**fault, method=method)
     async with BrokerCredential(login_hint=ADA) as credential:
         for get in (credential.get_token(SCOPE), credential.get_token_info(SCOPE)):
             with pytest.raises(ClientAuthenticationError) as caught:
