@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, cast
 
-from linuxbroker import jwt_claims
+from linuxbroker import failures, jwt_claims
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments, UsageError
 from linuxbroker.client import BrokerClient
-from linuxbroker.errors import BrokerError, UnsupportedOperationError
+from linuxbroker.errors import BrokerError, BrokerResponseError, UnsupportedOperationError
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.results import TokenResult
@@ -171,7 +171,13 @@ class Walk:
 
     async def _token_password(self) -> Details:
         user = self._user
-        return _shown(await self._client.acquire_token_by_username_password(user.upn, user.password, _SCOPES))
+        try:
+            return _shown(await self._client.acquire_token_by_username_password(user.upn, user.password, _SCOPES))
+        except BrokerResponseError as error:
+            if not failures.wants_account(error):
+                raise
+        # Himmelblau does not read user name and password: what it misses is an account.
+        return _not_offered("it signs nobody in with a password")
 
     async def _claims_challenge(self) -> Details:
         account = await self._account()
@@ -182,7 +188,7 @@ class Walk:
             reason = (
                 "its tokens don't say what the client is capable of, so that a resource refuses without a challenge"
             )
-            return {"ok": False, "unsupported": True, "reason": reason}
+            return _not_offered(reason)
         fresh = await self._client.acquire_token_silent(
             _SCOPES, account, claims_challenge=challenge, access_token_to_renew=refused.access_token
         )
@@ -234,9 +240,13 @@ async def _taken(step: Callable[[], Awaitable[Details]]) -> Details:
     try:
         return await step()
     except UnsupportedOperationError as error:
-        return {"ok": False, "unsupported": True, "reason": error.context}
+        return _not_offered(error.context or "it gives no reason")
     except (BrokerError, DemoUnavailableError, asyncio.TimeoutError) as error:
         return {"ok": False, **output.error_json(error, str(error) or "no answer in time")}
+
+
+def _not_offered(reason: str) -> Details:
+    return {"ok": False, "unsupported": True, "reason": reason}
 
 
 def _shown(token: TokenResult) -> Details:
