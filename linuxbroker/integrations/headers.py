@@ -43,6 +43,7 @@ async def authorization_header(
 
     Raises:
         InteractionRequiredError: the user has to sign in, or there is no account.
+        UnsupportedOperationError: a request was named, and the broker gave a bearer token.
         BrokerError: as ``BrokerClient`` says.
     """
     nonce, claims_challenge, access_token_to_renew = (

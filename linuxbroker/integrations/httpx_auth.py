@@ -49,6 +49,7 @@ class BrokerAuth(httpx.Auth):
         InvalidArgumentError: an argument can't be right; from a request, also: its URL is neither https nor this
             machine's. Nothing was sent.
         InteractionRequiredError: from a request: the user has to sign in.
+        UnsupportedOperationError: from a request: the broker gave a bearer token in place of a signature.
         BrokerError: from a request: as ``BrokerClient`` says.
     """
 

@@ -236,6 +236,7 @@ def test_rule_4_what_no_sign_in_mends_is_not_asked_about(msal_run: Run, fake_bro
     assert fake_broker.calls_of("acquireTokenInteractively") == []
 
 
+@pytest.mark.fake_broker(persona="microsoft-2.0.1")
 @pytest.mark.parametrize("fault", ["redirect_uri_unknown", "client_secret_wanted"])
 def test_rule_4_a_redirect_uri_that_is_not_registered(msal_run: Run, fake_broker: RunningFake, fault: str) -> None:
     fake_broker.plant(fault, method="acquireTokenSilently")
