@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from linuxbroker.bus import RemoteError
+from linuxbroker.failure_texts import STARTING
 
 DBUS_ERROR = "org.freedesktop.DBus.Error."
 _ABSENT = {DBUS_ERROR + name for name in ("ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound")}
@@ -10,8 +11,6 @@ _WENT_AWAY = {DBUS_ERROR + name for name in ("NoReply", "Disconnected")}
 # What dbus-broker says when a name's program does not take it, under the name of an error that else means that there is
 # no such program (dbus-daemon has names of its own for it).
 _STARTED_IN_VAIN = "could not activate remote peer"
-# What Himmelblau says while its daemon starts (PROTOCOL.md, "Brokers in the field").
-STARTING = "broker socket connect"
 
 
 def is_absent(error: RemoteError) -> bool:

@@ -82,10 +82,11 @@ async def test_there_is_no_header(client: BrokerClient) -> None:
 
 @pytest.mark.parametrize("may_ask", [True, False])
 async def test_the_sdk_gets_no_token(bearer_for_pop: RunningFake, may_ask: bool) -> None:
+    options: Any = {"pop": AZURE_POP}  # a key of azure-identity-broker's
     async with BrokerCredential(login_hint=ADA, disable_automatic_authentication=not may_ask) as credential:
         for getting in (
             credential.get_token(SCOPE, pop=AZURE_POP),
-            credential.get_token_info(SCOPE, options={"pop": AZURE_POP}),  # type: ignore[typeddict-unknown-key]
+            credential.get_token_info(SCOPE, options=options),
             credential.authenticate(scopes=[SCOPE], pop=AZURE_POP),
         ):
             with pytest.raises(ClientAuthenticationError) as refused:
