@@ -9,7 +9,7 @@ from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from linuxbroker import dbus_errors, errors, failure_texts
+from linuxbroker import dbus_errors, errors, failure_texts, surroundings
 from linuxbroker.bus import (
     AddressError,
     BadMessageError,
@@ -23,7 +23,7 @@ from linuxbroker.bus import (
 from linuxbroker.dbus_errors import DBUS_ERROR
 from linuxbroker.failure_texts import Meaning
 from linuxbroker.models.status import Status
-from linuxbroker.redaction import redact, secrets_in
+from linuxbroker.redaction import Secrets, redact, secrets_in
 from linuxbroker.results import TokenResult
 from linuxbroker.trust.policy import UntrustedOwnerError
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from linuxbroker.models import Reply, WireModel
 
 _UNSUPPORTED_METHOD = Meaning(Status.UNEXPECTED, errors.UnsupportedOperationError)
-_UNSUPPORTED = {
-    DBUS_ERROR + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
-}
 _NO_ANSWER = {DBUS_ERROR + "Timeout"}
 # Of telemetry and diagnostics; brokers give some twenty.
 _MOST_DETAILS = 1000
@@ -67,9 +64,9 @@ class CallContext:
     request: WireModel | None = None
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> Secrets:
         """The texts that were sent and must not be shown, whatever the broker says about them."""
-        return () if self.request is None else tuple(secrets_in(self.request.out_of_sight()))
+        return Secrets(() if self.request is None else secrets_in(self.request.out_of_sight()))
 
 
 def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
@@ -85,7 +82,7 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
     if isinstance(error, RemoteError):
         return _from_remote(error, call)
     if isinstance(error, (AddressError, ConnectError)):
-        text = f"there is no session bus to use: {error}. {HOW_TO_GET_A_BUS}"
+        text = f"there is no session bus to use: {error}. {_sentences(surroundings.sudo_advice(), HOW_TO_GET_A_BUS)}"
         return _unreachable(errors.NoSessionBusError, text, call)
     if isinstance(error, CallTimeoutError):
         return _timed_out(f"no reply within {error.limit:g} s", call)
@@ -140,23 +137,41 @@ def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:
 
 def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
     text = redact(error.text, call.secrets)
+    said = f"{text} ({error.name})" if text else error.name
     if dbus_errors.is_absent(error):
-        absent = f"no identity broker is installed on this machine, or none for this user. {HOW_TO_INSTALL}"
+        how = _sentences(surroundings.sandbox_advice(), surroundings.sudo_advice(), HOW_TO_INSTALL)
+        absent = f"no identity broker is installed on this machine, or none for this user: {said}. {how}"
         return _unreachable(errors.BrokerNotInstalledError, absent, call)
     if dbus_errors.did_not_start(error):
-        failed = (
-            f"the identity broker is installed but did not start: {text} ({error.name}). "
-            "See 'journalctl --user -u microsoft-identity-broker' or 'journalctl -b'."
-        )
+        advice = dbus_errors.advice_for_start(error.name, text)
+        failed = f"the identity broker is installed but did not start: {said}. {advice}"
         return _unreachable(errors.BrokerStartError, failed, call)
+    if advice := dbus_errors.advice_for_refusal(error):
+        who = "identity broker" if error.sender.startswith(":") else "bus"
+        what_to_do = _sentences(surroundings.sandbox_advice(), surroundings.sudo_advice(), advice)
+        refused = f"the {who} refused the call: {said}. {what_to_do}"
+        return _unreachable(errors.BrokerUnreachableError, refused, call)
     if dbus_errors.went_away(error):
-        gone = f"the identity broker went away before it answered ({error.name}). Call again: the bus restarts it."
+        gone = f"the identity broker went away before it answered: {said}. {_advice_on_leaving(error)}"
         return _unreachable(errors.BrokerDisconnectedError, gone, call)
     if error.name in _NO_ANSWER:
         return _timed_out(f"{text} ({error.name})", call)
-    meaning = _UNSUPPORTED_METHOD if error.name in _UNSUPPORTED else failure_texts.meaning_of(text)
-    said = f"{text} ({error.name})" if text else error.name
+    meaning = _UNSUPPORTED_METHOD if dbus_errors.is_unsupported(error) else failure_texts.meaning_of(text)
     return _failure(meaning, call, context=said, dbus_error=error.name)
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(filter(None, parts))
+
+
+def _advice_on_leaving(error: RemoteError) -> str:
+    ends_so = (
+        "A broker without a display, or with a locked keyring, ends so: unlock the keyring, and tell the bus of the "
+        "display with 'dbus-update-activation-environment --systemd DISPLAY WAYLAND_DISPLAY XAUTHORITY'."
+    )
+    if error.is_repetition:
+        return f"So did the one that the bus started in its place. {ends_so} {dbus_errors.WHERE_TO_LOOK}"
+    return f"Call again: the bus restarts it. {ends_so}"
 
 
 def _timed_out(what: str, call: CallContext) -> errors.BrokerError:
@@ -364,7 +379,7 @@ def redacted_telemetry(reply: Reply) -> dict[str, Any]:
 
 
 def _redacted(values: Mapping[str, Any], call: CallContext | None = None) -> dict[str, Any]:
-    secrets = call.secrets if call else ()
+    secrets = call.secrets if call else Secrets()
     kept: dict[str, Any] = {}
     for key, value in islice(values.items(), _MOST_DETAILS):
         if isinstance(value, str):

@@ -200,6 +200,8 @@ class BrokerTransport:
             elif isinstance(lost, RemoteError) and isinstance(failure, RemoteError) and dbus_errors.is_absent(failure):
                 raise lost  # it was there a moment ago, and nothing has started it again
             else:
+                if isinstance(lost, RemoteError) and isinstance(failure, RemoteError):
+                    failure.is_repetition = True
                 raise failure
 
 
