@@ -133,6 +133,12 @@ def test_first_example_asks_the_user_when_it_must(shell: Shell, fake: RunningFak
     assert fake.calls_of("acquireTokenInteractively")
 
 
+def test_httpx_example_is_challenged_and_answers(shell: Shell, fake: RunningFake) -> None:
+    script = shell.folder / "pasted.py"
+    script.write_text(_only(SCRIPTS, "BrokerAuth(broker, SCOPES)").code, encoding="utf-8")
+    assert shell.run(sys.executable, str(script), bus_address=fake.address) == "200 after 2 requests\n"
+
+
 def test_moving_from_msal_leads_to_the_example() -> None:
     assert moved("+") == _only(SCRIPTS, "app.get_accounts()").code
     assert compile(moved("-"), "before.py", "exec").co_names[0] == "msal"

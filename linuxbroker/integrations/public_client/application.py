@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from linuxbroker import validation
 from linuxbroker.authority import host_of
 from linuxbroker.claims import merge_claims
 from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
@@ -112,11 +113,9 @@ class PublicClientApplication:
             raise ValueError("give authority or oidc_authority, not both")
         if exclude_scopes and "openid" in exclude_scopes:
             raise ValueError("exclude_scopes can't name openid: MSAL can't do without it")
-        if not _is_list(client_capabilities):
-            raise ValueError('client_capabilities must be a list of str, such as ["CP1"]')
+        capabilities = list(validation.client_capabilities(client_capabilities)) or None
         self.client_id = client_id
         self.token_cache: Any = msal.TokenCache() if token_cache is None else token_cache
-        self._capabilities = client_capabilities
         self._validates_authority = validate_authority and instance_discovery is not False
         flags = BrokerFlags(
             windows=bool(enable_broker_on_windows or allow_broker),
@@ -138,6 +137,7 @@ class PublicClientApplication:
             self._client = BrokerClient(
                 client_id,
                 authority=_for_broker(authority_text),
+                client_capabilities=capabilities,
                 bus_address=bus_address,
                 timeouts=_TIMEOUTS if timeouts is None else timeouts,
                 trust=trust,
@@ -154,7 +154,7 @@ class PublicClientApplication:
             "client_claims": client_claims,
             "app_name": app_name,
             "app_version": app_version,
-            "client_capabilities": client_capabilities,
+            "client_capabilities": capabilities,
             "azure_region": azure_region,
             "exclude_scopes": exclude_scopes,
             "http_cache": http_cache,
@@ -463,10 +463,16 @@ class PublicClientApplication:
                 await self._msal.call("remove_account", account)
 
     async def is_pop_supported(self) -> bool:
-        """Find out whether proof-of-possession tokens are to be had: where a broker answers, also on Linux."""
+        """Find out whether proof-of-possession tokens may be asked for, on Linux too.
+
+        Returns:
+            Whether a broker answers. Brokers can't be asked whether they support it, and Himmelblau does not: once a
+            request of this application for such a token was refused, False.
+        """
         if self._msal_has_broker:
             return bool(await self._msal.call("is_pop_supported"))
-        return await self._broker() is not None
+        flows = await self._broker()
+        return flows is not None and not flows.has_refused_pop
 
     async def initiate_device_flow(
         self, scopes: Sequence[str] | None = None, *, claims_challenge: str | None = None, **kwargs: Any
@@ -725,7 +731,7 @@ class PublicClientApplication:
     ) -> Wanted:
         return Wanted(
             scopes=scopes,
-            claims=merge_claims(claims, capabilities=self._capabilities),
+            claims=validation.claims_challenge(claims),
             auth_scheme=_auth_scheme(auth_scheme),
             query=hidden({key: str(value) for key, value in query.items() if value is not None}),
             authority=authority,
