@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from linuxbroker.integrations.public_client.application import PublicClientApplication
     from linuxbroker.models.account import Account
-    from linuxbroker.models.failure import Status
+    from linuxbroker.models.status import Status
     from linuxbroker.pop import PopAuthScheme
     from linuxbroker.presence import Presence
     from linuxbroker.results import PrtSsoCookie, TokenResult
@@ -48,7 +48,7 @@ _HOMES = {
     "linuxbroker.client": ("BrokerClient",),
     "linuxbroker.integrations.public_client.application": ("PublicClientApplication",),
     "linuxbroker.models.account": ("Account",),
-    "linuxbroker.models.failure": ("Status",),
+    "linuxbroker.models.status": ("Status",),
     "linuxbroker.pop": ("PopAuthScheme",),
     "linuxbroker.presence": ("Presence",),
     "linuxbroker.results": ("PrtSsoCookie", "TokenResult"),

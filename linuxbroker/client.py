@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hash
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from linuxbroker import failures, validation
+from linuxbroker import failures, models, validation
 from linuxbroker._version import __version__
+from linuxbroker.accounts import pick_account
 from linuxbroker.authority import authority_for_realm, host_of, preferred_host
 from linuxbroker.bus import BusError, ClosedHereError
 from linuxbroker.codec import MalformedReplyError
@@ -21,26 +22,7 @@ from linuxbroker.errors import (
     InvalidArgumentError,
 )
 from linuxbroker.failures import CallContext
-from linuxbroker.models import (
-    Account,
-    AcquirePrtSsoCookieRequest,
-    AcquireTokenInteractivelyRequest,
-    AcquireTokenReply,
-    AcquireTokenSilentlyRequest,
-    AuthorizationType,
-    AuthParameters,
-    BrokerErrorBody,
-    CancelInteractiveFlowRequest,
-    GenerateSignedHttpRequestRequest,
-    GetAccountsRequest,
-    GetLinuxBrokerVersionRequest,
-    ParentWindow,
-    RemoveAccountRequest,
-    Reply,
-    Status,
-    WireModel,
-)
-from linuxbroker.models.account import pick_account
+from linuxbroker.models.status import Status
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
@@ -51,12 +33,21 @@ from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
 from linuxbroker.trust.policy import TrustPolicy, UntrustedOwnerError
 
+if TYPE_CHECKING:
+    from linuxbroker.models import (
+        Account,
+        AcquireTokenInteractivelyRequest,
+        AcquireTokenReply,
+        AuthParameters,
+        WireModel,
+    )
+
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_REPLY_DEPTH = 64
 
-ReplyT = TypeVar("ReplyT", bound=Reply)
+ReplyT = TypeVar("ReplyT", bound="models.Reply")
 
 
 class BrokerClient:
@@ -257,7 +248,7 @@ class BrokerClient:
         parameters = self._silent_parameters(scopes, claims, auth_scheme, None, extra_query_parameters)
         parameters["authority"] = self._authority(authority)
         if parent_window_handle is not None:
-            parameters["parent_window"] = ParentWindow(handle=validation.window_handle(parent_window_handle))
+            parameters["parent_window"] = models.ParentWindow(handle=validation.window_handle(parent_window_handle))
         username = "" if login_hint is None else validation.text("login_hint", login_hint)
         correlation = validation.correlation_id(correlation_id)
         account = None if username else await self._only_record(correlation)
@@ -320,7 +311,7 @@ class BrokerClient:
         if login_hint is not None:
             validation.text("login_hint", login_hint)
         parameters = token_parameters(
-            AuthorizationType.INTERACTIVE,
+            models.AuthorizationType.INTERACTIVE,
             scopes,
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
@@ -329,7 +320,7 @@ class BrokerClient:
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
         )
-        parameters["parent_window"] = ParentWindow(handle=handle)
+        parameters["parent_window"] = models.ParentWindow(handle=handle)
         if onboarding_blob is not None:
             parameters["onboarding_blob"] = validation.text("onboarding_blob", onboarding_blob)
         if prompt is not None:
@@ -344,8 +335,8 @@ class BrokerClient:
             parameters |= {"authority": chosen, "account": account, "username": account.username}
             query = parameters["additional_query_parameters_for_authorization"]
             parameters["additional_query_parameters_for_authorization"] = {**query, "hsu": "1"}
-        request = AcquireTokenInteractivelyRequest(
-            auth_parameters=AuthParameters(**parameters), parent_window_handle=handle
+        request = models.AcquireTokenInteractivelyRequest(
+            auth_parameters=models.AuthParameters(**parameters), parent_window_handle=handle
         )
         call = CallContext(
             "acquireTokenInteractively",
@@ -393,7 +384,7 @@ class BrokerClient:
         validation.text("username", username)
         validation.text("password", password)
         parameters = token_parameters(
-            AuthorizationType.USERNAME_PASSWORD,
+            models.AuthorizationType.USERNAME_PASSWORD,
             scopes,
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
@@ -401,8 +392,8 @@ class BrokerClient:
             auth_scheme=auth_scheme,
             extra_query_parameters=extra_query_parameters,
         )
-        request = AcquireTokenSilentlyRequest(
-            auth_parameters=AuthParameters(
+        request = models.AcquireTokenSilentlyRequest(
+            auth_parameters=models.AuthParameters(
                 **parameters,
                 account=None,
                 username=username,
@@ -442,11 +433,11 @@ class BrokerClient:
         sso_url = hidden(sso_url)
         validation.account(account)
         parameters = token_parameters(
-            AuthorizationType.PRT_SSO_COOKIE, scopes, client_id=self.client_id, redirect_uri=self.redirect_uri
+            models.AuthorizationType.PRT_SSO_COOKIE, scopes, client_id=self.client_id, redirect_uri=self.redirect_uri
         )
-        request = AcquirePrtSsoCookieRequest(
+        request = models.AcquirePrtSsoCookieRequest(
             account=account,
-            auth_parameters=AuthParameters(
+            auth_parameters=models.AuthParameters(
                 **parameters,
                 account=account,
                 username=account.username,
@@ -484,7 +475,7 @@ class BrokerClient:
         if validation.instance("auth_scheme", auth_scheme, PopAuthScheme).url is None:
             raise InvalidArgumentError("auth_scheme names no request to sign; give it http_method and url")
         signed = auth_scheme.to_wire(account.home_account_id).model_copy(update={"authentication_scheme": "pop"})
-        request = GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
+        request = models.GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
         call = CallContext(
             "generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username, request
         )
@@ -505,7 +496,7 @@ class BrokerClient:
             UnsupportedOperationError: this broker can't.
             BrokerError: as the class says.
         """
-        request = RemoveAccountRequest(client_id=self.client_id, account=validation.account(account))
+        request = models.RemoveAccountRequest(client_id=self.client_id, account=validation.account(account))
         call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username, request)
         await self._send(self._proxy.remove_account, request, call, CallOptions(self.timeouts.call))
 
@@ -522,7 +513,7 @@ class BrokerClient:
             BrokerError: as the class says.
         """
         call = CallContext("getLinuxBrokerVersion", validation.correlation_id(correlation_id))
-        request = GetLinuxBrokerVersionRequest(msal_cpp_version=__version__)
+        request = models.GetLinuxBrokerVersionRequest(msal_cpp_version=__version__)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.get_linux_broker_version, request, call, options)
         if not reply.linux_broker_version:
@@ -576,7 +567,7 @@ class BrokerClient:
         extra_query_parameters: Mapping[str, str] | None,
     ) -> HiddenFields:
         return token_parameters(
-            AuthorizationType.CACHED_REFRESH_TOKEN,
+            models.AuthorizationType.CACHED_REFRESH_TOKEN,
             scopes,
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
@@ -589,8 +580,8 @@ class BrokerClient:
     async def _acquire_silently(
         self, parameters: Mapping[str, Any], account: Account | None, username: str, correlation_id: str
     ) -> TokenResult:
-        request = AcquireTokenSilentlyRequest(
-            auth_parameters=AuthParameters(**parameters, account=account, username=username)
+        request = models.AcquireTokenSilentlyRequest(
+            auth_parameters=models.AuthParameters(**parameters, account=account, username=username)
         )
         del parameters
         call = CallContext("acquireTokenSilently", correlation_id, username, request)
@@ -617,7 +608,7 @@ class BrokerClient:
     async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:
         call = CallContext("getAccounts", correlation_id)
         # The runtime puts the client id here; it must not be empty (PROTOCOL.md, "getAccounts").
-        request = GetAccountsRequest(client_id=self.client_id, redirect_uri=self.client_id)
+        request = models.GetAccountsRequest(client_id=self.client_id, redirect_uri=self.client_id)
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.get_accounts, request, call, options)
         if reply.accounts is None:
@@ -703,7 +694,7 @@ class BrokerClient:
         """Tell the broker, then wait for the sign-in's own reply, as the runtime does; each for ``timeouts.cancel``."""
         call = CallContext("cancelInteractiveFlow", validation.correlation_id(None))
         # What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
-        reason = BrokerErrorBody(
+        reason = models.BrokerErrorBody(
             context="The InteractiveRequest was canceled on behalf of the user",
             diagnostics=None,
             error_code=0,
@@ -711,7 +702,7 @@ class BrokerClient:
             sub_status=0,
             tag=579379414,
         )
-        request = CancelInteractiveFlowRequest(error=reason)
+        request = models.CancelInteractiveFlowRequest(error=reason)
         options = CallOptions(self.timeouts.cancel)
         try:
             answer = await self._attempt(self._proxy.cancel_interactive_flow, request, call, options)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+from pydantic import ValidationError
 
 from linuxbroker.json_text import DEEPEST_READ, TooDeepError, read_json
-from linuxbroker.models import Reply
-from linuxbroker.models.engine import ValidationError
 
-ReplyT = TypeVar("ReplyT", bound=Reply)
+if TYPE_CHECKING:
+    from linuxbroker.models import Reply
+
+ReplyT = TypeVar("ReplyT", bound="Reply")
 _MOST_PLACES_NAMED = 5
 _Nest: TypeAlias = "dict[str, object] | list[object]"
 

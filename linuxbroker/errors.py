@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from linuxbroker.models.failure import Status, aadsts_codes, tag_name
+from linuxbroker.models.status import Status, aadsts_codes, tag_name
 
 NATIVE_CLIENT_REDIRECT_URI = "https://login.microsoftonline.com/common/oauth2/nativeclient"
 

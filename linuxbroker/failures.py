@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from math import isfinite
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from linuxbroker import dbus_errors, errors
 from linuxbroker.bus import (
@@ -21,11 +21,13 @@ from linuxbroker.bus import (
     ReplyTooLargeError,
 )
 from linuxbroker.dbus_errors import DBUS_ERROR, STARTING
-from linuxbroker.models import Reply, Status, WireModel
-from linuxbroker.models.failure import aadsts_codes
+from linuxbroker.models.status import Status, aadsts_codes
 from linuxbroker.redaction import redact, secrets_in
 from linuxbroker.results import TokenResult
 from linuxbroker.trust.policy import UntrustedOwnerError
+
+if TYPE_CHECKING:
+    from linuxbroker.models import Reply, WireModel
 
 _UNSUPPORTED = {
     DBUS_ERROR + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")

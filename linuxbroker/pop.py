@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from linuxbroker import validation
+from linuxbroker import models, validation
 from linuxbroker.errors import InvalidArgumentError
-from linuxbroker.models import PopParams
+
+if TYPE_CHECKING:
+    from linuxbroker.models import PopParams
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class PopAuthScheme:
         Returns:
             The wire object. With a ``kid`` it names the scheme too, which Himmelblau asks for.
         """
-        wire = PopParams(
+        wire = models.PopParams(
             client_claims=self.client_claims or "", home_account_id=home_account_id, nonce=self.nonce or ""
         )
         if self.url is not None and self.http_method is not None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from linuxbroker import jwt_claims
+from linuxbroker import jwt_claims, models
 from linuxbroker.authority import preferred_host
-from linuxbroker.models import Account, BrokerTokenResponse
 from linuxbroker.redaction import HiddenText
+
+if TYPE_CHECKING:
+    from linuxbroker.models import Account, BrokerTokenResponse
 
 # Above it a number counts milliseconds, below it seconds: the year 5138 in one, 1973 in the other.
 _MILLISECONDS_FROM = 100_000_000_000
@@ -168,7 +170,7 @@ def account_of(claims: Mapping[str, Any], client_info: str) -> Account | None:
     home_id = f"{uid}.{utid}" if isinstance(uid, str) and isinstance(utid, str) else f"{object_id}.{realm}"
     shown = {key: claims[key] for key in ("name", "given_name", "family_name") if isinstance(claims.get(key), str)}
     username = claims.get("preferred_username") or claims.get("upn")
-    return Account(
+    return models.Account(
         home_account_id=home_id,
         local_account_id=object_id,
         realm=realm,

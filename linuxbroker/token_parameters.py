@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from linuxbroker import validation
+from linuxbroker import models, validation
 from linuxbroker._version import __version__
-from linuxbroker.models import AuthorizationType, PopParams
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.redaction import Concealed, HiddenFields
+
+if TYPE_CHECKING:
+    from linuxbroker.models import AuthorizationType
 
 # SKU|version,|runtime version,|,|,|MSAL C++ version (PROTOCOL.md, "authParameters")
 _SKU = f"linuxbroker|{__version__},|,|,|,|"
@@ -51,7 +54,7 @@ def token_parameters(
     pop_params = scheme.to_wire() if scheme else None
     if "req_cnf" in query or query.get("token_type") == "ssh-cert":
         # The runtime names the key here and keeps the public key to itself (PROTOCOL.md, "authParameters").
-        pop_params = PopParams(kid=validation.ssh_key_id(query))
+        pop_params = models.PopParams(kid=validation.ssh_key_id(query))
         query.pop("req_cnf", None)
     return HiddenFields(
         authorization_type=kind,

@@ -7,14 +7,16 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from linuxbroker import jwt_claims
+from linuxbroker import jwt_claims, models
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.json_text import DEEPEST_READ, read_json
-from linuxbroker.models import Account
 from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
+
+if TYPE_CHECKING:
+    from linuxbroker.models import Account
 
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")
@@ -116,7 +118,7 @@ def account(value: object) -> Account:
     Raises:
         InvalidArgumentError: it is no ``Account``, or was given keys that JSON can't carry.
     """
-    checked = instance("account", value, Account)
+    checked = instance("account", value, models.Account)
     try:
         checked.to_json()
     except (ValueError, RecursionError):

@@ -9,10 +9,8 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Sequence
 
-from linuxbroker import short_lived
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments, UsageError, parse
-from linuxbroker.cli.imports import without_collections
 
 DONE = 0
 FAILED = 1
@@ -22,12 +20,11 @@ INTERACTION_REQUIRED = 4
 CANCELED = 5
 
 
-def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command ``linuxbroker``.
 
     Args:
         argv: what was typed after the program's name; ``sys.argv`` unless given.
-        own_process: whether the process does nothing else, before or after: what is quick to import will do then.
 
     Returns:
         The exit code, as ``linuxbroker --help`` lists them.
@@ -44,7 +41,7 @@ def main(argv: Sequence[str] | None = None, *, own_process: bool = False) -> int
         return _fail(error, str(error), USAGE, json="--json" in given)
     try:
         with _debug_log(arguments.verbose):
-            return asyncio.run(_run(arguments, own_process))
+            return asyncio.run(_run(arguments))
     except (asyncio.CancelledError, KeyboardInterrupt) as interruption:
         if arguments.command == "monitor":
             return DONE
@@ -70,17 +67,14 @@ def _run_program(given: Sequence[str]) -> int:
     return run.run(program)
 
 
-async def _run(arguments: Arguments, own_process: bool) -> int:
+async def _run(arguments: Arguments) -> int:
     # Imported here for the help, and for usage errors, to be quick.
     if arguments.command == "demo":
         from linuxbroker.cli import demo
 
         with _cancelled_by_signals():
             return DONE if await demo.run(arguments) else FAILED
-    if own_process and arguments.command != "monitor":
-        short_lived.declare()
-    with without_collections():
-        from linuxbroker.cli import operations
+    from linuxbroker.cli import operations
 
     operation = operations.OPERATIONS[arguments.command]
     with _cancelled_by_signals():

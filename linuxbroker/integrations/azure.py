@@ -14,6 +14,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import AuthenticationRecord, AuthenticationRequiredError, CredentialUnavailableError
 
 from linuxbroker import validation
+from linuxbroker.accounts import pick_account
 from linuxbroker.authority import host_of, preferred_host
 from linuxbroker.claims import merge_claims
 from linuxbroker.client import BrokerClient
@@ -29,7 +30,6 @@ from linuxbroker.errors import (
 )
 from linuxbroker.integrations.public_client import PublicClientApplication
 from linuxbroker.models import Account
-from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.redaction import hidden
 from linuxbroker.results import TokenResult

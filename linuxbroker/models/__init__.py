@@ -1,34 +1,78 @@
-"""What goes over the wire, as types: one request and one reply for each method of the interface."""
+"""What goes over the wire, as types: one request and one reply for each method of the interface.
 
-from linuxbroker.models.account import Account
-from linuxbroker.models.base import WireModel
-from linuxbroker.models.failure import BrokerErrorBody, Status, tag_name
-from linuxbroker.models.replies import (
-    AcquirePrtSsoCookieReply,
-    AcquireTokenReply,
-    BrokerTokenResponse,
-    CancelInteractiveFlowReply,
-    CookieItem,
-    GenerateSignedHttpRequestReply,
-    GetAccountsReply,
-    GetLinuxBrokerVersionReply,
-    RemoveAccountReply,
-    Reply,
-)
-from linuxbroker.models.requests import (
-    AcquirePrtSsoCookieRequest,
-    AcquireTokenInteractivelyRequest,
-    AcquireTokenSilentlyRequest,
-    AuthorizationType,
-    AuthParameters,
-    CancelInteractiveFlowRequest,
-    GenerateSignedHttpRequestRequest,
-    GetAccountsRequest,
-    GetLinuxBrokerVersionRequest,
-    ParentWindow,
-    PopParams,
-    RemoveAccountRequest,
-)
+Each name is imported when it is first used: building the types takes longer than the rest of the library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from linuxbroker.models.status import Status, tag_name
+
+if TYPE_CHECKING:
+    from linuxbroker.models.account import Account
+    from linuxbroker.models.base import WireModel
+    from linuxbroker.models.failure import BrokerErrorBody
+    from linuxbroker.models.replies import (
+        AcquirePrtSsoCookieReply,
+        AcquireTokenReply,
+        BrokerTokenResponse,
+        CancelInteractiveFlowReply,
+        CookieItem,
+        GenerateSignedHttpRequestReply,
+        GetAccountsReply,
+        GetLinuxBrokerVersionReply,
+        RemoveAccountReply,
+        Reply,
+    )
+    from linuxbroker.models.requests import (
+        AcquirePrtSsoCookieRequest,
+        AcquireTokenInteractivelyRequest,
+        AcquireTokenSilentlyRequest,
+        AuthorizationType,
+        AuthParameters,
+        CancelInteractiveFlowRequest,
+        GenerateSignedHttpRequestRequest,
+        GetAccountsRequest,
+        GetLinuxBrokerVersionRequest,
+        ParentWindow,
+        PopParams,
+        RemoveAccountRequest,
+    )
+
+_HOMES = {
+    "account": ("Account",),
+    "base": ("WireModel",),
+    "failure": ("BrokerErrorBody",),
+    "replies": (
+        "AcquirePrtSsoCookieReply",
+        "AcquireTokenReply",
+        "BrokerTokenResponse",
+        "CancelInteractiveFlowReply",
+        "CookieItem",
+        "GenerateSignedHttpRequestReply",
+        "GetAccountsReply",
+        "GetLinuxBrokerVersionReply",
+        "RemoveAccountReply",
+        "Reply",
+    ),
+    "requests": (
+        "AcquirePrtSsoCookieRequest",
+        "AcquireTokenInteractivelyRequest",
+        "AcquireTokenSilentlyRequest",
+        "AuthorizationType",
+        "AuthParameters",
+        "CancelInteractiveFlowRequest",
+        "GenerateSignedHttpRequestRequest",
+        "GetAccountsRequest",
+        "GetLinuxBrokerVersionRequest",
+        "ParentWindow",
+        "PopParams",
+        "RemoveAccountRequest",
+    ),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Account",
@@ -59,3 +103,11 @@ __all__ = [
     "WireModel",
     "tag_name",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'linuxbroker.models' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"linuxbroker.models.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

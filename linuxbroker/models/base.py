@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
-from linuxbroker.models.engine import BaseModel, ConfigDict, Field, to_camel
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
 from linuxbroker.redaction import HiddenText
+
+_building = threading.RLock()
 
 
 class WireModel(BaseModel):
@@ -23,7 +28,23 @@ class WireModel(BaseModel):
         populate_by_name=True,
         hide_input_in_errors=True,
         ser_json_inf_nan="null",
+        defer_build=True,
     )
+
+    @classmethod
+    def model_rebuild(cls, **options: Any) -> bool | None:
+        """Build the type's validator and serializer, which its first use does, in one thread at a time.
+
+        pydantic before 2.13 has no lock of its own: one thread could take away what another has just built.
+
+        Args:
+            options: as for ``pydantic.BaseModel.model_rebuild``.
+
+        Returns:
+            What pydantic returns: None if they were built already.
+        """
+        with _building:
+            return super().model_rebuild(**options)
 
     def to_json(self) -> str:
         """Write the object as it goes over the wire.

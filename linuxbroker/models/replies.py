@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, cast
 
+from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+
 from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
-from linuxbroker.models.engine import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 from linuxbroker.models.failure import BrokerErrorBody
 
 _MOST_ITEMS = 10_000

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
 from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
-from linuxbroker.models.engine import SerializerFunctionWrapHandler, model_serializer
 from linuxbroker.models.failure import BrokerErrorBody
 
 

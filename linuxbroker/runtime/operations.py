@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from linuxbroker import validation
 from linuxbroker._version import __version__
+from linuxbroker.accounts import pick_account
 from linuxbroker.authority import host_of, preferred_host
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
@@ -30,7 +31,6 @@ from linuxbroker.errors import (
     InvalidArgumentError,
 )
 from linuxbroker.models import Account, Status
-from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.results import TokenResult, account_of
 from linuxbroker.runtime import refusals

@@ -24,8 +24,9 @@ from pathlib import Path
 from linuxbroker_fake import PrivateBus
 from tests.bench import calls, load, start
 from tests.bench.figures import (
-    IMPORT,
+    FIRST_TOKEN,
     IMPORT_CLIENT,
+    IMPORT_TYPES,
     LOAD_FAILURES,
     LOAD_MEMORY,
     LOAD_TIME,
@@ -122,10 +123,11 @@ async def _start(address: str, size: Size) -> list[Figure]:
         against = f"{against}; median of {size.processes}"
         return Figure(promise, of_medians(measured, compared), spell(measured), spell(compared), against)
 
-    script = "a ten-line script of plain dbus-next"
+    script = "a script of plain dbus-next and one pydantic model"
     return [
-        ratio(IMPORT, "import", "other import", start.IMPORTS["other import"]),
-        ratio(IMPORT_CLIENT, "client", "other client", start.IMPORTS["other client"]),
+        ratio(IMPORT_CLIENT, "client", "libraries", start.LIBRARIES),
+        ratio(IMPORT_TYPES, "types", "libraries", start.LIBRARIES),
+        ratio(FIRST_TOKEN, "first token", "plain first token", script),
         ratio(START, "command", "script", script),
         ratio(MEMORY, "command memory", "script memory", script),
     ]

@@ -72,13 +72,3 @@ def test_what_is_no_number_of_json_is_null_in_its_output(fake: RunningFake) -> N
     error = error_of(linuxbroker(fake, "accounts", "--json"))
     assert error["diagnostics"] == {"b": 1.5}
     assert error["telemetry"] == {}
-
-
-def test_a_number_that_the_interpreter_is_set_not_to_read_makes_no_sense(
-    fake: RunningFake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONINTMAXSTRDIGITS", "640")
-    fake.plant("raw_reply", method="getAccounts", reply=_listed(passwordExpiry="9" * 1000))
-    shown = linuxbroker(fake, "accounts", "--json")
-    assert shown.returncode == 3
-    assert "passwordExpiry" in error_of(shown)["message"]

@@ -54,6 +54,15 @@ def test_using_the_library_imports_nothing_heavy() -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+def test_importing_the_client_builds_no_wire_type() -> None:
+    program = (
+        "import sys; from linuxbroker import BrokerClient\n"
+        "print(sorted(name for name in sys.modules if name.startswith('linuxbroker.models')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "['linuxbroker.models', 'linuxbroker.models.status']\n"
+
+
 def test_every_public_name_is_there() -> None:
     assert all(getattr(linuxbroker, name) is not None for name in linuxbroker.__all__)
     assert set(dir(linuxbroker)) == set(linuxbroker.__all__)

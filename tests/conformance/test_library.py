@@ -18,7 +18,6 @@ HERE = Path(__file__).parent
 FOR_CLIENTS = [vector for vector in load_vectors() if vector.kind != "broker"]
 DRIVERS = {
     "library": HERE / "driver.py",
-    "short-lived": HERE / "short_lived_driver.py",
     "plain": HERE / "plain_driver.py",
 }
 
@@ -39,10 +38,9 @@ def played() -> Played:
     return asyncio.run(_play_all())
 
 
-@pytest.mark.parametrize("driver", ["library", "short-lived"])
 @pytest.mark.parametrize("vector", FOR_CLIENTS, ids=lambda vector: vector.id)
-def test_the_library_passes(vector: Vector, driver: str, played: Played) -> None:
-    result = played[driver][vector.id]
+def test_the_library_passes(vector: Vector, played: Played) -> None:
+    result = played["library"][vector.id]
     assert result.passed, describe(result)
 
 

@@ -52,10 +52,6 @@ def main() -> None:
 def _instrumented(name: str) -> tuple[Target, tuple[bytes, ...]]:
     """The target, and its part of the corpus."""
     with instrument_imports(include=["linuxbroker", "dbus_next"]):
-        if name.startswith("light-"):
-            from linuxbroker import short_lived
-
-            short_lived.declare()
         import linuxbroker.bus.library  # noqa: F401 - which is not imported before it is needed
         from tests.fuzz import corpus, targets
     target = targets.TARGETS[name]

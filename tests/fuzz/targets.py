@@ -218,9 +218,7 @@ class Target:
 
 
 TARGETS = {
-    "replies": Target(corpus.REPLIES, _read_as_each, mutations.mutated_reply_bytes, 0.3),
-    # In a short-lived process, which has light models (linuxbroker/short_lived.py).
-    "light-replies": Target(corpus.REPLIES, _read_as_each, mutations.mutated_reply_bytes, 0.1),
+    "replies": Target(corpus.REPLIES, _read_as_each, mutations.mutated_reply_bytes, 0.4),
     "redaction": Target(corpus.REPLIES, _redacted, mutations.mutated_reply_bytes, 0.05),
     "messages": Target(corpus.MESSAGES, _received, mutations.mutated_bytes, 0.4, 8 * 1024),
     # Several that are judged by their headers (LARGE_MESSAGE_BYTES). Apart, as few as there is time for.

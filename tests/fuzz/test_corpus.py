@@ -9,7 +9,6 @@ import pytest
 from tests.fuzz import corpus
 from tests.fuzz.targets import REPLY_TYPES, TARGETS, read, receive, redacted, shake_hands
 
-# The light models need a process of their own: tests/models/test_engines.py compares what both kinds make.
 MUTATED = {"replies": 1500, "redaction": 500, "messages": 2500, "large-messages": 50, "handshake": 200}
 
 

@@ -29,9 +29,9 @@ from linuxbroker import (
     UnsupportedOperationError,
     models,
 )
+from linuxbroker.accounts import pick_account
 from linuxbroker.bus import RemoteError
 from linuxbroker.models import BrokerErrorBody, tag_name
-from linuxbroker.models.account import pick_account
 from linuxbroker.resources import interface_xml, interfaces_folder
 from linuxbroker.transport import BrokerTransport, CallOptions
 from linuxbroker_fake import Call, FakeConfig, PersonaName, RunningFake

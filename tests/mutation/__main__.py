@@ -59,10 +59,7 @@ PARTS = {
         ),
     ),
     "models": Part(
-        tuple(
-            f"linuxbroker/models/{name}.py"
-            for name in ("account", "base", "failure", "light", "light_readers", "replies", "requests")
-        ),
+        tuple(f"linuxbroker/models/{name}.py" for name in ("account", "base", "failure", "replies", "requests")),
         _OF_MODELS,
     ),
     "errors": Part(("linuxbroker/errors.py",), _OF_MODELS),

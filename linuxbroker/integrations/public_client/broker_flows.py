@@ -11,11 +11,11 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from linuxbroker import validation
+from linuxbroker.accounts import pick_account
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import BrokerError, BrokerTimeoutError, InvalidArgumentError, RedirectUriError
 from linuxbroker.integrations.public_client import accounts, results
 from linuxbroker.models import Account
-from linuxbroker.models.account import pick_account
 from linuxbroker.pop import PopAuthScheme
 
 logger = logging.getLogger(__name__)
