@@ -6,8 +6,9 @@ from linuxbroker_fake.directory import AppRegistration, Directory, GuestIn, Tena
 from linuxbroker_fake.entra import Entra
 from linuxbroker_fake.faults import Fault, FaultKind
 from linuxbroker_fake.journal import Call
-from linuxbroker_fake.personas import PersonaName
+from linuxbroker_fake.persona_name import PersonaName
 from linuxbroker_fake.private_bus import DBusDaemonMissingError, PrivateBus
+from linuxbroker_fake.resource import RevokedTokenError
 from linuxbroker_fake.running import RunningFake
 from linuxbroker_fake.service import FakeService, NameTakenError, serve
 
@@ -27,6 +28,7 @@ __all__ = [
     "NameTakenError",
     "PersonaName",
     "PrivateBus",
+    "RevokedTokenError",
     "RunningFake",
     "Tenant",
     "User",

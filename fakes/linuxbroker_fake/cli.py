@@ -1,4 +1,4 @@
-"""What can be done with the fake broker from a shell? The command ``linuxbroker-fake``."""
+"""The fake broker from a shell: the command ``linuxbroker-fake``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linuxbroker_fake.broker import FakeBroker
 from linuxbroker_fake.config import FakeConfig
 from linuxbroker_fake.conformance.command import add_arguments as add_conformance_arguments
 from linuxbroker_fake.conformance.command import run as run_conformance
-from linuxbroker_fake.personas import PersonaName
+from linuxbroker_fake.persona_name import persona_choices
 from linuxbroker_fake.private_bus import DBusDaemonMissingError, PrivateBus
 from linuxbroker_fake.service import FakeService, NameTakenError, serve
 
@@ -75,7 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("folder", type=Path, metavar="DIR", help="such as ~/.local/share/dbus-1/services")
     for command in (run, execute, write):
         command.add_argument(
-            "--persona", choices=[persona.value for persona in PersonaName], help="the broker that it passes for"
+            "--persona",
+            choices=persona_choices(),
+            help="the broker that it passes for; himmelblau means its newest release",
+        )
+        command.add_argument(
+            "--empty-reply-pause",
+            type=float,
+            metavar="SECONDS",
+            help="how long Himmelblau 3.1 waits before its empty replies; 30 in the field, default 0.02",
         )
         command.add_argument("--config", type=Path, metavar="FILE", help="a JSON file: tenants, users, apps, faults, …")
     return parser
@@ -90,7 +98,9 @@ def _check_conformance(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace) -> FakeConfig:
     config = FakeConfig.load(arguments.config) if arguments.config else FakeConfig()
-    return config.model_copy(update={"persona": PersonaName(arguments.persona)}) if arguments.persona else config
+    chosen: dict[str, object] = {"persona": arguments.persona, "empty_reply_pause": arguments.empty_reply_pause}
+    changes = {key: value for key, value in chosen.items() if value is not None}
+    return FakeConfig.model_validate({**dict(config), **changes})
 
 
 async def _run(config: FakeConfig, address: str | None) -> int:
@@ -133,6 +143,8 @@ def _write_service(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "linuxbroker_fake", "run"]
     if arguments.persona:
         command += ["--persona", arguments.persona]
+    if arguments.empty_reply_pause is not None:
+        command += ["--empty-reply-pause", str(arguments.empty_reply_pause)]
     if arguments.config:
         command += ["--config", str(arguments.config.resolve())]
     path = arguments.folder / f"{BROKER_BUS_NAME}.service"

@@ -1,4 +1,4 @@
-"""How is a fake broker set up? Everything that can be chosen before it starts, also from a JSON file."""
+"""How a fake broker is set up: all that can be chosen before it starts, also from a JSON file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from linuxbroker_fake.directory import Directory
 from linuxbroker_fake.faults import Fault
-from linuxbroker_fake.personas import PersonaName
+from linuxbroker_fake.persona_name import PersonaName
 
 
 class UserAction(str, enum.Enum):
@@ -46,16 +46,18 @@ class FakeConfig(BaseModel):
         faults: what goes wrong from the start.
         user: the person who answers interactive sign-ins.
         start_delay: seconds before it takes its bus name: a slow start.
+        empty_reply_pause: seconds before Himmelblau 3.1 answers with an empty text, which are 30 in the field.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    persona: PersonaName = PersonaName.MICROSOFT_CPP
+    persona: PersonaName = PersonaName.MICROSOFT_2_5_2
     directory: Directory = Field(default_factory=Directory.default)
     signed_in: tuple[str, ...] | None = None
     faults: tuple[Fault, ...] = ()
     user: InteractiveUser = InteractiveUser()
     start_delay: float = Field(default=0.0, ge=0.0, le=3600.0)
+    empty_reply_pause: float = Field(default=0.02, ge=0.0, le=3600.0)
 
     @classmethod
     def load(cls, path: str | Path) -> FakeConfig:

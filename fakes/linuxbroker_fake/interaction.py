@@ -1,4 +1,4 @@
-"""What happens between the sign-in window and the person in front of it?"""
+"""What happens between the sign-in window and the person in front of it."""
 
 from __future__ import annotations
 

@@ -1,76 +1,160 @@
-"""How do the brokers in the field differ? One record of data for each; PROTOCOL.md, "Brokers in the field"."""
+"""How the brokers in the field differ: one record of data for each; PROTOCOL.md, "Brokers in the field"."""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from .failures import BareErrors, Diagnostics, EmptyReplies, ErrorObjects
+from .faults import Failure
+from .himmelblau import HimmelblauRules
+from .microsoft import MicrosoftRules
+from .persona import AccountShape, BusSide, CookieShape, Introspection, Persona, TokenShape
+from .persona_name import PersonaName
+
+__all__ = ["PERSONAS", "PersonaName"]
+
+_JAVA_CANCELED = Failure("User canceled the sign-in.", status=7)
+_CANCELED = Failure("The InteractiveRequest was canceled by the user", status=7, tag=557155398)
+# What the brokers in C++ say of a failure at Entra, in their spelling: no AADSTS code and no description of Entra's.
+_ENTRA = (
+    "Recieved an error from AAD. Code: '{code}' description: '(pii)' correlation id: '{correlation_id}' "
+    "suberror: '{suberror}'"
+)
+_TYPES_OF_2_0_2 = {
+    "acquireTokenSilently": frozenset({1, 2, 3}),
+    "acquireTokenInteractively": frozenset({6}),
+    "acquirePrtSsoCookie": frozenset({8}),
+}
+_TYPES_OF_3_0 = {**_TYPES_OF_2_0_2, "acquireTokenInteractively": frozenset({1, 6})}
+_TELEMETRY_OF_2_0_1 = {
+    "broker_version": "2.0.1",
+    "ui_visible": "false",
+    "os_version": "22.04",
+    "http_event_count": "1",
+    "correlation_id": "$correlation_id",
+}
+_TELEMETRY_OF_2_5_2 = {
+    "broker_version": "2.5.2",
+    "auth_flow": "PRT",
+    "aad_request_sequence": "1",
+    "api_error_code": "0",
+    "api_error_context": "(pii)",
+    "api_name": "$method",
+    "authority_type": "AAD",
+    "broker_app_used": "true",
+    "broker_broker_version": "2.5.2|2.5.2|2.5.2",
+    "broker_correlation_id": "$correlation_id",
+    "client_id": "$client_id",
+    "correlation_id": "$correlation_id",
+    "ef": "{}",
+}
+_HIMMELBLAU_ACCOUNT = AccountShape(missing=frozenset({"familyName", "clientInfo"}), whole_name_as_given_name=True)
+_HIMMELBLAU_COOKIE = CookieShape(
+    AccountShape(
+        missing=frozenset({"name", "givenName", "familyName", "clientInfo", "passwordExpiry"}),
+        environment_of_issuer=True,
+    )
+)
+_CROSSROADS = "Path, Interface, or Method does not exist"
 
 
-class PersonaName(str, enum.Enum):
-    """The brokers that the fake can pass for."""
-
-    MICROSOFT_JAVA = "microsoft-2.0.1"
-    MICROSOFT_CPP = "microsoft-2.5.2"
-    HIMMELBLAU = "himmelblau"
-
-
-@dataclass(frozen=True)
-class Persona:
-    """What tells one broker from another.
-
-    Attributes:
-        version: what ``getLinuxBrokerVersion`` answers.
-        introspectable: whether Introspect is answered.
-        flat_cookie: whether a PRT cookie reply is one flat object, not a list.
-        failures_are_dbus_errors: whether every failure is a D-Bus error.
-        diagnostics: whether an error object's ``diagnostics`` is filled.
-        missing_methods: methods that answer "Not implemented".
-        missing_account_keys: keys that its accounts lack.
-        token_names_account: whether a token reply has an ``account``.
-        only_callers_account: whether it serves only the account of the calling user id.
-        extended_expiry_in_seconds: whether ``extendedExpiresOn`` counts seconds, not milliseconds.
-        start_up_failure: the D-Bus error text of a call that the fault ``starting`` strikes.
-        telemetry: what each reply's telemetry holds.
-    """
-
-    version: str
-    introspectable: bool
-    flat_cookie: bool
-    failures_are_dbus_errors: bool = False
-    diagnostics: bool = False
-    missing_methods: frozenset[str] = frozenset()
-    missing_account_keys: frozenset[str] = frozenset()
-    token_names_account: bool = True
-    only_callers_account: bool = False
-    extended_expiry_in_seconds: bool = False
-    start_up_failure: str = "broker socket connect failed"
-    telemetry: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+def _himmelblau_bus(
+    *paths: str, starting: str, fails_after_a_pause: bool = False, loses_full_blocks: bool = False
+) -> BusSide:
+    return BusSide(
+        introspection=Introspection.CROSSROADS,
+        properties=False,
+        paths=paths,
+        unknown_interface=_CROSSROADS,
+        unknown_method="Unknown method {method}",
+        reads_arguments_one_by_one=True,
+        needs_interface=True,
+        starting=starting,
+        fails_after_a_pause=fails_after_a_pause,
+        one_call_at_a_time=True,
+        loses_full_blocks=loses_full_blocks,
+    )
 
 
 PERSONAS: dict[PersonaName, Persona] = {
-    PersonaName.MICROSOFT_JAVA: Persona(
+    PersonaName.MICROSOFT_2_0_1: Persona(
         version="2.0.1",
-        introspectable=True,
-        flat_cookie=True,
-        diagnostics=True,
-        telemetry={"broker_version": "2.0.1", "ui_visible": "false", "os_version": "22.04", "http_event_count": "1"},
+        rules=MicrosoftRules(canceled=_JAVA_CANCELED),
+        bus=BusSide(Introspection.INTERFACE, unknown_object="org.freedesktop.dbus.errors.UnknownObject"),
+        failures=ErrorObjects(
+            tag=0,
+            diagnostics=Diagnostics.FILLED,
+            beside_error=("accessTokenType", "expiresOn", "extendedExpiresOn"),
+            telemetry={**_TELEMETRY_OF_2_0_1, "error_location": "unknown"},
+            cancel_key="Error",
+        ),
+        account=AccountShape(),
+        token=TokenShape(),
+        cookie=CookieShape(
+            AccountShape(missing=frozenset({"familyName"})), telemetry={"dbus_method_name": "acquirePrtSsoCookie"}
+        ),
+        telemetry=_TELEMETRY_OF_2_0_1,
     ),
-    PersonaName.MICROSOFT_CPP: Persona(
+    PersonaName.MICROSOFT_2_5_2: Persona(
         version="2.5.2",
-        introspectable=False,
-        flat_cookie=False,
-        telemetry={"broker_version": "2.5.2", "auth_flow": "PRT"},
+        rules=MicrosoftRules(canceled=_CANCELED, authorization_types=_TYPES_OF_2_0_2, sso_url_in_parameters=True),
+        bus=BusSide(Introspection.EMPTY_NODE),
+        failures=ErrorObjects(
+            tag=595719680,
+            diagnostics=Diagnostics.NULL,
+            entra=_ENTRA,
+            sub_error=True,
+            telemetry={
+                **_TELEMETRY_OF_2_5_2,
+                "api_error_tag": "$tag",
+                "api_status_code": "$status",
+                "all_error_tags": "$tag",
+                "auth_flow_last_error": "$status",
+            },
+        ),
+        account=AccountShape(),
+        token=TokenShape(),
+        cookie=CookieShape(AccountShape(environment_of_issuer=True), listed=True, telemetry={}),
+        telemetry={"broker_version": "2.5.2", "auth_flow": "PRT", "correlation_id": "$correlation_id"},
     ),
-    PersonaName.HIMMELBLAU: Persona(
-        version="1.0.0",
-        introspectable=True,
-        flat_cookie=True,
-        failures_are_dbus_errors=True,
-        missing_methods=frozenset({"removeAccount", "generateSignedHttpRequest", "cancelInteractiveFlow"}),
-        missing_account_keys=frozenset({"familyName", "clientInfo"}),
-        token_names_account=False,
-        only_callers_account=True,
-        extended_expiry_in_seconds=True,
+    PersonaName.MICROSOFT_3_0_2: Persona(
+        version="3.0.2",
+        rules=MicrosoftRules(
+            canceled=_CANCELED, authorization_types=_TYPES_OF_3_0, sso_url_in_parameters=True, answers_from_prt=True
+        ),
+        bus=BusSide(Introspection.EMPTY_NODE),
+        failures=ErrorObjects(tag=593819521, diagnostics=Diagnostics.ABSENT, entra=_ENTRA),
+        account=AccountShape(),
+        token=TokenShape(account=False, more={"refreshToken": ""}),
+        cookie=CookieShape(AccountShape(environment_of_issuer=True), listed=True, telemetry={}),
+        telemetry={"broker_version": "3.0.2", "auth_flow": "PRT", "correlation_id": "$correlation_id"},
+    ),
+    PersonaName.HIMMELBLAU_3_1: Persona(
+        version="3.1.12",
+        rules=HimmelblauRules(),
+        bus=_himmelblau_bus(
+            starting="No such file or directory (os error 2)", fails_after_a_pause=True, loses_full_blocks=True
+        ),
+        failures=EmptyReplies(),
+        account=_HIMMELBLAU_ACCOUNT,
+        token=TokenShape(account=False, lifetime_added_in_seconds=True, extended_expiry_in_seconds=True),
+        cookie=_HIMMELBLAU_COOKIE,
+    ),
+    PersonaName.HIMMELBLAU_4_0: Persona(
+        version="4.0.0",
+        rules=HimmelblauRules(asks=True, checks_redirect_uri=True),
+        bus=_himmelblau_bus(
+            "/org/freedesktop/LogControl1",
+            starting="broker socket connect: No such file or directory (os error 2)",
+        ),
+        failures=BareErrors(
+            {
+                "getAccounts": "Unable to find account",
+                "acquireTokenSilently": "Failed to authenticate user",
+                "acquireTokenInteractively": "Failed to authenticate user",
+                "acquirePrtSsoCookie": "Failed to fetch prt sso cookie",
+            }
+        ),
+        account=_HIMMELBLAU_ACCOUNT,
+        token=TokenShape(account=False, extended_expiry_in_seconds=True),
+        cookie=_HIMMELBLAU_COOKIE,
     ),
 }

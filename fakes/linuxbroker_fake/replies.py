@@ -1,21 +1,15 @@
-"""How does each broker spell its replies? The one place that reads a persona's shapes."""
+"""How each broker spells its replies: the one place that reads a persona's shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from linuxbroker.models import tag_name
-from linuxbroker_fake.directory import AccountRecord
-from linuxbroker_fake.entra import MintedToken
-from linuxbroker_fake.faults import TOKEN_METHODS, Failure
-from linuxbroker_fake.personas import Persona
-
-_STATUS_NAMES = {
-    2: "StatusInternal::InteractionRequired",
-    3: "StatusInternal::NoNetwork",
-    7: "StatusInternal::UserCanceled",
-}
+from .directory import AccountRecord, Directory
+from .entra import MintedToken
+from .persona import AccountShape, Persona
+from .telemetry import written
 
 
 class ReplyWriter:
@@ -23,15 +17,22 @@ class ReplyWriter:
 
     Args:
         persona: which.
+        directory: knows the login hosts.
+        clock: gives the time in epoch seconds.
     """
 
-    def __init__(self, persona: Persona) -> None:
+    def __init__(self, persona: Persona, directory: Directory, clock: Callable[[], float]) -> None:
         self._persona = persona
+        self._directory = directory
+        self._clock = clock
 
-    def account(self, account: AccountRecord) -> dict[str, Any]:
-        """Write an account."""
-        written = account.wire()
-        return {key: value for key, value in written.items() if key not in self._persona.missing_account_keys}
+    def version(self) -> dict[str, Any]:
+        """Write the reply of ``getLinuxBrokerVersion``."""
+        return {"linuxBrokerVersion": self._persona.version}
+
+    def accounts(self, accounts: Sequence[AccountRecord]) -> dict[str, Any]:
+        """Write the reply of ``getAccounts``."""
+        return {"accounts": [self._account(account, self._persona.account) for account in accounts]}
 
     def token(
         self,
@@ -39,9 +40,11 @@ class ReplyWriter:
         token: MintedToken,
         *,
         access_token: str,
-        pop: bool,
+        token_type: int,
         id_token: str,
+        client_id: str,
         correlation_id: str,
+        method: str,
     ) -> dict[str, Any]:
         """Write a token reply.
 
@@ -49,96 +52,96 @@ class ReplyWriter:
             account: whose token.
             token: the token that was minted.
             access_token: what stands as ``accessToken``: the token, or the signed request around it.
-            pop: whether it is a proof-of-possession token.
+            token_type: 0 bearer, 1 proof of possession.
             id_token: the ID token.
+            client_id: for which app.
             correlation_id: the call's.
+            method: the method.
 
         Returns:
             The reply.
         """
-        milliseconds = token.expires_on * 1000
+        shape = self._persona.token
         response: dict[str, Any] = {
             "accessToken": access_token,
-            "accessTokenType": 1 if pop else 0,
+            "accessTokenType": token_type,
             "clientInfo": account.client_info,
-            "expiresOn": milliseconds,
-            "extendedExpiresOn": token.expires_on if self._persona.extended_expiry_in_seconds else milliseconds,
+            "expiresOn": self._expiry(token),
+            "extendedExpiresOn": token.expires_on * (1 if shape.extended_expiry_in_seconds else 1000),
             "grantedScopes": " ".join(token.granted_scopes),
             "idToken": id_token,
+            **shape.more,
         }
-        if self._persona.token_names_account:
-            response["account"] = self.account(account)
-        return {"brokerTokenResponse": response, "telemetry": self._telemetry(correlation_id)}
-
-    def with_scopes_declined(self, reply: Mapping[str, Any], declined: Sequence[str]) -> dict[str, Any]:
-        """Take scopes out of a token reply.
-
-        Args:
-            reply: a token reply.
-            declined: the scopes to leave out; empty for all but the first.
-
-        Returns:
-            A new reply.
-        """
-        response = dict(reply["brokerTokenResponse"])
-        granted = str(response["grantedScopes"]).split()
-        left_out = {scope.casefold() for scope in declined or granted[1:]}
-        response["grantedScopes"] = " ".join(scope for scope in granted if scope.casefold() not in left_out)
-        return {**reply, "brokerTokenResponse": response}
+        if shape.account:
+            response["account"] = self._account(account, self._persona.account)
+        reply: dict[str, Any] = {"brokerTokenResponse": response}
+        if self._persona.telemetry is not None:
+            values = {"client_id": client_id, "correlation_id": correlation_id, "method": method}
+            reply["telemetry"] = written(self._persona.telemetry, values)
+        return reply
 
     def cookies(self, account: AccountRecord, cookies: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """Write a cookie reply: flat with the first cookie, or a list of all."""
-        items = [{"cookieName": name, "cookieContent": content} for name, content in cookies]
-        if self._persona.flat_cookie:
-            return {"account": self.account(account), **items[0]}
-        return {"cookieItems": items, "telemetry": {}}
-
-    def failure(self, member: str, failure: Failure, correlation_id: str) -> dict[str, Any]:
-        """Write the reply of a call that failed.
+        """Write a cookie reply.
 
         Args:
-            member: the method.
-            failure: what went wrong.
-            correlation_id: the call's.
+            account: who is signed in.
+            cookies: names and contents; only a listing reply has more than the first.
 
         Returns:
-            The reply; its error stands at the top where the method gives no token.
+            The reply.
         """
-        error = {
-            "context": failure.context,
-            "diagnostics": self._diagnostics(failure),
-            "errorCode": failure.error_code,
-            "status": failure.status,
-            "subStatus": failure.sub_status,
-            "tag": 0 if self._persona.diagnostics else failure.tag,
-        }
-        telemetry = self._telemetry(correlation_id)
-        if not self._persona.diagnostics:
-            telemetry |= {
-                "api_status_code": _STATUS_NAMES.get(failure.status, f"StatusInternal::{failure.status}"),
-                "all_error_tags": tag_name(failure.tag),
-            }
-        if member not in TOKEN_METHODS:
-            return {"error": error}
-        if failure.top_level:
-            return {"brokerTokenResponse": None, "error": error, "telemetry": telemetry}
-        response = {
-            "error": error,
-            "accessTokenType": 0,
-            "expiresOn": 0,
-            "extendedExpiresOn": 0,
-            "subError": failure.sub_error,
-        }
-        return {"brokerTokenResponse": response, "telemetry": telemetry}
+        shape = self._persona.cookie
+        items = [{"cookieName": name, "cookieContent": content} for name, content in cookies]
+        reply: dict[str, Any] = {"account": self._account(account, shape.account)}
+        reply |= {"cookieItems": items} if shape.listed else items[0]
+        return reply if shape.telemetry is None else {**reply, "telemetry": dict(shape.telemetry)}
 
-    def _diagnostics(self, failure: Failure) -> dict[str, str] | None:
-        if not self._persona.diagnostics:
-            return None
-        return {
-            "raw_error_code": failure.oauth_error,
-            "exception_type": "com.microsoft.identity.common.exception.UiRequiredException",
-            "oauth2_sub_error_code": failure.sub_error,
-        }
+    def _account(self, account: AccountRecord, shape: AccountShape) -> dict[str, Any]:
+        written_account = account.wire()
+        if shape.whole_name_as_given_name:
+            written_account["givenName"] = account.user.name
+        if shape.environment_of_issuer:
+            written_account["environment"] = self._directory.issuer_host
+        return {key: value for key, value in written_account.items() if key not in shape.missing}
 
-    def _telemetry(self, correlation_id: str) -> dict[str, str]:
-        return {**self._persona.telemetry, "correlation_id": correlation_id}
+    def _expiry(self, token: MintedToken) -> int:
+        if not self._persona.token.lifetime_added_in_seconds:
+            return token.expires_on * 1000
+        now = self._clock()
+        return math.floor(now * 1000) + max(0, token.expires_on - math.floor(now))
+
+
+def with_scopes_declined(reply: Mapping[str, Any], declined: Sequence[str]) -> dict[str, Any]:
+    """Take scopes out of a token reply.
+
+    Args:
+        reply: a token reply.
+        declined: the scopes to leave out; empty for all but the first.
+
+    Returns:
+        A new reply.
+    """
+    response = dict(reply["brokerTokenResponse"])
+    granted = str(response["grantedScopes"]).split()
+    left_out = {scope.casefold() for scope in declined or granted[1:]}
+    response["grantedScopes"] = " ".join(scope for scope in granted if scope.casefold() not in left_out)
+    return {**reply, "brokerTokenResponse": response}
+
+
+def without_tenants(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the tenant ids out of a list of accounts, as Himmelblau lists one whose tenant it has not learnt.
+
+    Args:
+        reply: a reply of ``getAccounts``.
+
+    Returns:
+        A new reply.
+    """
+    accounts: list[dict[str, Any]] = reply["accounts"]
+    return {
+        **reply,
+        "accounts": [
+            {**account, "realm": "", "homeAccountId": str(account["homeAccountId"]).partition(".")[0] + "."}
+            for account in accounts
+        ],
+    }

@@ -1,4 +1,4 @@
-"""What does a list of scopes ask for, and which of it is granted?"""
+"""What a list of scopes asks for, and which of it is granted."""
 
 from __future__ import annotations
 
@@ -67,6 +67,25 @@ def resource_key(resource: str) -> str:
     """
     key = resource.lower().rstrip("/").removeprefix("api://")
     return GRAPH if key == GRAPH_APP_ID else key
+
+
+def resource_of(scopes: Sequence[str]) -> str:
+    """Tell which resource scopes ask for.
+
+    Args:
+        scopes: as an app wrote them.
+
+    Returns:
+        The first resource that is named, as ``resource_key`` spells it; Microsoft Graph where none is.
+    """
+    for text in scopes:
+        try:
+            scope = parse_scope(text)
+        except ValueError:
+            continue
+        if scope.resource is not None:
+            return resource_key(scope.resource)
+    return GRAPH
 
 
 def grant_scopes(requested: Sequence[str], consented: Sequence[str] | None, client_id: str) -> Grant:

@@ -1,4 +1,4 @@
-"""How does the fake broker stand on a bus? Calls to the broker, to its control interface, and the standard ones."""
+"""The fake broker on a bus: calls to the broker, to its control interface, and the standard ones."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from linuxbroker.bus import BusError, Connection, Message
 from linuxbroker.bus.connection import BUS_NAME, error_reply, method_return
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.resources import interface_xml
-from linuxbroker_fake.broker import CrashRequested, FakeBroker, RawReply
+from linuxbroker_fake.arguments import broker_arguments
+from linuxbroker_fake.broker import FakeBroker
 from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH, CONTROL_XML, Control, ControlError
-from linuxbroker_fake.faults import PING, DBusFailure
+from linuxbroker_fake.faults import FAILED, PING, CrashRequested, DBusFailure, RawReply
+from linuxbroker_fake.introspection import introspection
 from linuxbroker_fake.journal import Call
 
 _log = logging.getLogger("linuxbroker_fake")
 
+_PEER = "org.freedesktop.DBus.Peer"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
 _DO_NOT_QUEUE = 4
 _PRIMARY_OWNER = 1
 _UNKNOWN_METHOD = "org.freedesktop.DBus.Error.UnknownMethod"
-_FAILED = "org.freedesktop.DBus.Error.Failed"
 _INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
 _CALLER_GONE = (
     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
@@ -96,7 +99,7 @@ class FakeService:
             reply = error_reply(call, _INVALID_ARGS, str(error))
         except Exception as error:
             _log.exception("the fake broker could not answer %s", call.member)
-            reply = error_reply(call, _FAILED, f"the fake broker could not answer: {type(error).__name__}")
+            reply = error_reply(call, FAILED, f"the fake broker could not answer: {type(error).__name__}")
         if call.reply_expected and self._connection.is_open:
             with contextlib.suppress(BusError):  # the bus may have ended under the answer
                 self._connection.send(reply)
@@ -104,30 +107,21 @@ class FakeService:
     async def _reply_to(self, call: Message) -> Message:
         if call.path == CONTROL_PATH and call.interface == CONTROL_INTERFACE:
             return method_return(call, "s", await self._control.handle(call.member, call.body))
-        if (
-            call.path == BROKER_OBJECT_PATH
-            and call.interface in (BROKER_INTERFACE, "")
-            and call.member in _METHOD_NAMES
-        ):
+        interfaces = (BROKER_INTERFACE,) if self.broker.persona.bus.needs_interface else (BROKER_INTERFACE, "")
+        if call.path == BROKER_OBJECT_PATH and call.interface in interfaces and call.member in _METHOD_NAMES:
             return await self._broker_reply(call)
         self.broker.journal.record(
             Call(call.path, call.interface, call.member, call.signature, body=tuple(call.body), sender=call.sender)
         )
-        if (call.interface, call.member) == ("org.freedesktop.DBus.Peer", PING):
-            await self.broker.strike(PING, None)
-        standard: dict[tuple[str, str], Callable[[Message], Message]] = {
-            ("org.freedesktop.DBus.Peer", "Ping"): method_return,
-            ("org.freedesktop.DBus.Peer", "GetMachineId"): lambda asked: method_return(asked, "s", "0" * 32),
-            ("org.freedesktop.DBus.Properties", "GetAll"): lambda asked: method_return(asked, "a{sv}", {}),
-            ("org.freedesktop.DBus.Introspectable", "Introspect"): self._introspect,
-        }
-        answer = standard.get((call.interface, call.member), _no_such_interface)
-        return answer(call)
+        async with self.broker.turn():
+            if (call.interface, call.member) == (_PEER, PING):
+                await self.broker.strike(PING, None)
+            return self._standard_reply(call)
 
     async def _broker_reply(self, call: Message) -> Message:
-        if call.signature != "sss":
-            raise DBusFailure(_INVALID_ARGS, f"{call.member} takes (sss), not ({call.signature})")
-        version, correlation_id, request = (str(argument) for argument in call.body)
+        version, correlation_id, request = broker_arguments(
+            self.broker.persona.bus, call.member, call.signature, call.body
+        )
         self.broker.journal.record(
             Call(
                 call.path,
@@ -141,17 +135,39 @@ class FakeService:
             )
         )
         try:
-            reply = await self.broker.handle(call.member, correlation_id, request, sender=call.sender)
+            async with self.broker.turn():
+                reply = await self.broker.handle(call.member, correlation_id, request, sender=call.sender)
         except RawReply as raw:
             return method_return(call, raw.signature, raw.value)
         return method_return(call, "s", reply)
 
+    def _standard_reply(self, call: Message) -> Message:
+        bus = self.broker.persona.bus
+        standard: dict[tuple[str, str], Callable[[Message], Message]] = {
+            (_PEER, PING): method_return,
+            ("org.freedesktop.DBus.Introspectable", "Introspect"): self._introspect,
+        }
+        if bus.properties or call.path != BROKER_OBJECT_PATH:
+            standard[_PEER, "GetMachineId"] = lambda asked: method_return(asked, "s", "0" * 32)
+        if bus.properties:
+            standard[_PROPERTIES, "GetAll"] = lambda asked: method_return(asked, "a{sv}", {})
+        return standard.get((call.interface, call.member), self._not_there)(call)
+
     def _introspect(self, call: Message) -> Message:
         if call.path == CONTROL_PATH:
             return method_return(call, "s", CONTROL_XML)
-        if not self.broker.persona.introspectable or call.path != BROKER_OBJECT_PATH:
-            return _no_such_interface(call)
-        return method_return(call, "s", interface_xml())
+        xml = introspection(self.broker.persona.bus, call.path, _METHOD_NAMES)
+        return self._not_there(call, is_known=False) if xml is None else method_return(call, "s", xml)
+
+    def _not_there(self, call: Message, *, is_known: bool | None = None) -> Message:
+        """The error of an object, an interface or a method that is not there."""
+        bus = self.broker.persona.bus
+        if is_known is None:
+            is_known = call.path == BROKER_OBJECT_PATH and call.interface in (BROKER_INTERFACE, _PEER)
+        text = bus.unknown_method if is_known else bus.unknown_interface
+        return error_reply(
+            call, _UNKNOWN_METHOD, text.format(interface=call.interface, path=call.path, method=call.member)
+        )
 
 
 def _json_or_none(text: str) -> Any:
@@ -161,17 +177,13 @@ def _json_or_none(text: str) -> Any:
         return None
 
 
-def _no_such_interface(call: Message) -> Message:
-    return error_reply(call, _UNKNOWN_METHOD, f"No such interface “{call.interface}” on object at path {call.path}")
-
-
 @contextlib.asynccontextmanager
 async def serve(broker: FakeBroker, address: str | None = None) -> AsyncGenerator[FakeService, None]:
     """Put a fake broker on a bus for the length of a block.
 
     Args:
         broker: what answers.
-        address: a D-Bus address; the session bus's unless given.
+        address: a D-Bus address; default the session bus's.
 
     Yields:
         The service.

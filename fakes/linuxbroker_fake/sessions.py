@@ -1,4 +1,4 @@
-"""Who is signed in, to which app, with which tokens in hand?"""
+"""Who is signed in, to which app, with which tokens in hand."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class TokenKey:
     account: _Account
     client_id: str
     scopes: frozenset[str]
+    client_capabilities: frozenset[str] = frozenset()
 
 
 def account_key(account: AccountRecord) -> _Account:
@@ -50,6 +51,10 @@ class Sessions:
         self._tokens: dict[TokenKey, MintedToken] = {}
         self._revoked_before: dict[str, int] = {}
         self._sign_in_wanted: set[str] = set()
+
+    def everyone(self) -> tuple[AccountRecord, ...]:
+        """All accounts, those too that have signed out of an app."""
+        return tuple(self._accounts)
 
     def accounts(self, client_id: str) -> list[AccountRecord]:
         """The accounts that an app sees."""

@@ -86,6 +86,7 @@ async def test_over_dbus_a_call_that_cannot_be_understood_is_an_error(
         await _control(fake_broker, member, *arguments)
 
 
+@pytest.mark.fake_broker(persona="microsoft-2.0.1")
 async def test_a_fault_strikes_the_calls_that_it_names_and_no_others(fake_broker: RunningFake) -> None:
     fake_broker.plant(
         "consent_missing", account="grace@fabrikam.example", method="acquireTokenSilently", skip=1, times=1
@@ -99,6 +100,7 @@ async def test_a_fault_strikes_the_calls_that_it_names_and_no_others(fake_broker
         assert await client.acquire_token_silent(GRAPH, grace)
 
 
+@pytest.mark.fake_broker(persona="microsoft-2.0.1")
 async def test_a_revocation_can_want_the_user_to_sign_in_again(fake_broker: RunningFake) -> None:
     challenge = fake_broker.revoke("ada@contoso.example", sign_in_again=True)
     async with BrokerClient(CLIENT_ID) as client:
@@ -136,7 +138,10 @@ async def test_two_fakes_on_one_bus_are_refused(fake_broker: RunningFake) -> Non
 
 async def test_an_app_that_is_not_registered_is_refused_when_the_directory_says_so() -> None:
     config = FakeConfig.model_validate(
-        {"directory": {**FakeConfig().directory.model_dump(), "allow_unregistered_apps": False}}
+        {
+            "persona": "microsoft-2.0.1",
+            "directory": {**FakeConfig().directory.model_dump(), "allow_unregistered_apps": False},
+        }
     )
     async with (
         PrivateBus() as bus,
@@ -154,14 +159,14 @@ def _fake(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 def test_exec_gives_a_command_a_bus_with_the_fake_on_it(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
-    config.write_text('{"persona": "himmelblau", "signed_in": []}')
+    config.write_text('{"persona": "microsoft-2.0.1", "signed_in": []}')
     program = (
         "import asyncio, linuxbroker\n"
         f"client = linuxbroker.BrokerClient({CLIENT_ID!r})\n"
         "print(asyncio.run(client.get_linux_broker_version()), asyncio.run(client.get_accounts()))"
     )
     done = _fake("exec", "--config", str(config), "--", sys.executable, "-c", program)
-    assert (done.returncode, done.stdout) == (0, "1.0.0 []\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "2.0.1 []\n"), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -219,5 +224,5 @@ def test_the_fixture_serves_a_sync_test(fake_broker: RunningFake) -> None:
 @pytest.mark.fake_broker(persona="himmelblau", signed_in=("grace@fabrikam.example",))
 async def test_the_marker_sets_the_fixtures_broker_up(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
-        assert await client.get_linux_broker_version() == "1.0.0"
+        assert await client.get_linux_broker_version() == "3.1.12"
         assert [account.username for account in await client.get_accounts()] == ["grace@fabrikam.example"]

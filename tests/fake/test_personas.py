@@ -1,27 +1,41 @@
-"""Does each persona of the fake differ from the others just as the table "Brokers in the field" says?
-
-The fake is asked with plain dbus-next here: a client that is not ours.
-"""
+"""The rows of brokers.md that hold for every persona: names, accounts, tokens, cookies, what stands on the bus."""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import AsyncIterator
+import time
+import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import pytest
-from dbus_next import Message, MessageType
-from dbus_next.aio import MessageBus
+from dbus_next import MessageType
+from pydantic import ValidationError
 
-from linuxbroker_fake import FakeConfig, RunningFake
+from linuxbroker.resources import interface_xml
+from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
+from linuxbroker_fake.cli import main as fake_command
+from tests.fake.asking import (
+    CLIENT_ID,
+    CPP,
+    HIMMELBLAU,
+    INTERFACE,
+    JAVA,
+    MICROSOFT,
+    NEW_HIMMELBLAU,
+    NEWEST,
+    OLD_HIMMELBLAU,
+    PATH,
+    UNKNOWN_METHOD,
+    Asker,
+    parameters,
+    response,
+)
 
-NAME = "com.microsoft.identity.broker1"
-PATH = "/com/microsoft/identity/broker1"
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-REDIRECT = "https://login.microsoftonline.com/common/oauth2/nativeclient"
-JAVA, CPP, HIMMELBLAU = "microsoft-2.0.1", "microsoft-2.5.2", "himmelblau"
-
-each_broker = pytest.mark.parametrize("persona", [JAVA, CPP, HIMMELBLAU])
+EVERYONE = [*MICROSOFT, *HIMMELBLAU]
+each_broker = pytest.mark.parametrize("persona", EVERYONE)
+each_of_microsofts = pytest.mark.parametrize("persona", MICROSOFT)
+each_himmelblau = pytest.mark.parametrize("persona", HIMMELBLAU)
 
 
 @pytest.fixture
@@ -29,70 +43,128 @@ def fake_broker_config(persona: str) -> FakeConfig:
     return FakeConfig.model_validate({"persona": persona})
 
 
-@pytest.fixture
-async def bus(fake_broker: RunningFake) -> AsyncIterator[MessageBus]:
-    connected = await MessageBus(bus_address=fake_broker.address).connect()
-    yield connected
-    connected.disconnect()
-    await connected.wait_for_disconnect()
-    connected._sock.close()
-    connected._stream.close()
+# Names
 
 
-async def _raw(bus: MessageBus, interface: str, member: str, signature: str = "", *body: Any) -> Message:
-    call = Message(NAME, PATH, interface, member, signature=signature, body=list(body))
-    reply = await bus.call(call)
-    assert reply is not None
-    return reply
+def test_himmelblau_means_its_newest_release() -> None:
+    assert PersonaName("himmelblau") is PersonaName.HIMMELBLAU_3_1
+    assert PersonaName.HIMMELBLAU.value == "himmelblau-3.1"
+    assert FakeConfig.model_validate({"persona": "himmelblau"}).persona is PersonaName.HIMMELBLAU_3_1
+    assert FakeConfig.model_validate_json('{"persona": "himmelblau"}').persona.value == "himmelblau-3.1"
+    assert fake_command(["exec", "--persona", "himmelblau", "--", "true"]) == 0
 
 
-async def _call(bus: MessageBus, member: str, request: object) -> Any:
-    """A broker method's reply, decoded; a D-Bus error as a pair of its name and text."""
-    text = json.dumps(request)
-    reply = await _raw(bus, "com.microsoft.identity.Broker1", member, "sss", "0.0", "c", text)
-    if reply.message_type is MessageType.ERROR:
-        return reply.error_name, reply.body[0]
-    return json.loads(reply.body[0])
+@pytest.mark.parametrize("name", ["himmelblau-2", "Himmelblau", "microsoft", ""])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        FakeConfig.model_validate({"persona": name})
 
 
-async def _account(bus: MessageBus) -> Any:
-    reply = await _call(bus, "getAccounts", {"clientId": CLIENT_ID, "redirectUri": REDIRECT})
-    return reply["accounts"][0]
+@pytest.mark.parametrize(
+    ("persona", "version"),
+    [
+        (JAVA, "2.0.1"),
+        (CPP, "2.5.2"),
+        (NEWEST, "3.0.2"),
+        (OLD_HIMMELBLAU, "3.1.12"),
+        (NEW_HIMMELBLAU, "4.0.0"),
+        ("himmelblau", "3.1.12"),
+    ],
+)
+@pytest.mark.parametrize("request_text", ["{}", '{"clientId": "c"}', '{"msalCppVersion": "1"}'])
+async def test_the_version(ask: Asker, version: str, request_text: str) -> None:
+    assert await ask("getLinuxBrokerVersion", request_text) == {"linuxBrokerVersion": version}
 
 
-def _parameters(account: Any, **more: Any) -> dict[str, Any]:
-    return {
-        "account": account,
-        "authority": "https://login.microsoftonline.com/common",
-        "authorizationType": 1,
-        "clientId": CLIENT_ID,
-        "redirectUri": REDIRECT,
-        "requestedScopes": ["https://graph.microsoft.com/.default"],
-        **more,
-    }
+# The bus
+
+
+@pytest.mark.parametrize("persona", [JAVA])
+async def test_the_java_broker_is_introspected(ask: Asker) -> None:
+    reply = await ask.raw("org.freedesktop.DBus.Introspectable", "Introspect")
+    assert reply.body == [interface_xml()]
+
+
+@pytest.mark.parametrize("persona", [CPP, NEWEST])
+async def test_the_brokers_in_cpp_show_a_node_without_an_interface(ask: Asker) -> None:
+    reply = await ask.raw("org.freedesktop.DBus.Introspectable", "Introspect")
+    assert reply.message_type is MessageType.METHOD_RETURN
+    node = ElementTree.fromstring(reply.body[0].partition('dtd">')[2])
+    assert (node.tag, list(node)) == ("node", [])
+
+
+@each_himmelblau
+async def test_himmelblau_is_introspected_as_its_library_does(ask: Asker, persona: str) -> None:
+    async def children(path: str) -> list[str]:
+        reply = await ask.raw("org.freedesktop.DBus.Introspectable", "Introspect", path=path)
+        node = ElementTree.fromstring(reply.body[0].partition('dtd">')[2])
+        assert node.get("name") == path
+        return [str(child.get("name")) for child in node]
+
+    peers = ["org.freedesktop.DBus.Introspectable", "org.freedesktop.DBus.Peer"]
+    assert await children(PATH) == [INTERFACE, *peers]
+    log_control = ["org/freedesktop/LogControl1"] if persona == NEW_HIMMELBLAU else []
+    assert await children("/") == [peers[0], PATH[1:], *log_control]
+    if log_control:
+        assert (await children("/org/freedesktop/LogControl1"))[-1] == "org.freedesktop.LogControl1"
+
+
+@each_himmelblau
+async def test_himmelblau_answers_no_get_all(ask: Asker) -> None:
+    reply = await ask.raw("org.freedesktop.DBus.Properties", "GetAll", "s", INTERFACE)
+    assert (reply.error_name, reply.body) == (UNKNOWN_METHOD, ["Path, Interface, or Method does not exist"])
+
+
+@each_of_microsofts
+async def test_microsofts_brokers_have_no_properties(ask: Asker) -> None:
+    reply = await ask.raw("org.freedesktop.DBus.Properties", "GetAll", "s", INTERFACE)
+    assert (reply.signature, reply.body) == ("a{sv}", [{}])
 
 
 @each_broker
-async def test_introspection(bus: MessageBus, persona: str) -> None:
-    reply = await _raw(bus, "org.freedesktop.DBus.Introspectable", "Introspect")
-    if persona == CPP:
-        assert reply.message_type is MessageType.ERROR
-        assert reply.body[0].startswith("No such interface")
-    else:
-        assert 'interface name="com.microsoft.identity.Broker1"' in reply.body[0]
+async def test_ping_is_answered(ask: Asker) -> None:
+    assert (await ask.raw("org.freedesktop.DBus.Peer", "Ping")).message_type is MessageType.METHOD_RETURN
 
 
 @each_broker
-async def test_ping_and_properties_are_answered(bus: MessageBus) -> None:
-    assert (await _raw(bus, "org.freedesktop.DBus.Peer", "Ping")).message_type is MessageType.METHOD_RETURN
-    got = await _raw(bus, "org.freedesktop.DBus.Properties", "GetAll", "s", "com.microsoft.identity.Broker1")
-    assert (got.signature, got.body) == ("a{sv}", [{}])
+async def test_any_protocol_version_and_correlation_id_will_do(ask: Asker) -> None:
+    request = json.dumps({"clientId": CLIENT_ID})
+    for version, correlation_id in (("1.0", ""), ("0.0", "free text"), ("", "É")):
+        reply = await ask.raw(INTERFACE, "getAccounts", "sss", version, correlation_id, request)
+        assert json.loads(reply.body[0])["accounts"]
+
+
+@each_of_microsofts
+@pytest.mark.parametrize(("member", "arguments"), [("getAccounts", ["{}"]), ("getAccounts", ["0.0", "c", "{}", "x"])])
+async def test_a_wrong_signature_is_a_dbus_error(ask: Asker, member: str, arguments: list[str]) -> None:
+    reply = await ask.raw(INTERFACE, member, "s" * len(arguments), *arguments)
+    assert reply.error_name == "org.freedesktop.DBus.Error.InvalidArgs"
+
+
+@each_himmelblau
+async def test_himmelblau_reads_three_arguments_and_passes_over_more(ask: Asker) -> None:
+    assert (await ask.raw(INTERFACE, "getAccounts", "ssss", "0.0", "c", "", "x")).message_type is not MessageType.ERROR
+    reply = await ask.raw(INTERFACE, "getAccounts", "ssu", "0.0", "c", 3)
+    assert reply.error_name == "org.freedesktop.DBus.Error.Failed"
+    assert reply.body == ["D-Bus argument type mismatch at position 2: expected String, found u32"]
+
+
+# Accounts
 
 
 @each_broker
-async def test_the_keys_of_accounts(bus: MessageBus, persona: str) -> None:
-    keys = set(await _account(bus))
-    assert keys >= {
+@pytest.mark.parametrize(
+    "request_text", ['{"clientId": "c"}', "{}", '{"clientId": "c", "environment": "login.windows.net"}']
+)
+async def test_accounts_are_listed_for_sparse_requests(ask: Asker, request_text: str) -> None:
+    assert (await ask("getAccounts", request_text))["accounts"][0]["username"] == "ada@contoso.example"
+
+
+@each_of_microsofts
+async def test_microsofts_brokers_list_every_account(ask: Asker) -> None:
+    accounts = (await ask("getAccounts", {"clientId": CLIENT_ID}))["accounts"]
+    assert len(accounts) == 3
+    assert set(accounts[0]) == {
         "homeAccountId",
         "localAccountId",
         "environment",
@@ -100,118 +172,176 @@ async def test_the_keys_of_accounts(bus: MessageBus, persona: str) -> None:
         "username",
         "name",
         "givenName",
+        "familyName",
+        "clientInfo",
         "passwordExpiry",
     }
-    assert ({"familyName", "clientInfo"} & keys == set()) == (persona == HIMMELBLAU)
 
 
-@each_broker
-async def test_the_shape_of_cookies(bus: MessageBus, persona: str) -> None:
-    account = await _account(bus)
-    url = "https://login.microsoftonline.com/?sso_nonce=N"
-    request = {
-        "account": account,
-        "authParameters": _parameters(account, authorizationType=8, ssoUrl=url),
-        "ssoUrl": url,
-    }
-    reply = await _call(bus, "acquirePrtSsoCookie", request)
-    if persona == CPP:
-        assert [item["cookieName"] for item in reply["cookieItems"]] == [
-            "x-ms-RefreshTokenCredential",
-            "x-ms-DeviceCredential",
+@each_himmelblau
+async def test_himmelblau_lists_the_callers_account_alone(ask: Asker) -> None:
+    assert await ask("getAccounts", "") == {
+        "accounts": [
+            {
+                "environment": "login.windows.net",
+                "givenName": "Ada Lovelace",
+                "homeAccountId": "00000000-0000-0000-0000-0000000000a1.00000000-0000-0000-0000-0000000000f1",
+                "localAccountId": "00000000-0000-0000-0000-0000000000a1",
+                "name": "Ada Lovelace",
+                "passwordExpiry": 0,
+                "realm": "00000000-0000-0000-0000-0000000000f1",
+                "username": "ada@contoso.example",
+            }
         ]
-    else:
-        assert reply["cookieName"] == "x-ms-RefreshTokenCredential"
-        assert set(reply) == {"account", "cookieName", "cookieContent"}
-
-
-@each_broker
-async def test_the_shape_of_failures(bus: MessageBus, fake_broker: RunningFake, persona: str) -> None:
-    account = await _account(bus)
-    fake_broker.plant("mfa_expired", method="acquireTokenSilently")
-    reply = await _call(bus, "acquireTokenSilently", {"authParameters": _parameters(account)})
-    if persona == HIMMELBLAU:
-        name, text = reply
-        assert name == "org.freedesktop.DBus.Error.Failed"
-        assert "AADSTS50078" in text
-        return
-    assert set(reply) == {"brokerTokenResponse", "telemetry"}
-    response, error = reply["brokerTokenResponse"], reply["brokerTokenResponse"]["error"]
-    assert set(response) == {"error", "accessTokenType", "expiresOn", "extendedExpiresOn", "subError"}
-    assert set(error) == {"context", "diagnostics", "errorCode", "status", "subStatus", "tag"}
-    assert error["status"] == 2
-    if persona == JAVA:
-        assert set(error["diagnostics"]) == {"raw_error_code", "exception_type", "oauth2_sub_error_code"}
-        assert error["tag"] == 0
-    else:
-        assert error["diagnostics"] is None
-        assert reply["telemetry"]["all_error_tags"] == "965ya"
-        assert reply["telemetry"]["api_status_code"] == "StatusInternal::InteractionRequired"
-    assert reply["telemetry"]["broker_version"] == persona.removeprefix("microsoft-")
-
-
-@each_broker
-@pytest.mark.parametrize("method", ["removeAccount", "generateSignedHttpRequest", "cancelInteractiveFlow"])
-async def test_the_methods_that_a_broker_lacks(bus: MessageBus, persona: str, method: str) -> None:
-    account = await _account(bus)
-    pop = {
-        "uriHost": "graph.microsoft.com",
-        "uriPath": "/",
-        "httpMethod": "GET",
-        "homeAccountId": account["homeAccountId"],
     }
-    reply = await _call(bus, method, {"clientId": CLIENT_ID, "account": account, "popParams": pop})
-    if persona == HIMMELBLAU:
-        assert reply == ("org.freedesktop.DBus.Error.Failed", "Not implemented")
+
+
+@each_himmelblau
+async def test_himmelblau_lists_an_account_whose_tenant_it_has_not_learnt(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.plant("tenant_unknown")
+    account = await ask.account()
+    assert (account["realm"], account["homeAccountId"]) == ("", "00000000-0000-0000-0000-0000000000a1.")
+    assert response(await ask.silently(account))
+
+
+@each_of_microsofts
+async def test_an_account_is_found_by_few_keys(ask: Asker) -> None:
+    for few in ({"username": "ADA@contoso.example"}, {"homeAccountId": (await ask.account())["homeAccountId"]}):
+        assert response(await ask.silently(few))
+
+
+@each_broker
+async def test_the_account_may_stand_at_the_root_of_the_request(ask: Asker) -> None:
+    account = await ask.account()
+    for asked in (parameters(None), {key: value for key, value in parameters(None).items() if key != "account"}):
+        assert response(await ask("acquireTokenSilently", {"account": account, "authParameters": asked}))
+    request = {"account": None, "authParameters": parameters(account)}
+    assert response(await ask("acquireTokenSilently", request))
+
+
+# Tokens
+
+TOKEN_KEYS = {
+    "accessToken",
+    "accessTokenType",
+    "clientInfo",
+    "expiresOn",
+    "extendedExpiresOn",
+    "grantedScopes",
+    "idToken",
+}
+
+
+@each_broker
+async def test_the_keys_of_tokens(ask: Asker, persona: str) -> None:
+    more = {JAVA: {"account"}, CPP: {"account"}, NEWEST: {"refreshToken"}}
+    reply = await ask.silently(await ask.account())
+    assert set(response(reply)) == TOKEN_KEYS | more.get(persona, set())
+    assert response(reply).get("refreshToken", "") == ""
+    assert set(reply) == {"brokerTokenResponse"} | ({"telemetry"} if persona in MICROSOFT else set())
+
+
+def _expiry(token: str) -> int:
+    payload = token.split(".")[1]
+    return int(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
+
+
+@each_broker
+async def test_when_tokens_expire(ask: Asker, persona: str) -> None:
+    token = response(await ask.silently(await ask.account()))
+    expiry = _expiry(token["accessToken"])
+    if persona == OLD_HIMMELBLAU:  # milliseconds and seconds, added
+        assert abs(token["expiresOn"] - (time.time() * 1000 + 3600)) < 60_000
     else:
-        assert isinstance(reply, dict) and "error" not in reply
+        assert token["expiresOn"] == expiry * 1000
+    assert token["extendedExpiresOn"] == expiry * (1 if persona in HIMMELBLAU else 1000)
+
+
+@pytest.mark.parametrize("persona", MICROSOFT)
+@pytest.mark.parametrize("more", [{"uriHost": "graph.microsoft.com"}, {"authenticationScheme": "pop", "kid": "k"}])
+async def test_microsofts_brokers_bind_tokens(ask: Asker, more: dict[str, Any]) -> None:
+    token = response(await ask.silently(await ask.account(), popParams={"httpMethod": "GET", "uriPath": "/", **more}))
+    assert token["accessTokenType"] == 1
 
 
 @each_broker
-async def test_the_keys_of_tokens(bus: MessageBus, persona: str) -> None:
-    account = await _account(bus)
-    reply = await _call(bus, "acquireTokenSilently", {"authParameters": _parameters(account)})
-    response = reply["brokerTokenResponse"]
-    assert ("account" in response) == (persona != HIMMELBLAU)
-    assert response["accessTokenType"] == 0
-    assert response["expiresOn"] > 10**12
-    assert (response["extendedExpiresOn"] < 10**12) == (persona == HIMMELBLAU)
+async def test_the_scheme_bearer_asks_for_no_proof_of_possession(ask: Asker) -> None:
+    pop = {"authenticationScheme": "bearer", "uriHost": "", "uriPath": ""}
+    assert response(await ask.silently(await ask.account(), popParams=pop))["accessTokenType"] == 0
+
+
+# Cookies
+
+
+@pytest.mark.parametrize("persona", [JAVA])
+async def test_the_cookie_of_the_java_broker_is_flat(ask: Asker) -> None:
+    account = await ask.account()
+    reply = await ask.cookie(account)
+    assert reply.pop("cookieContent")
+    assert reply == {
+        "account": {key: value for key, value in account.items() if key != "familyName"},
+        "cookieName": "x-ms-RefreshTokenCredential",
+        "telemetry": {"dbus_method_name": "acquirePrtSsoCookie"},
+    }
+
+
+@pytest.mark.parametrize("persona", [CPP, NEWEST])
+async def test_the_cookies_of_the_brokers_in_cpp_are_a_list(ask: Asker) -> None:
+    account = await ask.account()
+    reply = await ask.cookie(account)
+    assert list(reply) == ["account", "cookieItems", "telemetry"]
+    assert reply["account"] == {**account, "environment": "login.microsoftonline.com"}
+    assert [item["cookieName"] for item in reply["cookieItems"]] == [
+        "x-ms-RefreshTokenCredential",
+        "x-ms-DeviceCredential",
+    ]
+
+
+@each_himmelblau
+async def test_the_cookie_of_himmelblau_is_flat_with_an_account_of_five_keys(ask: Asker) -> None:
+    account = await ask.account()
+    reply = await ask.cookie(account)
+    assert reply.pop("cookieContent")
+    assert reply == {
+        "account": {
+            "environment": "login.microsoftonline.com",
+            **{key: account[key] for key in ("homeAccountId", "localAccountId", "realm", "username")},
+        },
+        "cookieName": "x-ms-RefreshTokenCredential",
+    }
+
+
+# Requests of other clients
 
 
 @each_broker
-async def test_the_account_of_another_user(bus: MessageBus, persona: str) -> None:
-    stranger = {**await _account(bus), "homeAccountId": "00000000-0000-0000-0000-00000000dead.x"}
-    reply = await _call(bus, "acquireTokenSilently", {"authParameters": _parameters(stranger)})
-    if persona == HIMMELBLAU:
-        assert reply == ("org.freedesktop.DBus.Error.Failed", "Invalid request for user!")
-    else:
-        assert reply["brokerTokenResponse"]["error"]["status"] == 19
+async def test_what_other_clients_add_is_passed_over(ask: Asker) -> None:
+    more = {
+        "requestOptions": [205, 202],
+        "additionalQueryParametersForAuthorization": {"mkt": "de-DE"},
+        "parentWindow": {"exportedHandle": "wayland:x"},
+    }
+    assert response(await ask.silently(await ask.account(), **more))
 
 
-@each_broker
-async def test_the_account_may_stand_at_the_root_of_the_request(bus: MessageBus) -> None:
-    account = await _account(bus)
-    parameters = {key: value for key, value in _parameters(account).items() if key != "account"}
-    reply = await _call(bus, "acquireTokenSilently", {"account": account, "authParameters": parameters})
-    assert reply["brokerTokenResponse"]["accessToken"]
+@each_of_microsofts
+async def test_an_interactive_request_of_four_keys_is_answered(ask: Asker) -> None:
+    few = ("clientId", "redirectUri", "authority", "requestedScopes")
+    sparse = {key: value for key, value in parameters(None).items() if key in few}
+    assert response(await ask("acquireTokenInteractively", {"authParameters": sparse}))
 
 
-@pytest.mark.parametrize("persona", [HIMMELBLAU])
-async def test_a_daemon_that_is_starting(bus: MessageBus, fake_broker: RunningFake) -> None:
-    fake_broker.plant("starting", times=1)
-    first = await _call(bus, "getAccounts", {"clientId": CLIENT_ID, "redirectUri": REDIRECT})
-    assert first[1].startswith("broker socket connect")
-    assert await _account(bus)
+@each_of_microsofts
+@pytest.mark.parametrize("request_text", ["", "[]", "not json"])
+async def test_a_malformed_request_is_an_error_object(ask: Asker, request_text: str) -> None:
+    assert (await ask("getAccounts", request_text))["error"]["status"] == 6
 
 
-@pytest.mark.parametrize("persona", [CPP])
-@pytest.mark.parametrize("request_text", ["", "[]", "not json", "{}", '{"clientId": ""}'])
-async def test_a_malformed_request_is_an_error_object(bus: MessageBus, request_text: str) -> None:
-    reply = await _raw(bus, "com.microsoft.identity.Broker1", "getAccounts", "sss", "0.0", "c", request_text)
-    assert json.loads(reply.body[0])["error"]["status"] == 6
-
-
-@pytest.mark.parametrize("persona", [CPP])
-async def test_a_wrong_signature_is_a_dbus_error(bus: MessageBus) -> None:
-    reply = await _raw(bus, "com.microsoft.identity.Broker1", "getAccounts", "s", "{}")
-    assert reply.error_name == "org.freedesktop.DBus.Error.InvalidArgs"
+@each_of_microsofts
+@pytest.mark.parametrize("method", ["removeAccount", "generateSignedHttpRequest", "cancelInteractiveFlow"])
+async def test_microsofts_brokers_have_every_method(ask: Asker, method: str) -> None:
+    account = await ask.account()
+    pop = {"uriHost": "graph.microsoft.com", "uriPath": "/", "httpMethod": "GET"}
+    pop["homeAccountId"] = account["homeAccountId"]
+    reply = await ask(method, {"clientId": CLIENT_ID, "account": account, "popParams": pop})
+    assert isinstance(reply, dict) and not {"error", "Error"} & set(reply)

@@ -1,0 +1,16 @@
+"""A fake broker of one persona, asked by a client that is not ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from linuxbroker_fake import RunningFake
+from tests.fake.asking import Asker, asker
+
+
+@pytest.fixture
+async def ask(fake_broker: RunningFake) -> AsyncIterator[Asker]:
+    async with asker(fake_broker.address) as connected:
+        yield connected

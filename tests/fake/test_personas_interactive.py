@@ -1,0 +1,254 @@
+"""The rows of brokers.md on sign-ins: who must be named, when a window opens, who closes it, and one call at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from linuxbroker_fake import FakeConfig, RunningFake
+from tests.fake.asking import (
+    ADA,
+    CPP,
+    FAILED,
+    GRACE,
+    GRAPH,
+    HIMMELBLAU,
+    JAVA,
+    MICROSOFT,
+    NEW_HIMMELBLAU,
+    NEWEST,
+    OLD_HIMMELBLAU,
+    Asker,
+    bare_error,
+    error,
+    parameters,
+    response,
+)
+
+NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+STORAGE = "https://storage.azure.com"
+
+each_of_microsofts = pytest.mark.parametrize("persona", MICROSOFT)
+each_himmelblau = pytest.mark.parametrize("persona", HIMMELBLAU)
+newest = pytest.mark.parametrize("persona", [NEWEST])
+old_himmelblau = pytest.mark.parametrize("persona", [OLD_HIMMELBLAU])
+new_himmelblau = pytest.mark.parametrize("persona", [NEW_HIMMELBLAU])
+
+
+@pytest.fixture
+def fake_broker_config(persona: str) -> FakeConfig:
+    return FakeConfig.model_validate({"persona": persona})
+
+
+# Who must be named
+
+
+@each_of_microsofts
+async def test_microsofts_brokers_show_a_picker_where_nobody_is_named(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.set_user("approve", upn=GRACE)
+    token = response(await ask.interactively(None, isSignIn=True))
+    assert fake_broker.broker.verify_access_token(token["accessToken"])["upn"] == GRACE
+
+
+@new_himmelblau
+@pytest.mark.parametrize("more", [{"isSignIn": True}, {"username": ADA}, {"prompt": "select_account"}])
+async def test_himmelblau_4_0_must_be_told_the_account(ask: Asker, more: dict[str, Any]) -> None:
+    assert await ask.interactively(None, **more) == (FAILED, "Missing account username in request")
+
+
+@new_himmelblau
+async def test_a_null_account_at_the_root_hides_the_one_inside(ask: Asker) -> None:
+    inside = {"account": None, "authParameters": parameters(await ask.account())}
+    assert response(await ask("acquireTokenSilently", inside))
+    assert await ask("acquireTokenInteractively", inside) == (FAILED, "Missing account username in request")
+
+
+@new_himmelblau
+async def test_himmelblau_4_0_asks_the_user_and_then_itself(ask: Asker, fake_broker: RunningFake) -> None:
+    account = await ask.account()
+    fake_broker.set_user("never")
+    asking = asyncio.ensure_future(ask.interactively(account))
+    await _open_window(fake_broker)
+    assert fake_broker.answer("approve") == 1
+    assert response(await asking)
+    fake_broker.set_user("approve")
+    stranger = {**account, "username": GRACE}
+    assert await ask.interactively(stranger) == {"brokerTokenResponse": bare_error("Invalid request for user!")}
+
+
+async def _open_window(fake_broker: RunningFake) -> None:
+    for _ in range(200):
+        if fake_broker.broker.screen.open_windows:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("no window opened")
+
+
+@old_himmelblau
+async def test_himmelblau_3_1_asks_nobody(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    assert response(await ask.interactively(await ask.account()))
+    assert await ask.interactively(None, isSignIn=True) == ""
+
+
+# Windows that are closed, or can't be opened
+
+
+@each_of_microsofts
+async def test_the_user_closes_the_window(ask: Asker, fake_broker: RunningFake, persona: str) -> None:
+    fake_broker.set_user("cancel")
+    reply = await ask.interactively(await ask.account())
+    assert error(reply)["status"] == 7
+    if persona == NEWEST:
+        canceled = {
+            "context": "The InteractiveRequest was canceled by the user",
+            "errorCode": 0,
+            "status": 7,
+            "subStatus": 0,
+            "tag": 557155398,
+        }
+        assert reply == {"brokerTokenResponse": {"error": canceled}}
+    assert (error(reply)["tag"] == 557155398) == (persona in (CPP, NEWEST))
+
+
+@new_himmelblau
+async def test_the_user_closes_pinentry(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.set_user("cancel")
+    reply = await ask.interactively(await ask.account())
+    assert reply == (FAILED, "Interactive authentication failed: PAM_ABORT")
+
+
+@each_of_microsofts
+async def test_without_a_display_microsofts_brokers_die(ask: Asker, fake_broker: RunningFake) -> None:
+    account = await ask.account()
+    fake_broker.plant("no_display")
+    assert response(await ask.silently(account))
+    for _ in range(2):
+        assert (await ask.interactively(account))[0] == NO_REPLY
+        fake_broker.start_broker()
+
+
+@new_himmelblau
+async def test_without_a_display_himmelblau_4_0_says_so(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.plant("no_display")
+    text = "No interactive prompt available: no graphical session or pinentry binary found"
+    assert await ask.interactively(await ask.account()) == (FAILED, text)
+
+
+@old_himmelblau
+async def test_himmelblau_3_1_needs_no_display(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.plant("no_display")
+    assert response(await ask.interactively(await ask.account()))
+
+
+# An interactive call that needs no window
+
+
+def _scopes(resource: str) -> dict[str, Any]:
+    return {"requestedScopes": [f"{resource}/.default"]}
+
+
+@newest
+async def test_the_prt_answers_an_interactive_call_whose_silent_one_was_refused(
+    ask: Asker, fake_broker: RunningFake
+) -> None:
+    account = await ask.account()
+    fake_broker.set_user("never")
+    fake_broker.plant("silent_refused", scopes=[f"{GRAPH}/User.Read"])
+    assert "token_expired" in error(await ask.silently(account, **_scopes(GRAPH)))["context"]
+    assert response(await ask.silently(account, **_scopes(STORAGE))), "one resource is refused, others work"
+    assert response(await ask.interactively(account, **_scopes(GRAPH))), "nothing is shown"
+    assert fake_broker.broker.screen.open_windows == 0
+    assert response(await ask.silently(account, **_scopes(GRAPH))), "the silent call works again"
+
+
+@newest
+async def test_each_resource_that_is_refused_needs_a_call_of_its_own(ask: Asker, fake_broker: RunningFake) -> None:
+    account = await ask.account()
+    fake_broker.set_user("never")
+    fake_broker.plant("silent_refused", account=ADA)
+    for resource in (GRAPH, STORAGE):
+        assert error(await ask.silently(account, **_scopes(resource)))
+        assert response(await ask.interactively(account, **_scopes(resource)))
+        assert response(await ask.silently(account, **_scopes(resource)))
+
+
+@newest
+@pytest.mark.parametrize("more", [{"prompt": "login"}, {"prompt": "select_account"}, {"account": None}])
+async def test_a_prompt_opens_a_window_all_the_same(ask: Asker, fake_broker: RunningFake, more: dict[str, Any]) -> None:
+    account = await ask.account()
+    fake_broker.plant("silent_refused")
+    fake_broker.set_user("never")
+    asking = asyncio.ensure_future(ask.interactively(**{"account": account, **more}))
+    await _open_window(fake_broker)
+    fake_broker.answer("approve")
+    assert response(await asking)
+    assert response(await ask.silently(account))
+
+
+@newest
+async def test_no_window_opens_where_nothing_was_refused(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.set_user("cancel")
+    assert error(await ask.interactively(await ask.account()))["status"] == 7
+
+
+@pytest.mark.parametrize("persona", [JAVA, CPP, NEW_HIMMELBLAU])
+async def test_the_other_brokers_ask_the_user(ask: Asker, fake_broker: RunningFake) -> None:
+    account = await ask.account()
+    fake_broker.plant("silent_refused")
+    assert error(await ask.silently(account))
+    asking = asyncio.ensure_future(ask.interactively(account))
+    assert response(await asking)
+    assert response(await ask.silently(account))
+    fake_broker.set_user("cancel")
+    fake_broker.plant("silent_refused")
+    reply = await ask.interactively(account)
+    assert isinstance(reply, tuple) or error(reply)["status"] == 7
+
+
+# One call at a time
+
+
+@each_himmelblau
+async def test_himmelblau_takes_one_call_at_a_time(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.plant("slow", method="getAccounts", delay=0.2, times=1)
+    slow = asyncio.ensure_future(ask("getAccounts", ""))
+    await fake_broker.called("getAccounts")
+    assert await ask("getLinuxBrokerVersion", "")
+    assert slow.done()
+
+
+@each_of_microsofts
+async def test_microsofts_brokers_take_many_calls_at_once(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.plant("hang", method="getAccounts", times=1)
+    hanging = asyncio.ensure_future(ask("getAccounts", {}))
+    await fake_broker.called("getAccounts")
+    assert await ask("getLinuxBrokerVersion", {})
+    hanging.cancel()
+
+
+@new_himmelblau
+async def test_a_cancel_waits_behind_the_dialog(ask: Asker, fake_broker: RunningFake) -> None:
+    account = await ask.account()
+    fake_broker.set_user("never")
+    asking = asyncio.ensure_future(ask.interactively(account))
+    await _open_window(fake_broker)
+    cancel = asyncio.ensure_future(ask("cancelInteractiveFlow", {}))
+    await fake_broker.called("cancelInteractiveFlow")
+    await asyncio.sleep(0.05)
+    assert not cancel.done() and fake_broker.broker.screen.open_windows == 1
+    fake_broker.answer("approve")
+    assert response(await asking)
+    assert await cancel == bare_error("Not implemented")
+
+
+@each_himmelblau
+async def test_a_reset_lets_the_next_call_through(ask: Asker, fake_broker: RunningFake) -> None:
+    fake_broker.plant("hang", times=1)
+    hanging = asyncio.ensure_future(ask("getAccounts", ""))
+    await fake_broker.called("getAccounts")
+    fake_broker.reset()
+    assert await ask("getLinuxBrokerVersion", "")
+    hanging.cancel()
