@@ -43,16 +43,22 @@ FAMILIES: list[tuple[type[BrokerError], str]] = [
     (BrokerUnreachableError, "unreachable"),  # the last: those above are kinds of it
 ]
 # One for each configuration, for the driver's life: a client remembers of a broker what it wants (PROTOCOL.md, IN-07).
-CLIENTS: dict[tuple[str, ...], BrokerClient] = {}
+CLIENTS: dict[str, BrokerClient] = {}
 
 
 def client_for(line: Json) -> BrokerClient:
     """The client that has the line's configuration."""
-    limit = line.get("timeLimit", 60.0)
-    key = (line["clientId"], line["authority"], line["redirectUri"], str(limit))
+    limit, capabilities = line.get("timeLimit", 60.0), line.get("clientCapabilities")
+    key = json.dumps([line["clientId"], line["authority"], line["redirectUri"], limit, capabilities])
     if key not in CLIENTS:
-        timeouts = Timeouts(call=limit, start_up=0)
-        CLIENTS[key] = BrokerClient(key[0], authority=key[1], redirect_uri=key[2], timeouts=timeouts)
+        more: Json = {"client_capabilities": capabilities} if capabilities else {}
+        CLIENTS[key] = BrokerClient(
+            line["clientId"],
+            authority=line["authority"],
+            redirect_uri=line["redirectUri"],
+            timeouts=Timeouts(call=limit, start_up=0),
+            **more,
+        )
     return CLIENTS[key]
 
 

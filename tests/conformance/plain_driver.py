@@ -294,11 +294,21 @@ class Client:
             "redirectUri": self.line["redirectUri"],
             "requestedScopes": self.line["scopes"],
             "additionalQueryParametersForAuthorization": extra,
-            "decodedClaims": self.line.get("claims", ""),
+            "decodedClaims": self.claims(),
             "accessTokenToRenew": self.line.get("accessTokenToRenew", ""),
             "popParams": pop,
         }
         return {**parameters, **more}
+
+    def claims(self) -> str:
+        """The challenge as it is, or with the client's capabilities merged in."""
+        challenge: str = self.line.get("claims", "")
+        if "clientCapabilities" not in self.line:
+            return challenge
+        merged = json.loads(challenge or "{}")
+        merged["access_token"] = merged.get("access_token") or {}
+        merged["access_token"]["xms_cc"] = {"values": self.line["clientCapabilities"]}
+        return json.dumps(merged)
 
     def pop(self) -> dict[str, Any] | None:
         given = self.line.get("pop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,6 +153,8 @@ def _unlike(
     if matcher == "$pattern":
         same = isinstance(got, str) and re.fullmatch(expected[matcher], got) is not None
         return [] if same else [Difference(place, f"a text like {expected[matcher]}", got)]
+    if matcher == "$json":
+        return _unlike_json(expected[matcher], got, place)
     if matcher == "$type":
         same = _TYPES[expected[matcher]](got)
         return [] if same else [Difference(place, f"a value of type {expected[matcher]}", got)]
@@ -173,6 +176,15 @@ def _unlike(
         return found
     same = type(expected) is type(got) and expected == got
     return [] if same else [Difference(place, expected, got)]
+
+
+def _unlike_json(expected: Json, got: Json, place: str) -> list[Difference]:
+    """Compare a text with the JSON value that it should write, in whatever spaces and order of keys."""
+    try:
+        written: Json = json.loads(got)
+    except (TypeError, ValueError):
+        return [Difference(place, f"a text of JSON: {json.dumps(expected)}", got)]
+    return [] if written == expected else [Difference(place, expected, written)]
 
 
 def _is_empty(key: str, value: Json) -> bool:
