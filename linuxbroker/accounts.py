@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from linuxbroker.models import Account
 
 
-def pick_account(accounts: Sequence[Account], username: str, tenant: str | None = None) -> Account | None:
+# The tenant of personal Microsoft accounts.
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+# The authorities that personal accounts sign in to, too.
+_FOR_PERSONAL = frozenset({"common", "consumers"})
+
+
+def pick_account(
+    accounts: Sequence[Account], username: str, tenant: str | None = None, *, authority_tenant: str = "common"
+) -> Account | None:
     """Choose the record that a UPN means.
 
     Args:
         accounts: what the broker listed.
         username: the UPN, compared case-insensitively.
         tenant: the tenant id that the record must be in; None to prefer the home tenant's.
+        authority_tenant: what the client's authority names; unless that is ``common`` or ``consumers``, a work account
+            comes before a personal one of the same name.
 
     Returns:
         With a tenant, that tenant's record or None. Without, the home tenant's, else the first, else None.
@@ -24,6 +34,20 @@ def pick_account(accounts: Sequence[Account], username: str, tenant: str | None 
     matching = [account for account in accounts if account.username.casefold() == username.casefold()]
     if tenant is not None:
         return next((account for account in matching if account.realm.casefold() == tenant.casefold()), None)
+    if authority_tenant.casefold() not in _FOR_PERSONAL:
+        matching = [account for account in matching if account.home_tenant.casefold() != PERSONAL_TENANT] or matching
     named = (account for account in matching if account.realm)
     at_home = (account for account in named if account.realm.casefold() == account.home_tenant.casefold())
     return next(at_home, matching[0] if matching else None)
+
+
+def users_of(accounts: Iterable[Account]) -> list[str]:
+    """List the users whom records are of: one user can have several records.
+
+    Args:
+        accounts: what the broker listed.
+
+    Returns:
+        Their UPNs, one for each home account, in order.
+    """
+    return list({account.home_account_id.casefold(): account.username for account in accounts}.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 # A cloud's login hosts, the preferred one first. Source: Entra's instance discovery document, as MSAL carries it, and
@@ -16,8 +17,11 @@ _CLOUDS: tuple[tuple[str, ...], ...] = (
     ("login.sovcloud-identity.de",),
     ("login.sovcloud-identity.sg",),
 )
+_COMMERCIAL = "login.microsoftonline.com"
 # The authorities that stand for "whichever tenant the account is in".
 _ANY_TENANT = frozenset({"common", "organizations"})
+# A tenant id, or a domain name.
+_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _PREFERRED = {alias: cloud[0] for cloud in _CLOUDS for alias in cloud}
 
 
@@ -33,20 +37,6 @@ def preferred_host(environment: str) -> str:
     return _PREFERRED.get(environment.casefold(), environment)
 
 
-def is_same_cloud(environment: str, host: str) -> bool:
-    """Tell whether two login hosts may stand for one cloud.
-
-    Args:
-        environment: such as an account's ``environment``.
-        host: such as an authority's host.
-
-    Returns:
-        False only where both are known and belong to different clouds.
-    """
-    one, other = _PREFERRED.get(environment.casefold()), _PREFERRED.get(host.casefold())
-    return one == other or one is None or other is None
-
-
 def host_of(authority: str) -> str:
     """Give an authority's login host.
 
@@ -59,6 +49,56 @@ def host_of(authority: str) -> str:
     return urlsplit(authority).netloc
 
 
+def tenant_of(authority: str) -> str:
+    """Give what an authority names behind its host.
+
+    Args:
+        authority: such as ``https://login.microsoftonline.com/common``.
+
+    Returns:
+        Such as ``common``.
+    """
+    return urlsplit(authority).path.strip("/")
+
+
+def sovereign_host(environment: str) -> str:
+    """Give the login host of an account's cloud, where that is not the commercial one.
+
+    Args:
+        environment: an account's ``environment``. Himmelblau names the commercial cloud whatever the account's is.
+
+    Returns:
+        Such as ``login.microsoftonline.us``; empty for the commercial cloud, and for a host that is not known.
+    """
+    host = _PREFERRED.get(environment.casefold(), "")
+    return "" if host == _COMMERCIAL else host
+
+
+def is_commercial(authority: str) -> bool:
+    """Tell whether an authority is of Azure's commercial cloud.
+
+    Args:
+        authority: such as ``https://login.microsoftonline.com/common``.
+
+    Returns:
+        Whether it is.
+    """
+    return _PREFERRED.get(host_of(authority).casefold()) == _COMMERCIAL
+
+
+def known_host(environment: str, otherwise: str) -> str:
+    """Give a login host that is known to be one.
+
+    Args:
+        environment: what a reply says, such as an account's ``environment``.
+        otherwise: what stands in its place where that is no cloud's.
+
+    Returns:
+        The preferred host of the environment's cloud, or ``otherwise``.
+    """
+    return _PREFERRED.get(environment.casefold(), otherwise)
+
+
 def authority_for_realm(authority: str, realm: str) -> str:
     """Point an authority that names no tenant at an account's own, as Microsoft's runtime does.
 
@@ -67,8 +107,9 @@ def authority_for_realm(authority: str, realm: str) -> str:
         realm: the account's tenant id; empty to leave the authority as it is.
 
     Returns:
-        Such as ``https://login.microsoftonline.com/<realm>``; the same authority where it names a tenant.
+        Such as ``https://login.microsoftonline.com/<realm>``; the same authority where it names a tenant, and where the
+        realm is neither an id nor a domain.
         Source: PROTOCOL.md, "authParameters".
     """
-    tenant = urlsplit(authority).path.strip("/").casefold()
-    return f"https://{host_of(authority)}/{realm}" if realm and tenant in _ANY_TENANT else authority
+    names_none = tenant_of(authority).casefold() in _ANY_TENANT
+    return f"https://{host_of(authority)}/{realm}" if names_none and _TENANT.fullmatch(realm) else authority

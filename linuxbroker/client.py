@@ -10,15 +10,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from linuxbroker import failures, models, validation
+from linuxbroker import failures, models, token_match, validation
 from linuxbroker._version import __version__
-from linuxbroker.accounts import pick_account
-from linuxbroker.authority import authority_for_realm, host_of, preferred_host
+from linuxbroker.accounts import pick_account, users_of
+from linuxbroker.authority import (
+    authority_for_realm,
+    host_of,
+    is_commercial,
+    preferred_host,
+    sovereign_host,
+    tenant_of,
+)
 from linuxbroker.bus import BusError, ClosedHereError
-from linuxbroker.codec import MalformedReplyError
+from linuxbroker.codec import EmptyReplyError, MalformedReplyError
 from linuxbroker.errors import (
     NATIVE_CLIENT_REDIRECT_URI,
     BrokerError,
+    BrokerResponseError,
     InvalidArgumentError,
 )
 from linuxbroker.failures import CallContext
@@ -27,7 +35,15 @@ from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
 from linuxbroker.redaction import Concealed, HiddenFields, hidden
-from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, declined_scopes, token_result
+from linuxbroker.results import (
+    PrtSsoCookie,
+    TokenResult,
+    UnusableToken,
+    is_header_name,
+    is_header_text,
+    token_result,
+)
+from linuxbroker.scopes import declined_scopes
 from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
@@ -43,7 +59,6 @@ if TYPE_CHECKING:
     )
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
-DEFAULT_SSO_URL = "https://login.microsoftonline.com/"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_REPLY_DEPTH = 64
 
@@ -100,6 +115,7 @@ class BrokerClient:
         self._proxy = Broker1Proxy(self._transport, validation.reply_depth(max_reply_depth))
         self._shared_tokens: SharedCalls[TokenResult] = SharedCalls()
         self._cancellations: set[asyncio.Task[None]] = set()
+        self._owner_that_wants_account = ""
 
     async def __aenter__(self) -> BrokerClient:
         return self
@@ -141,11 +157,12 @@ class BrokerClient:
 
         Args:
             username: its UPN, in any case.
-            tenant: the tenant id that the record must be in; the home tenant's record is preferred without.
+            tenant: the tenant id that the record must be in; the home tenant's record is preferred without, and a work
+                account to a personal one of the same name unless the client's authority is ``common`` or ``consumers``.
             correlation_id: a UUID for the logs; a new one unless given.
 
         Returns:
-            The account, or None where the broker has none such.
+            The account, or None if there is no such account.
 
         Raises:
             BrokerError: as the class says.
@@ -153,7 +170,8 @@ class BrokerClient:
         validation.text("username", username)
         if tenant is not None:
             validation.text("tenant", tenant)
-        return pick_account(await self.get_accounts(correlation_id=correlation_id), username, tenant)
+        accounts = await self.get_accounts(correlation_id=correlation_id)
+        return pick_account(accounts, username, tenant, authority_tenant=tenant_of(self.authority))
 
     async def acquire_token_silent(
         self,
@@ -196,7 +214,7 @@ class BrokerClient:
         extra_query_parameters = hidden(extra_query_parameters)
         base = self._authority(authority)
         if account is not None:
-            validation.account(account)
+            self._checked(account, base)
         parameters = self._silent_parameters(scopes, claims, auth_scheme, access_token_to_renew, extra_query_parameters)
         parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
         correlation = validation.correlation_id(correlation_id)
@@ -307,7 +325,7 @@ class BrokerClient:
         base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
         prompt = validation.prompt(prompt)
         if account is not None:
-            validation.account(account)
+            self._checked(account, base)
         if login_hint is not None:
             validation.text("login_hint", login_hint)
         parameters = token_parameters(
@@ -320,30 +338,61 @@ class BrokerClient:
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
         )
-        parameters["parent_window"] = models.ParentWindow(handle=handle)
+        parameters |= {"parent_window": models.ParentWindow(handle=handle), "authority": base}
         if onboarding_blob is not None:
             parameters["onboarding_blob"] = validation.text("onboarding_blob", onboarding_blob)
         if prompt is not None:
             parameters["prompt"] = prompt
+        correlation = validation.correlation_id(correlation_id)
         if prompt == "select_account":
-            account = None
-            parameters |= {"is_sign_in": True, "authority": base}
-        elif account is None:
-            parameters |= {"is_sign_in": True, "authority": base, "account": None, "username": login_hint or ""}
-        else:
-            chosen = authority_for_realm(base, account.realm)
-            parameters |= {"authority": chosen, "account": account, "username": account.username}
-            query = parameters["additional_query_parameters_for_authorization"]
-            parameters["additional_query_parameters_for_authorization"] = {**query, "hsu": "1"}
+            return await self._ask_user(parameters, correlation)
+        if account is not None:
+            return await self._ask_user(_of_account(parameters, account), correlation)
+        return await self._ask_anyone(parameters, login_hint or "", correlation)
+
+    async def _ask_anyone(self, parameters: HiddenFields, login_hint: str, correlation_id: str) -> TokenResult:
+        """Have the broker ask whoever is there; one that must be told the account is told the only user's."""
+        if self._owner_that_wants_account and self._owner_that_wants_account == await self._transport.owner():
+            account = await self._only_user(login_hint, correlation_id)
+            if account is not None:
+                return await self._ask_user(_of_account(parameters, account), correlation_id)
+        try:
+            return await self._ask_user(
+                HiddenFields({**parameters, "account": None, "username": login_hint}), correlation_id
+            )
+        except BrokerResponseError as error:
+            if not failures.wants_account(error):
+                raise
+            refusal = error
+        account = await self._only_user(login_hint, correlation_id)
+        if account is None:
+            raise refusal
+        self._owner_that_wants_account = await self._transport.owner()
+        return await self._ask_user(_of_account(parameters, account), correlation_id)
+
+    async def _only_user(self, login_hint: str, correlation_id: str) -> Account | None:
+        """The account of the only user whom the broker lists, or whom the hint names; None if the hint names nobody."""
+        accounts = await self._list_accounts(correlation_id)
+        if login_hint:
+            accounts = [account for account in accounts if account.username.casefold() == login_hint.casefold()]
+            if not accounts:
+                return None
+        elif not accounts:
+            raise failures.no_account(CallContext("acquireTokenInteractively", correlation_id))
+        if len(users := users_of(accounts)) > 1:
+            raise failures.account_required(users, CallContext("acquireTokenInteractively", correlation_id))
+        return pick_account(accounts, users[0], authority_tenant=tenant_of(self.authority))
+
+    async def _ask_user(self, parameters: HiddenFields, correlation_id: str) -> TokenResult:
+        """Have the broker ask the user for what the parameters say; without an account they are a sign-in."""
+        asked = models.AuthParameters(**parameters)
+        if asked.account is None:
+            asked = asked.model_copy(update={"is_sign_in": True})
+        assert asked.parent_window is not None
         request = models.AcquireTokenInteractivelyRequest(
-            auth_parameters=models.AuthParameters(**parameters), parent_window_handle=handle
+            auth_parameters=asked, parent_window_handle=asked.parent_window.handle
         )
-        call = CallContext(
-            "acquireTokenInteractively",
-            validation.correlation_id(correlation_id),
-            account.username if account else login_hint or "",
-            request,
-        )
+        call = CallContext("acquireTokenInteractively", correlation_id, asked.username or "", request)
         reply = await self._send_interactive(request, call)
         return self._token(reply, request.auth_parameters, call)
 
@@ -409,7 +458,7 @@ class BrokerClient:
     async def acquire_prt_sso_cookie(
         self,
         account: Account,
-        sso_url: str = DEFAULT_SSO_URL,
+        sso_url: str | None = None,
         *,
         scopes: Sequence[str] = ("https://graph.microsoft.com/.default",),
         authority: str | None = None,
@@ -419,9 +468,10 @@ class BrokerClient:
 
         Args:
             account: whose, from ``get_accounts``.
-            sso_url: the https URL of the login host that they will be sent to; its ``sso_nonce`` is bound in.
-            scopes: as the protocol wants some.
-            authority: in place of the client's.
+            sso_url: the https URL of the login host that they will be sent to, whose ``sso_nonce`` is bound in; default
+                the login host of the account's cloud, else of the authority.
+            scopes: required by the protocol.
+            authority: in place of the client's; another cloud's login host gives way to the account's own.
             correlation_id: a UUID for the logs; a new one unless given.
 
         Returns:
@@ -430,8 +480,11 @@ class BrokerClient:
         Raises:
             BrokerError: as the class says.
         """
-        sso_url = hidden(sso_url)
         validation.account(account)
+        base = self._authority(authority)
+        if sovereign := sovereign_host(account.environment):
+            base = f"https://{sovereign}/{tenant_of(base)}"
+        sso_url = hidden(f"https://{host_of(base)}/" if sso_url is None else sso_url)
         parameters = token_parameters(
             models.AuthorizationType.PRT_SSO_COOKIE, scopes, client_id=self.client_id, redirect_uri=self.redirect_uri
         )
@@ -441,7 +494,7 @@ class BrokerClient:
                 **parameters,
                 account=account,
                 username=account.username,
-                authority=self._authority(authority),
+                authority=base,
                 sso_url=validation.https_url("sso_url", sso_url),
             ),
             sso_url=sso_url,
@@ -450,8 +503,10 @@ class BrokerClient:
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_prt_sso_cookie, request, call, options)
         cookies = [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in reply.cookie_items or ()]
-        if not all(cookie.name and cookie.content for cookie in cookies) or not cookies:
+        if not cookies:
             raise failures.nonsense("it reports success, but holds no cookie", call)
+        if not all(is_header_name(cookie.name) and is_header_text(cookie.content) for cookie in cookies):
+            raise failures.nonsense("it holds a cookie whose name or content is invalid", call)
         return cookies
 
     async def generate_signed_http_request(
@@ -483,6 +538,8 @@ class BrokerClient:
         reply = await self._send(self._proxy.generate_signed_http_request, request, call, options)
         if not reply.signed_http_request:
             raise failures.nonsense("it reports success, but holds no signed request", call)
+        if not is_header_text(reply.signed_http_request):
+            raise failures.nonsense("its signedHttpRequest is invalid", call)
         return reply.signed_http_request
 
     async def remove_account(self, account: Account, *, correlation_id: str | UUID | None = None) -> None:
@@ -589,6 +646,16 @@ class BrokerClient:
         reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
         return self._token(reply, request.auth_parameters, call)
 
+    def _checked(self, account: Account, authority: str) -> Account:
+        """Check an account that is asked for at an authority: one of a sovereign cloud is unknown to the commercial."""
+        sovereign = sovereign_host(validation.account(account).environment)
+        if sovereign and is_commercial(authority):
+            raise InvalidArgumentError(
+                "authority is invalid for this account, which is of another cloud: use "
+                f"https://{sovereign}/{tenant_of(authority)}"
+            )
+        return account
+
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
 
@@ -657,6 +724,8 @@ class BrokerClient:
             return failures.from_bus(error, call)
         except UntrustedOwnerError as error:
             return failures.untrusted(error, call)
+        except EmptyReplyError:
+            return failures.from_silence(call)
         except MalformedReplyError as error:
             return failures.nonsense(str(error), call)
         return failures.from_reply(reply, call) or reply
@@ -664,6 +733,12 @@ class BrokerClient:
     async def _send_interactive(
         self, request: AcquireTokenInteractivelyRequest, call: CallContext
     ) -> AcquireTokenReply:
+        # A broker closes all windows of a connection when one of its sign-ins is cancelled: they are asked one by one.
+        bus = self._transport.bus()
+        async with bus.sign_in:
+            return await self._send_sign_in(request, call)
+
+    async def _send_sign_in(self, request: AcquireTokenInteractivelyRequest, call: CallContext) -> AcquireTokenReply:
         sent = asyncio.Event()
         options = CallOptions(limit=None, on_send=sent.set)
         sign_in = asyncio.ensure_future(self._send(self._proxy.acquire_token_interactively, request, call, options))
@@ -723,9 +798,31 @@ class BrokerClient:
         )
         if isinstance(result, UnusableToken):
             raise failures.nonsense(result.reason, call)
+        response = reply.broker_token_response
+        assert response is not None
+        if token_match.is_other_kind(response.access_token_type, asked):
+            raise failures.other_kind(response.access_token_type, call)
+        if (other := token_match.other_account(response, asked)) is not None:
+            raise failures.mismatched(f"a token of {other}", "that account", call)
+        if (other := token_match.other_tenant(response, asked)) is not None:
+            raise failures.mismatched(f"a token of tenant {other}", tenant_of(asked.authority), call)
         if declined := declined_scopes(asked.requested_scopes, result.scopes):
             raise failures.scopes_declined(declined, result, call)
         return result
+
+
+def _of_account(parameters: HiddenFields, account: Account) -> HiddenFields:
+    """The parameters of an interactive request, for an account (PROTOCOL.md, IF-01 and QP-05)."""
+    query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
+    return HiddenFields(
+        {
+            **parameters,
+            "account": account,
+            "username": account.username,
+            "authority": authority_for_realm(parameters["authority"], account.realm),
+            "additional_query_parameters_for_authorization": {**query, "hsu": "1"},
+        }
+    )
 
 
 def _what_is_asked_for(parameters: Mapping[str, Any], account: Account | None) -> Hashable:

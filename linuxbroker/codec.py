@@ -21,6 +21,10 @@ class MalformedReplyError(Exception):
     """A reply can't be read. The text names places in it, never values."""
 
 
+class EmptyReplyError(MalformedReplyError):
+    """A reply is the empty text: Himmelblau's way to fail up to 3.1 (PROTOCOL.md, "Errors")."""
+
+
 def read_reply(reply_type: type[ReplyT], text: str, max_depth: int = DEEPEST_READ) -> ReplyT:
     """Read the JSON text of a reply.
 
@@ -33,8 +37,11 @@ def read_reply(reply_type: type[ReplyT], text: str, max_depth: int = DEEPEST_REA
         The validated reply; it may hold an error of the broker's.
 
     Raises:
-        MalformedReplyError: the text is not a JSON object, is nested too deeply, or a key holds what it can't hold.
+        EmptyReplyError: the text is empty.
+        MalformedReplyError: the text is not a JSON object, is nested too deeply, or a key has an invalid value.
     """
+    if not text.strip() and reply_type.content_matters:
+        raise EmptyReplyError("it is empty")
     document, reason = _read_object(text, max_depth)
     if document is None:
         if reply_type.content_matters:
@@ -47,7 +54,7 @@ def read_reply(reply_type: type[ReplyT], text: str, max_depth: int = DEEPEST_REA
         if failed is not None:
             return failed
         places = [".".join(map(str, detail["loc"])) + f" ({detail['type']})" for detail in error.errors()]
-        reason = "these keys hold what they can't: " + ", ".join(places[:_MOST_PLACES_NAMED])
+        reason = "invalid values for keys: " + ", ".join(places[:_MOST_PLACES_NAMED])
     except RecursionError:
         reason = "it is nested too deeply"
     raise MalformedReplyError(reason)

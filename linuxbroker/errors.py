@@ -7,15 +7,19 @@
     │   ├── NoNetworkError                         no network, or not at the moment
     │   ├── ServerUnavailableError                 Entra, or the broker, asks to try again later
     │   ├── ApiContractError                       the request was not one the broker accepts
-    │   │   └── DeclinedScopesError                a token came without some of the scopes that were asked for
+    │   │   ├── DeclinedScopesError                a token came without some of the scopes that were asked for
+    │   │   ├── MismatchedTokenError               a token came for another account or tenant than was asked for
+    │   │   └── AccountRequiredError               the broker must be told whose sign-in it is
     │   ├── CanceledError                          the sign-in was cancelled
     │   │   └── UserCanceledError                  ... by the user
     │   ├── ConfigurationError                     the app's registration, the authority or the device is set up wrongly
     │   │   └── RedirectUriError                   the app lacks the redirect URI of the broker
     │   ├── AccountUnusableError                   the account can't be used (any more): sign in again, or pick another
     │   │   └── AccountNotFoundError               the broker does not know the account
+    │   │       └── NoAccountError                 it has no account for this user at all
     │   ├── DeviceNotRegisteredError               the device is not enrolled
-    │   └── UnsupportedOperationError              this broker lacks the method
+    │   ├── NoDisplayError                         the broker can't ask the user: there is no graphical session
+    │   └── UnsupportedOperationError              this broker lacks the method, or what was asked of it
     └── BrokerUnreachableError                     no answer of the broker's was to be had
         ├── NoSessionBusError                      there is no session bus, or it can't be connected to
         ├── BrokerNotInstalledError                nothing on the machine provides the broker
@@ -33,9 +37,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from linuxbroker.models.status import Status, aadsts_codes, tag_name
+from linuxbroker.models import status as words
+from linuxbroker.models.status import Status
 
 NATIVE_CLIENT_REDIRECT_URI = "https://login.microsoftonline.com/common/oauth2/nativeclient"
+
+
+# What did not happen where a method failed, for those who could think that it did.
+NOT_DONE: Mapping[str, str] = {"removeAccount": " Nobody was signed out."}
 
 
 class BrokerError(Exception):
@@ -58,11 +67,13 @@ class BrokerResponseError(BrokerError):
         tag_name: the same as Microsoft's logs spell it (``965ya``), or the empty string.
         context: what the broker said, without anything that could be a secret.
         sub_error: Entra's sub-error (``token_expired``), or the empty string.
+        oauth_error: Entra's OAuth error (``invalid_grant``) where the broker quotes it, or the empty string.
         diagnostics: the broker's own details, without anything that could be a secret.
         aadsts_codes: Entra's error codes in the context, such as ``("AADSTS50078",)``.
         telemetry: the broker's telemetry for the call.
         correlation_id: the id that the broker's and Entra's logs have for the call.
         dbus_error: the D-Bus error's name where the failure came as one, else the empty string.
+        empty_reply: whether the broker answered with the empty text, and so gave no reason.
     """
 
     advice = ""
@@ -82,21 +93,24 @@ class BrokerResponseError(BrokerError):
         correlation_id: str = "",
         username: str = "",
         dbus_error: str = "",
+        empty_reply: bool = False,
     ) -> None:
         self.method = method
         self.status = status
         self.sub_status = sub_status
         self.error_code = error_code
         self.tag = tag
-        self.tag_name = tag_name(tag)
+        self.tag_name = words.tag_name(tag)
         self.context = context
-        self.sub_error = sub_error
+        self.sub_error = sub_error or words.sub_error(context)
         self.diagnostics = dict(diagnostics or {})
-        self.aadsts_codes = aadsts_codes(context)
+        self.aadsts_codes = words.aadsts_codes(context)
+        self.oauth_error = words.oauth_error(context) or str(self.diagnostics.get("raw_error_code") or "")
         self.telemetry = dict(telemetry or {})
         self.correlation_id = correlation_id
         self.username = username
         self.dbus_error = dbus_error
+        self.empty_reply = empty_reply
         super().__init__(self._describe())
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -114,7 +128,7 @@ class BrokerResponseError(BrokerError):
             details.append(f"correlation id {self.correlation_id}")
         said = (self.context or "the broker gave no reason").rstrip(".")
         advice = f" {self.advice}" if self.advice else ""
-        return f"{self.method} failed{who}: {said}. ({', '.join(details)}){advice}"
+        return f"{self.method} failed{who}: {said}.{NOT_DONE.get(self.method, '')} ({', '.join(details)}){advice}"
 
 
 def _restored(
@@ -155,11 +169,34 @@ class DeclinedScopesError(ApiContractError):
         granted_scopes: the scopes that were granted.
     """
 
-    advice = "Ask for the granted scopes only, or have the user or an administrator consent to the others."
+    advice = (
+        "Ask with full names, such as https://graph.microsoft.com/Files.ReadWrite, or for the granted scopes only, or "
+        "have the user or an administrator consent to the others."
+    )
 
     def __init__(self, *, declined_scopes: Sequence[str], granted_scopes: Sequence[str], **details: Any) -> None:
         self.declined_scopes = tuple(declined_scopes)
         self.granted_scopes = tuple(granted_scopes)
+        super().__init__(**details)
+
+
+class MismatchedTokenError(ApiContractError):
+    """A token came, but for another account or tenant than was asked for; it was thrown away."""
+
+    advice = "List the accounts (get_accounts) and ask for one of them, in a tenant that the broker serves."
+
+
+class AccountRequiredError(ApiContractError):
+    """The broker does not ask who signs in: it must be told the account.
+
+    Attributes:
+        usernames: the UPNs of the users whom the broker lists, each once.
+    """
+
+    advice = "Pass account= from get_accounts, or login_hint= (linuxbroker token --interactive --account UPN)."
+
+    def __init__(self, *, usernames: Sequence[str] = (), **details: Any) -> None:
+        self.usernames = tuple(usernames)
         super().__init__(**details)
 
 
@@ -199,6 +236,23 @@ class AccountNotFoundError(AccountUnusableError):
     """The broker does not know the account."""
 
 
+class NoAccountError(AccountNotFoundError):
+    """The broker has no account for this user: on this machine they are a local user."""
+
+    advice = (
+        "Sign in to the machine with a work account, or enrol it (Himmelblau: aad-tool; Microsoft's: Company Portal)."
+    )
+
+
+class NoDisplayError(BrokerResponseError):
+    """The broker can't ask the user, as there is no graphical session."""
+
+    advice = (
+        "Sign in from a graphical session. In one, the bus that starts the broker must know it: run "
+        "'dbus-update-activation-environment --systemd DISPLAY WAYLAND_DISPLAY'."
+    )
+
+
 class DeviceNotRegisteredError(BrokerResponseError):
     """The device is not registered with the tenant."""
 
@@ -208,9 +262,9 @@ class DeviceNotRegisteredError(BrokerResponseError):
 
 
 class UnsupportedOperationError(BrokerResponseError):
-    """The broker on this machine does not have this method."""
+    """The broker on this machine does not have this method, or this kind of token."""
 
-    advice = "Himmelblau and old brokers lack some methods; see 'linuxbroker version' for the broker's version."
+    advice = "Himmelblau and old brokers lack some operations; 'linuxbroker version' shows the broker's version."
 
 
 class BrokerUnreachableError(BrokerError):

@@ -9,7 +9,7 @@ from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from linuxbroker import dbus_errors, errors
+from linuxbroker import dbus_errors, errors, failure_texts, surroundings
 from linuxbroker.bus import (
     AddressError,
     BadMessageError,
@@ -20,34 +20,20 @@ from linuxbroker.bus import (
     RemoteError,
     ReplyTooLargeError,
 )
-from linuxbroker.dbus_errors import DBUS_ERROR, STARTING
-from linuxbroker.models.status import Status, aadsts_codes
-from linuxbroker.redaction import redact, secrets_in
+from linuxbroker.dbus_errors import DBUS_ERROR
+from linuxbroker.failure_texts import Meaning
+from linuxbroker.models.status import Status
+from linuxbroker.redaction import Secrets, redact, secrets_in
 from linuxbroker.results import TokenResult
 from linuxbroker.trust.policy import UntrustedOwnerError
 
 if TYPE_CHECKING:
     from linuxbroker.models import Reply, WireModel
 
-_UNSUPPORTED = {
-    DBUS_ERROR + name for name in ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
-}
+_UNSUPPORTED_METHOD = Meaning(Status.UNEXPECTED, errors.UnsupportedOperationError)
 _NO_ANSWER = {DBUS_ERROR + "Timeout"}
 # Of telemetry and diagnostics; brokers give some twenty.
 _MOST_DETAILS = 1000
-# Himmelblau answers so for a method that it lacks (PROTOCOL.md, "Brokers in the field").
-_NOT_IMPLEMENTED = "not implemented"
-# The user can mend these by signing in: a session, a factor or a sign-in that is missing or has expired, a new
-# password or consent that is wanted. Source: Entra's list of AADSTS error codes.
-_INTERACTION_CODES = {
-    f"AADSTS{code}"
-    for code in (
-        16000, 50055, 50058, 50072, 50074, 50076, 50078, 50079, 50126, 50132, 50133, 50144, 50158, 50173, 65001,
-        70008, 70043, 70044, 700082, 700084,
-    )
-}  # fmt: skip
-# Entra's two ways to say that the redirect URI is not registered (PROTOCOL.md, "MSAL Python on top").
-_REDIRECT_URI_CODES = {"AADSTS50011", "AADSTS7000218"}
 
 HOW_TO_INSTALL = (
     "Install Microsoft's with 'sudo apt install microsoft-identity-broker' or 'sudo dnf install "
@@ -78,9 +64,9 @@ class CallContext:
     request: WireModel | None = None
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> Secrets:
         """The texts that were sent and must not be shown, whatever the broker says about them."""
-        return () if self.request is None else tuple(secrets_in(self.request.out_of_sight()))
+        return Secrets(() if self.request is None else secrets_in(self.request.out_of_sight()))
 
 
 def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
@@ -96,7 +82,7 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
     if isinstance(error, RemoteError):
         return _from_remote(error, call)
     if isinstance(error, (AddressError, ConnectError)):
-        text = f"there is no session bus to use: {error}. {HOW_TO_GET_A_BUS}"
+        text = f"there is no session bus to use: {error}. {_sentences(surroundings.sudo_advice(), HOW_TO_GET_A_BUS)}"
         return _unreachable(errors.NoSessionBusError, text, call)
     if isinstance(error, CallTimeoutError):
         return _timed_out(f"no reply within {error.limit:g} s", call)
@@ -142,45 +128,50 @@ def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:
     Returns:
         The exception to raise.
     """
-    text = f"the broker's reply can't be used: {reason}. Check that the broker is up to date ('linuxbroker version')."
+    text = (
+        f"the broker's reply can't be used: {reason}.{errors.NOT_DONE.get(call.method, '')} Check that the broker is "
+        "up to date ('linuxbroker version')."
+    )
     return _unreachable(errors.BrokerProtocolError, text, call)
 
 
 def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
     text = redact(error.text, call.secrets)
+    said = f"{text} ({error.name})" if text else error.name
     if dbus_errors.is_absent(error):
-        absent = f"no identity broker is installed on this machine, or none for this user. {HOW_TO_INSTALL}"
+        how = _sentences(surroundings.sandbox_advice(), surroundings.sudo_advice(), HOW_TO_INSTALL)
+        absent = f"no identity broker is installed on this machine, or none for this user: {said}. {how}"
         return _unreachable(errors.BrokerNotInstalledError, absent, call)
     if dbus_errors.did_not_start(error):
-        failed = (
-            f"the identity broker is installed but did not start: {text} ({error.name}). "
-            "See 'journalctl --user -u microsoft-identity-broker' or 'journalctl -b'."
-        )
+        advice = dbus_errors.advice_for_start(error.name, text)
+        failed = f"the identity broker is installed but did not start: {said}. {advice}"
         return _unreachable(errors.BrokerStartError, failed, call)
+    if advice := dbus_errors.advice_for_refusal(error):
+        who = "identity broker" if error.sender.startswith(":") else "bus"
+        what_to_do = _sentences(surroundings.sandbox_advice(), surroundings.sudo_advice(), advice)
+        refused = f"the {who} refused the call: {said}. {what_to_do}"
+        return _unreachable(errors.BrokerUnreachableError, refused, call)
     if dbus_errors.went_away(error):
-        gone = f"the identity broker went away before it answered ({error.name}). Call again: the bus restarts it."
+        gone = f"the identity broker went away before it answered: {said}. {_advice_on_leaving(error)}"
         return _unreachable(errors.BrokerDisconnectedError, gone, call)
     if error.name in _NO_ANSWER:
         return _timed_out(f"{text} ({error.name})", call)
-    unsupported = error.name in _UNSUPPORTED or error.text.strip().casefold() == _NOT_IMPLEMENTED
-    status = _status_of_text(text)
-    return _failure_class(status, text, unsupported=unsupported)(
-        method=call.method,
-        status=status,
-        context=f"{text} ({error.name})" if text else error.name,
-        correlation_id=call.correlation_id,
-        username=call.username,
-        dbus_error=error.name,
+    meaning = _UNSUPPORTED_METHOD if dbus_errors.is_unsupported(error) else failure_texts.meaning_of(text)
+    return _failure(meaning, call, context=said, dbus_error=error.name)
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(filter(None, parts))
+
+
+def _advice_on_leaving(error: RemoteError) -> str:
+    ends_so = (
+        "A broker without a display, or with a locked keyring, ends so: unlock the keyring, and tell the bus of the "
+        "display with 'dbus-update-activation-environment --systemd DISPLAY WAYLAND_DISPLAY XAUTHORITY'."
     )
-
-
-def _status_of_text(text: str) -> Status:
-    """The status that a failure without one would have: a D-Bus error carries only a text."""
-    if STARTING in text.casefold():
-        return Status.TRANSIENT_ERROR
-    if _INTERACTION_CODES.intersection(aadsts_codes(text)):
-        return Status.INTERACTION_REQUIRED
-    return Status.UNEXPECTED
+    if error.is_repetition:
+        return f"So did the one that the bus started in its place. {ends_so} {dbus_errors.WHERE_TO_LOOK}"
+    return f"Call again: the bus restarts it. {ends_so}"
 
 
 def _timed_out(what: str, call: CallContext) -> errors.BrokerError:
@@ -197,12 +188,25 @@ def _unreachable(kind: type[_Unreachable], text: str, call: CallContext) -> _Unr
     return kind(f"{call.method}{who}: {text}{known_as}", method=call.method, correlation_id=call.correlation_id)
 
 
-def _failure_class(status: Status, context: str, *, unsupported: bool = False) -> type[errors.BrokerResponseError]:
-    if unsupported:
-        return errors.UnsupportedOperationError
-    if _REDIRECT_URI_CODES.intersection(aadsts_codes(context)):
-        return errors.RedirectUriError
-    return errors.ERROR_CLASSES[status]
+def _failure(meaning: Meaning, call: CallContext, *, context: str = "", **details: Any) -> errors.BrokerResponseError:
+    """Make the exception for a failure of a call; ``context`` and ``details`` are fit to be shown."""
+    kind = meaning.error_class
+    if issubclass(kind, errors.DeclinedScopesError):
+        details |= {"declined_scopes": _quoted_scopes(context), "granted_scopes": ()}
+    return kind(
+        method=call.method,
+        status=meaning.status,
+        context=context,
+        correlation_id=call.correlation_id,
+        username=call.username,
+        **details,
+    )
+
+
+def _quoted_scopes(context: str) -> list[str]:
+    """The scopes that the broker names as declined, between quotation marks at the end of what it says."""
+    _, mark, rest = context.partition("'")
+    return rest.rstrip(".").rstrip("'").split() if mark else []
 
 
 def from_reply(reply: Reply, call: CallContext) -> errors.BrokerResponseError | None:
@@ -218,10 +222,10 @@ def from_reply(reply: Reply, call: CallContext) -> errors.BrokerResponseError | 
     failure = reply.failure
     if failure is None:
         return None
-    status, context = Status(failure.status), redact(failure.context, call.secrets)
-    return _failure_class(status, context)(
-        method=call.method,
-        status=status,
+    context = redact(failure.context, call.secrets)
+    return _failure(
+        failure_texts.meaning_of(context, Status(failure.status)),
+        call,
         context=context,
         sub_status=failure.sub_status,
         error_code=failure.error_code,
@@ -229,9 +233,20 @@ def from_reply(reply: Reply, call: CallContext) -> errors.BrokerResponseError | 
         sub_error=redact(reply.sub_error, call.secrets),
         diagnostics=_redacted(failure.diagnostics or {}, call),
         telemetry=_redacted(reply.telemetry, call),
-        correlation_id=call.correlation_id,
-        username=call.username,
     )
+
+
+def from_silence(call: CallContext) -> errors.BrokerError:
+    """Make the failure of a call that was answered with the empty text.
+
+    Args:
+        call: the call that was answered so.
+
+    Returns:
+        The exception to raise: what the silence of Himmelblau up to 3.1 means (PROTOCOL.md, "Errors").
+    """
+    meaning = failure_texts.meaning_of_silence(call.method)
+    return nonsense("it is empty", call) if meaning is None else _failure(meaning, call, empty_reply=True)
 
 
 def sign_in_timed_out(limit: float, call: CallContext) -> errors.BrokerError:
@@ -263,6 +278,69 @@ def no_account(call: CallContext) -> errors.InteractionRequiredError:
         context="no account is signed in to the broker",
         correlation_id=call.correlation_id,
     )
+
+
+def wants_account(error: errors.BrokerResponseError) -> bool:
+    """Tell whether a sign-in that named nobody may have been refused for that.
+
+    Args:
+        error: the failure.
+
+    Returns:
+        True where the broker says so, and where it gives no reason at all, as Himmelblau up to 3.1 does.
+    """
+    return isinstance(error, errors.AccountRequiredError) or error.empty_reply
+
+
+def account_required(usernames: Sequence[str], call: CallContext) -> errors.AccountRequiredError:
+    """Make the failure of a sign-in that must name one of several users.
+
+    Args:
+        usernames: the users whom the broker lists.
+        call: the call that failed.
+
+    Returns:
+        The exception to raise.
+    """
+    shown = [redact(username, call.secrets) for username in usernames]
+    return errors.AccountRequiredError(
+        usernames=shown,
+        method=call.method,
+        status=Status.API_CONTRACT_VIOLATION,
+        context=f"the broker does not ask who signs in, and has several users: {', '.join(shown)}",
+        correlation_id=call.correlation_id,
+    )
+
+
+def other_kind(token_type: int, call: CallContext) -> errors.BrokerError:
+    """Make the failure of a token that is of another kind than it was asked for.
+
+    Args:
+        token_type: the reply's ``accessTokenType``.
+        call: the call that it answers.
+
+    Returns:
+        The exception to raise.
+    """
+    if token_type != 0:
+        return nonsense("it holds a proof-of-possession token, and a bearer token was asked for", call)
+    said = "the broker gave a bearer token in place of a proof-of-possession token, which it can't make"
+    return _failure(_UNSUPPORTED_METHOD, call, context=said)
+
+
+def mismatched(got: str, asked_for: str, call: CallContext) -> errors.BrokerResponseError:
+    """Make the failure of a token that is for another account or tenant than it was asked for.
+
+    Args:
+        got: what the token is, from the reply.
+        asked_for: what it should be.
+        call: the call that it answers.
+
+    Returns:
+        The exception to raise. Source: PROTOCOL.md, "Whose token it is".
+    """
+    meaning = Meaning(Status.API_CONTRACT_VIOLATION, errors.MismatchedTokenError)
+    return _failure(meaning, call, context=f"the broker gave {redact(got, call.secrets)}, not of {asked_for}")
 
 
 def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallContext) -> errors.DeclinedScopesError:
@@ -301,7 +379,7 @@ def redacted_telemetry(reply: Reply) -> dict[str, Any]:
 
 
 def _redacted(values: Mapping[str, Any], call: CallContext | None = None) -> dict[str, Any]:
-    secrets = call.secrets if call else ()
+    secrets = call.secrets if call else Secrets()
     kept: dict[str, Any] = {}
     for key, value in islice(values.items(), _MOST_DETAILS):
         if isinstance(value, str):

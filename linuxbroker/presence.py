@@ -41,8 +41,9 @@ async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> Asyn
     events: asyncio.Queue[Presence | BusError] = asyncio.Queue()
 
     def on_signal(message: Message) -> None:
-        told_by_bus = (message.sender, message.interface, message.member) == (BUS_NAME, BUS_NAME, "NameOwnerChanged")
-        if told_by_bus and message.signature == "sss" and message.body[0] == BROKER_BUS_NAME:
+        told_by_bus = message.sender in (BUS_NAME, "")  # without a sender: a proxy in front of the bus
+        is_change = (message.interface, message.member) == (BUS_NAME, "NameOwnerChanged")
+        if told_by_bus and is_change and message.signature == "sss" and message.body[0] == BROKER_BUS_NAME:
             events.put_nowait(Presence.ONLINE if message.body[2] else Presence.OFFLINE)
 
     ignore_signals = connection.on_signal(on_signal)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+from urllib.parse import parse_qsl, urlsplit
+
+from linuxbroker.spellings import base64_run, encoded, in_base64, layers
 
 # Runs of base64, base64url, hex or their percent-encoding that are longer than any name, code or UUID of the protocol;
 # JWTs and PRTs are made of these.
 _OPAQUE = re.compile(r"eyJ[A-Za-z0-9_\-.+/=%]*|[A-Za-z0-9_\-+/=%]{40,}")
+_OPAQUE_CHARACTERS = string.ascii_letters + string.digits + "_-.+/=%"
 _HIDDEN = "(hidden)"
 _LONGEST_TEXT = 2000
+# No more of a text is looked at, and what is spelled as long as secrets may be: a broker's can be megabytes.
+_LONGEST_LOOKED_AT = 64 * 1024
+# Digits for a character: ``\\u00e4`` in JSON in JSON has seven, in JSON in that nine.
+_LONGEST_SPELLING = 12
+_SHORTEST_DECODED = 4
 # Shorter texts inside a secret (a claim's value, a query parameter) are names and numbers that others share.
 _SHORTEST_PART = 12
 _MOST_PARTS = 1000
@@ -54,6 +64,51 @@ class HiddenFields(dict[str, Any]):
         return _HIDDEN
 
 
+class Spellings:
+    """How a secret may be spelled.
+
+    Args:
+        secret: the secret.
+
+    Attributes:
+        plain: as it is, and as it would be after it was decoded, as texts are in which it is looked for; blanks for
+            pluses.
+        written: as the usual writers spell it.
+        digits: what base64 of anything with the secret in it has in it.
+        shortest: the length of the shortest text in which it can stand.
+    """
+
+    __slots__ = ("digits", "plain", "shortest", "written")
+
+    def __init__(self, secret: str) -> None:
+        decoded = [layer.text for layer in layers(secret)]
+        # As it is a secret is looked for however short; decoded, short ones are found anywhere.
+        plain = {secret, *(text for text in decoded if len(text) >= _SHORTEST_DECODED)}
+        self.plain = {_without_plus(text) for text in plain}
+        self.written = encoded(secret)
+        self.digits = in_base64(secret)
+        self.shortest = min(map(len, plain))
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+
+class Secrets(tuple[str, ...]):
+    """Texts that must not be shown; how they may be spelled is worked out once."""
+
+    def __new__(cls, texts: Iterable[str] = ()) -> Secrets:
+        """Keep the texts that are not empty."""
+        return super().__new__(cls, (str(text) for text in texts if text))
+
+    def __repr__(self) -> str:
+        return _HIDDEN
+
+    @cached_property
+    def spellings(self) -> list[Spellings]:
+        """The spellings of each."""
+        return [Spellings(text) for text in self]
+
+
 def hidden(value: T) -> T:
     """Keep a text out of every ``repr``, and so out of tracebacks that show local variables.
 
@@ -76,21 +131,79 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Args:
         text: anything.
-        secrets: texts that must not be shown whatever they look like, such as the password that was sent.
+        secrets: texts that must not be shown whatever they look like, such as the password that was sent; nor as JSON,
+            HTML, URLs and base64 spell them, once or several times over, each character for itself.
 
     Returns:
         The text, at most 2,000 characters of it, with what could be a secret replaced by ``(hidden)`` and control
         characters by spaces.
     """
-    present = {spelling for secret in secrets if len(secret) <= len(text) for spelling in _spellings(secret)}
-    for spelling in sorted(present, key=len, reverse=True):
-        text = text.replace(spelling, _HIDDEN)
-    text = _OPAQUE.sub(_hide_unless_path, text)
-    if len(text) > _LONGEST_TEXT:
+    secrets = secrets if isinstance(secrets, Secrets) else Secrets(secrets)
+    # What is spelled at greater length than this stands where nothing is shown any more.
+    longest = _LONGEST_SPELLING * max(map(len, secrets), default=0)
+    end = _LONGEST_LOOKED_AT + longest
+    is_cut = len(text) > end
+    shown: list[str] = []
+    at = 0
+    for start, stop in _merged(_places(text[: end + longest], secrets)):
+        if start >= end:
+            break
+        shown += (_OPAQUE.sub(_hide_unless_path, text[at:start]), _HIDDEN)
+        at = stop
+    rest = text[at : max(at, end)]
+    rest = rest.rstrip(_OPAQUE_CHARACTERS) if is_cut else rest  # the beginning of a token does not look like one
+    text = "".join((*shown, _OPAQUE.sub(_hide_unless_path, rest)))
+    if is_cut or len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT] + "…"
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _places(text: str, secrets: Secrets) -> Iterator[tuple[int, int]]:
+    """Where secrets stand in a text, and what looks like one in a spelling that hides that."""
+    wanted = [spellings for spellings in secrets.spellings if spellings.shortest <= len(text)]
+    for spelling in {spelling for spellings in wanted for spelling in spellings.written}:
+        yield from _found(text, spelling)
+    plain = {spelling for spellings in wanted for spelling in spellings.plain}
+    in_digits = {digits for spellings in wanted for digits in spellings.digits}
+    for depth, layer in enumerate(layers(text)):
+        spaced, digits = _without_plus(layer.text), layer.text.replace("-", "+").replace("_", "/")
+        found = [place for spelling in plain for place in _found(spaced, spelling)]
+        found += [place for piece in in_digits for place in _found(digits, piece, is_base64=True)]
+        if depth:
+            found += [run.span() for run in _OPAQUE.finditer(layer.text) if _hide_unless_path(run) == _HIDDEN]
+        for start, end in found:
+            yield layer.origin(start), layer.origin(end)
+
+
+def _without_plus(text: str) -> str:
+    """A text with the blanks that a URL has a plus for."""
+    return text.replace("+", " ")
+
+
+def _found(text: str, wanted: str, *, is_base64: bool = False) -> Iterator[tuple[int, int]]:
+    start, end = text.find(wanted), 0
+    while start >= 0:
+        floor, end = end, start + len(wanted)
+        if is_base64:
+            start, end = base64_run(text, start, end, floor)
+        yield start, end
+        start = text.find(wanted, end)
+
+
+def _merged(places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Places in order, those that overlap or touch as one."""
+    begun: tuple[int, int] | None = None
+    for start, end in sorted(places):
+        if begun is not None and start <= begun[1]:
+            begun = begun[0], max(begun[1], end)
+            continue
+        if begun is not None:
+            yield begun
+        begun = start, end
+    if begun is not None:
+        yield begun
 
 
 def secrets_in(values: Iterable[object]) -> Iterator[str]:
@@ -116,16 +229,6 @@ def _hide_unless_path(run: re.Match[str]) -> str:
     """Base64 with a slash in it looks like a file's path; in forty digits of it there is a capital letter."""
     text = run[0]
     return text if "/" in text and text == text.lower() else _HIDDEN
-
-
-def _spellings(secret: str) -> set[str]:
-    """A secret as it is, and as JSON, JSON in JSON, and URLs spell it: a broker may quote the request back."""
-    spellings = {str(secret), quote_plus(secret, errors="replace")}
-    spellings |= {quote(secret, safe, errors="replace") for safe in ("", "/")}
-    for ascii_only in (True, False):
-        once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        spellings |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}
-    return spellings - {""}
 
 
 def _parts(value: object) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -16,7 +18,14 @@ if TYPE_CHECKING:
 
 # Above it a number counts milliseconds, below it seconds: the year 5138 in one, 1973 in the other.
 _MILLISECONDS_FROM = 100_000_000_000
+# In seconds. Entra's longest, for clients that are challenged, is 28 hours.
+_LONGEST_LIFETIME = 110_000
+# The year 9999 ends with it, and with it Python's calendar.
+_LAST_MILLISECOND = 253_402_300_799_999
 _TOKEN_TYPES = {0: "Bearer", 1: "pop"}
+# What an HTTP header can carry as a value without changing its meaning: no blank, no end of line.
+_HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,10 @@ def token_result(
     """
     if response is None or not response.access_token:
         return UnusableToken("it reports success, but holds no access token")
+    if not is_header_text(response.access_token):
+        return UnusableToken(
+            "its accessToken is invalid: a token has no blank, no end of line and ASCII characters only"
+        )
     token_type = _TOKEN_TYPES.get(response.access_token_type)
     if token_type is None:
         return UnusableToken("its accessTokenType is neither 0 nor 1")
@@ -123,32 +136,59 @@ def token_result(
     )
 
 
-def declined_scopes(requested: Sequence[str], granted: Sequence[str]) -> list[str]:
-    """Find the scopes that were asked for and not granted, as Microsoft's runtime does.
-
-    Args:
-        requested: the scopes of the request.
-        granted: the scopes of the reply.
-
-    Returns:
-        Those missing, compared case-insensitively. Source: PROTOCOL.md, "Tokens".
-    """
-    present = {scope.casefold() for scope in granted}
-    return [scope for scope in requested if scope.casefold() not in present]
-
-
 def _expiry(response: BrokerTokenResponse) -> datetime | None:
-    seconds: float | None = jwt_claims.expiry(response.access_token) or response.expires_on
+    seconds = jwt_claims.expiry(response.access_token) or _stated_expiry(response, time.time())
     if seconds is None or seconds <= 0:
         return None
     try:
-        return datetime.fromtimestamp(seconds / 1000 if seconds >= _MILLISECONDS_FROM else seconds, tz=timezone.utc)
+        return datetime.fromtimestamp(seconds, tz=timezone.utc)
     except (ValueError, OverflowError, OSError):
         return None
 
 
+def _stated_expiry(response: BrokerTokenResponse, now: float) -> float | None:
+    """What a reply says of a token that does not tell by itself when it expires."""
+    stated, extended = response.expires_on, response.extended_expires_on
+    if stated is None or stated < _MILLISECONDS_FROM:
+        return stated
+    # Himmelblau up to 3.1 adds the lifetime in seconds to the time in milliseconds, and is known by a later
+    # extendedExpiresOn, in seconds (PROTOCOL.md, EX-04).
+    lifetime = stated - int(now * 1000)
+    if (
+        extended is not None
+        and stated // 1000 + 1 < extended < _MILLISECONDS_FROM
+        and 0 < lifetime <= _LONGEST_LIFETIME
+    ):
+        return min(extended, now + lifetime)
+    return stated // 1000 if stated > _LAST_MILLISECOND else stated / 1000
+
+
 def _shown(account: Account | None, login_host: str) -> Account | None:
     return account and account.in_environment(preferred_host(account.environment or login_host))
+
+
+def is_header_text(value: str) -> bool:
+    """Tell whether a text can stand in an HTTP header as it is, as tokens, cookies and signed requests do.
+
+    Args:
+        value: the text.
+
+    Returns:
+        False for the empty text, and for one with a blank, a control character or one that is not ASCII.
+    """
+    return _HEADER_TEXT.fullmatch(value) is not None
+
+
+def is_header_name(value: str) -> bool:
+    """Tell whether a text can be the name of an HTTP header (RFC 9110, 5.6.2).
+
+    Args:
+        value: the text.
+
+    Returns:
+        Whether it can.
+    """
+    return _HEADER_NAME.fullmatch(value) is not None
 
 
 def account_of(claims: Mapping[str, Any], client_info: str) -> Account | None:

@@ -133,6 +133,19 @@ class BrokerTransport:
         )
         await self._send(message, CallOptions(limit=self._timeouts.ping, repeatable=True))
 
+    async def owner(self) -> str:
+        """Ask the bus who owns the broker's name.
+
+        Returns:
+            The owner's unique name; empty if there is none, or the bus does not tell.
+        """
+        try:
+            connection = await self.bus().connection(self, limit=self._timeouts.connect)
+            (owner,) = await connection.call_bus("GetNameOwner", "s", BROKER_BUS_NAME, limit=self._timeouts.call)
+        except BusError:
+            return ""
+        return str(owner)
+
     def bus(self) -> SharedBus:
         """Give the running loop's shared bus, with nothing sent over it yet."""
         return shared_bus(self._bus_address, wants_descriptors=self._guard is not None)
@@ -187,6 +200,8 @@ class BrokerTransport:
             elif isinstance(lost, RemoteError) and isinstance(failure, RemoteError) and dbus_errors.is_absent(failure):
                 raise lost  # it was there a moment ago, and nothing has started it again
             else:
+                if isinstance(lost, RemoteError) and isinstance(failure, RemoteError):
+                    failure.is_repetition = True
                 raise failure
 
 

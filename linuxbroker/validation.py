@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from linuxbroker import jwt_claims, models
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.json_text import DEEPEST_READ, read_json
+from linuxbroker.scopes import RESERVED_SCOPES
 from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 
 if TYPE_CHECKING:
     from linuxbroker.models import Account
 
-RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
 # What Microsoft's runtime refuses, found by trying (PROTOCOL.md, "authParameters").

@@ -51,7 +51,7 @@ class FakeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    persona: PersonaName = PersonaName.MICROSOFT_2_5_2
+    persona: PersonaName = PersonaName.MICROSOFT_3_0_2
     directory: Directory = Field(default_factory=Directory.default)
     signed_in: tuple[str, ...] | None = None
     faults: tuple[Fault, ...] = ()

@@ -249,6 +249,10 @@ class FaultPlan:
                 return entry.fault
         return None
 
+    def refuses(self, account: str, resource: str) -> bool:
+        """Whether ``silent_refused`` is planted for a resource (as ``resource_key`` spells it), and was not lifted."""
+        return any(entry.refuses(account, resource) for entry in self._entries)
+
     def lift_refusals(self, account: str, resource: str) -> bool:
         """End ``silent_refused`` for a resource, as an interactive call does.
 

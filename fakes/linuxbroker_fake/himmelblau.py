@@ -27,6 +27,7 @@ _SSO_COOKIE = Struct("SsoCookieReq", {"account": _ACCOUNT})
 
 # Microsoft's own "Authentication Broker", for which Himmelblau asks where a request names no app.
 _BROKER_CLIENT_ID = "29d9ed98-a469-4536-ade2-f981bc1d605e"
+_PERSONAL_ACCOUNTS = "9188040d-6c67-4c5b-b112-36a304b66dad"  # their tenant; they get tokens, never cookies
 _BEARER = 0
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 
@@ -36,7 +37,7 @@ class HimmelblauRules:
     """How a release of Himmelblau reads requests.
 
     Attributes:
-        asks: whether an interactive call asks the user, through pinentry; else it is a silent one.
+        asks: whether an interactive call asks the user, through pinentry, and one for a cookie may; else not.
         checks_redirect_uri: whether a ``redirectUri`` that is no URI, or has a fragment, is refused.
     """
 
@@ -99,6 +100,10 @@ class HimmelblauMethods:
 
     async def _acquire_prt_sso_cookie(self, call: BrokerCall) -> dict[str, Any]:
         account = self._account_named(_read(call.text, _SSO_COOKIE)["account"]["username"])
+        if account.user.home_tenant == _PERSONAL_ACCOUNTS:
+            raise _failed("Failed to fetch prt sso cookie")
+        if self._rules.asks and self._desk.faults.refuses(account.username, GRAPH):
+            await self._ask(call)
         sso_url = str(lenient(call.text).get("ssoUrl") or "")
         cookie = self._desk.entra.prt_cookie(account, sso_url)
         return self._desk.write.cookies(account, [("x-ms-RefreshTokenCredential", cookie)])

@@ -41,12 +41,14 @@ class MicrosoftRules:
         authorization_types: the values of ``authorizationType`` that fit each method; None: it is not checked.
         sso_url_in_parameters: whether a cookie request needs ``ssoUrl`` in ``authParameters`` too.
         answers_from_prt: whether an interactive call needs no window where only the silent one was refused.
+        dies_of_empty_cancel: whether ``cancelInteractiveFlow`` with an empty request ends the broker.
     """
 
     canceled: Failure
     authorization_types: Mapping[str, frozenset[int]] | None = None
     sso_url_in_parameters: bool = False
     answers_from_prt: bool = False
+    dies_of_empty_cancel: bool = False
 
     def methods(self, desk: Desk) -> MicrosoftMethods:
         """Give the methods of a broker that goes by these rules."""
@@ -152,7 +154,9 @@ class MicrosoftMethods:
         self._desk.sessions.sign_out(self._account_of(request, client_id), client_id)
         return {}
 
-    async def _cancel_interactive_flow(self, call: BrokerCall, _request: Json) -> dict[str, Any]:
+    async def _cancel_interactive_flow(self, call: BrokerCall, request: Json) -> dict[str, Any]:
+        if self._rules.dies_of_empty_cancel and not request:
+            raise CrashRequested
         self._desk.screen.close_windows_of(call.sender)
         return {}
 

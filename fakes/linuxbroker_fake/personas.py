@@ -118,7 +118,11 @@ PERSONAS: dict[PersonaName, Persona] = {
     PersonaName.MICROSOFT_3_0_2: Persona(
         version="3.0.2",
         rules=MicrosoftRules(
-            canceled=_CANCELED, authorization_types=_TYPES_OF_3_0, sso_url_in_parameters=True, answers_from_prt=True
+            canceled=_CANCELED,
+            authorization_types=_TYPES_OF_3_0,
+            sso_url_in_parameters=True,
+            answers_from_prt=True,
+            dies_of_empty_cancel=True,
         ),
         bus=BusSide(Introspection.EMPTY_NODE),
         failures=ErrorObjects(tag=593819521, diagnostics=Diagnostics.ABSENT, entra=_ENTRA),

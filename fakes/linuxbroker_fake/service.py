@@ -20,6 +20,7 @@ from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH, CONTROL_XM
 from linuxbroker_fake.faults import FAILED, PING, CrashRequested, DBusFailure, RawReply
 from linuxbroker_fake.introspection import introspection
 from linuxbroker_fake.journal import Call
+from linuxbroker_fake.log_control import log_property
 
 _log = logging.getLogger("linuxbroker_fake")
 
@@ -151,6 +152,8 @@ class FakeService:
             standard[_PEER, "GetMachineId"] = lambda asked: method_return(asked, "s", "0" * 32)
         if bus.properties:
             standard[_PROPERTIES, "GetAll"] = lambda asked: method_return(asked, "a{sv}", {})
+        if call.path in bus.paths and call.interface == _PROPERTIES:
+            return log_property(call)
         return standard.get((call.interface, call.member), self._not_there)(call)
 
     def _introspect(self, call: Message) -> Message:

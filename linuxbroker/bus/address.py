@@ -45,44 +45,40 @@ def escape(value: bytes) -> str:
     return "".join(chr(byte) if _UNESCAPED.fullmatch(bytes([byte])) else f"%{byte:02x}" for byte in value)
 
 
-def unix_sockets(address: str) -> list[bytes]:
+def unix_sockets(address: str, unusable: list[str] | None = None) -> list[bytes]:
     """Read a D-Bus address into the Unix socket addresses to try, in order.
 
     Args:
         address: one or more ``transport:key=value,…`` separated by ``;``.
+        unusable: gets the reason for each alternative that can't be used, which does not hide the others.
 
     Returns:
         At least one address for ``socket.connect``; an abstract one begins with a NUL byte.
 
     Raises:
-        AddressError: the text is malformed, or no alternative is a Unix socket.
+        AddressError: no alternative can be used; the text has the reason for each.
     """
     sockets: list[bytes] = []
-    skipped: list[str] = []
+    reasons: list[str] = []
     for alternative in filter(None, address.split(";")):
-        transport, colon, rest = alternative.partition(":")
-        if not colon:
-            raise AddressError(f"bus address {alternative!r} has no transport, such as 'unix:'")
-        if transport != "unix":
-            skipped.append(transport)
-            continue
-        sockets.append(_socket_address(dict(_options(rest, alternative)), alternative))
+        try:
+            sockets.append(_socket_address(alternative))
+        except AddressError as error:
+            reasons.append(str(error))
     if not sockets:
-        reason = f"only {', '.join(skipped)} (this library speaks unix: only)" if skipped else "no alternative"
-        raise AddressError(f"bus address {address!r} has {reason}")
+        raise AddressError("; ".join(reasons) or f"bus address {address!r} has no alternative")
+    if unusable is not None:
+        unusable += reasons
     return sockets
 
 
-def _options(text: str, alternative: str) -> Iterator[tuple[str, bytes]]:
-    for option in filter(None, text.split(",")):
-        key, equals, value = option.partition("=")
-        raw = os.fsencode(value)
-        if not equals or not _UNESCAPED.fullmatch(raw):
-            raise AddressError(f"bus address {alternative!r} is malformed at {option!r}")
-        yield key, unquote_to_bytes(raw)
-
-
-def _socket_address(options: Mapping[str, bytes], alternative: str) -> bytes:
+def _socket_address(alternative: str) -> bytes:
+    transport, colon, rest = alternative.partition(":")
+    if not colon:
+        raise AddressError(f"bus address {alternative!r} has no transport, such as 'unix:'")
+    if transport != "unix":
+        raise AddressError(f"bus address {alternative!r} is not of a Unix socket (this library speaks unix: only)")
+    options = dict(_options(rest, alternative))
     if options.get("runtime") == b"yes":
         runtime_dir = os.environ.get("XDG_RUNTIME_DIR")
         if not runtime_dir:
@@ -93,3 +89,12 @@ def _socket_address(options: Mapping[str, bytes], alternative: str) -> bytes:
     if abstract := options.get("abstract"):
         return b"\0" + abstract
     raise AddressError(f"bus address {alternative!r} has neither a path= nor an abstract= that can be used")
+
+
+def _options(text: str, alternative: str) -> Iterator[tuple[str, bytes]]:
+    for option in filter(None, text.split(",")):
+        key, equals, value = option.partition("=")
+        raw = value.encode("utf-8", "surrogatepass")  # no surrogate stands unescaped
+        if not key or not equals or not _UNESCAPED.fullmatch(raw):
+            raise AddressError(f"bus address {alternative!r} is malformed at {option!r}")
+        yield key, unquote_to_bytes(raw)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import weakref
 from collections import OrderedDict, deque
@@ -28,7 +29,7 @@ from linuxbroker.bus.errors import (
     RemoteError,
     ReplyTooLargeError,
 )
-from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
+from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader, unix_fds
 from linuxbroker.bus.handshake import authenticate
 from linuxbroker.bus.messages import Message, MessageKind, decode, encode
 
@@ -42,6 +43,24 @@ _UNSENT_LIMIT_BYTES = 1024 * 1024
 _MAX_SERIAL = 0xFFFFFFFF
 _READS_IN_A_ROW = 16
 _BACKLOG_PAUSE_SECONDS = 0.01
+_LONGEST_SAID = 300
+# The signature of what the bus answers. Source: D-Bus specification, "Message Bus Messages".
+_BUS_ANSWERS = {
+    "AddMatch": "",
+    "GetConnectionUnixProcessID": "u",
+    "GetId": "s",
+    "GetNameOwner": "s",
+    "Hello": "s",
+    "ListNames": "as",
+    "NameHasOwner": "b",
+    "ReleaseName": "u",
+    "RemoveMatch": "",
+    "RequestName": "u",
+    "StartServiceByName": "u",
+}
+# D-Bus specification, "Bus names".
+_UNIQUE_NAME = re.compile(r":[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+_LONGEST_NAME = 255
 
 
 @dataclass
@@ -57,10 +76,14 @@ class _Call:
     reply: asyncio.Future[Message]
     serial: int = 0
 
-    def takes(self, reply: Message) -> bool:
+    def takes(self, reply: Message, frame: bytes) -> bool:
         """Whether a message that says that it is the reply comes from whom the reply is taken."""
         if not self.only_from or reply.sender == self.only_from:
             return True
+        if not reply.sender:
+            # A bus says of each message whose it is: one without a sender is from who holds the socket's other end, the
+            # bus or a proxy in front of it. Neither makes up descriptors.
+            return not unix_fds(frame)
         return reply.kind is MessageKind.ERROR and reply.sender == BUS_NAME
 
     def is_too_long(self, length: int) -> bool:
@@ -123,8 +146,8 @@ class Connection:
             ConnectError: no alternative led to a bus in time.
         """
         text = address or addresses.session_address()
-        candidates = addresses.unix_sockets(text)
         failures: list[str] = []
+        candidates = addresses.unix_sockets(text, failures)
         try:
             opening = cls._open_first(candidates, failures, max_message_bytes, wants_descriptors)
             return await asyncio.wait_for(opening, limit)
@@ -142,7 +165,7 @@ class Connection:
             try:
                 return await cls._open_one(candidate, max_message_bytes, wants_descriptors)
             except (BusError, OSError) as error:
-                failures.append(error.strerror or str(error) if isinstance(error, OSError) else str(error))
+                failures.append(_reason(error))
         raise ConnectError("no alternative of the address led to a bus")
 
     @classmethod
@@ -154,7 +177,8 @@ class Connection:
             await _connect(sock, candidate)
             passes_descriptors = await authenticate(sock, wants_descriptors=wants_descriptors)
             connection = cls(sock, max_message_bytes, passes_descriptors)
-            (connection.unique_name,) = await connection.call_bus("Hello", limit=None)
+            (name,) = await connection.call_bus("Hello", limit=None)
+            connection.unique_name = checked_unique_name(name)
             return connection
         except BaseException:
             if connection is not None:
@@ -203,8 +227,9 @@ class Connection:
                 waits for room holds none.
             max_reply_bytes: the longest message that is taken for the reply; the connection's limit unless given.
             on_send: called when the call is written; never, if it ends before.
-            only_from: the unique name (the bus's own name for the bus) whose reply is taken, or the bus's error in its
-                place. Some buses pass on replies that were not asked for, from anyone. Empty takes any.
+            only_from: the unique name (the bus's own name for the bus) whose reply is taken, or the error of the bus or
+                of a proxy in front of it in its place. Some buses pass on replies that were not asked for, from anyone.
+                Empty takes any.
             descriptors: gets those that come with the reply; none, where the bus passes none. They are closed unseen
                 unless given.
 
@@ -250,7 +275,7 @@ class Connection:
                 call.reply.exception()  # looked at: no complaint when the caller was cancelled at the same moment
         if reply.kind is MessageKind.ERROR:
             text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
-            raise RemoteError(reply.error_name, text)
+            raise RemoteError(reply.error_name, text, reply.sender)
         return reply
 
     async def call_bus(
@@ -260,9 +285,8 @@ class Connection:
         *body: Any,
         limit: float | None = 60.0,
         on_send: Callable[[], None] | None = None,
-        only_from: str = "",
     ) -> tuple[Any, ...]:
-        """Call a method of the bus daemon itself.
+        """Call a method of the bus daemon itself; nobody else's answer is taken.
 
         Args:
             member: the method of ``org.freedesktop.DBus``.
@@ -270,16 +294,20 @@ class Connection:
             body: the arguments.
             limit: seconds to wait; None to wait for ever.
             on_send: called when the call is written; never, if it ends before.
-            only_from: as for ``call``.
 
         Returns:
-            The values that came back.
+            The values that came back, of the types that the D-Bus specification has for the method.
 
         Raises:
+            BadMessageError: other values came back.
             BusError: as ``call`` does.
         """
         call = bus_call(member, signature, *body)
-        return tuple((await self.call(call, limit=limit, on_send=on_send, only_from=only_from)).body)
+        reply = await self.call(call, limit=limit, on_send=on_send, only_from=BUS_NAME)
+        expected = _BUS_ANSWERS.get(member, reply.signature)
+        if reply.signature != expected:
+            raise BadMessageError(f"the bus answered {member} with {reply.signature!r}, not with {expected!r}")
+        return tuple(reply.body)
 
     def send(self, message: Message) -> None:
         """Send a message that has no reply: a signal, a return or an error.
@@ -414,7 +442,7 @@ class Connection:
                 handler(message)
         else:
             call = self._pending.get(message.reply_serial)
-            if call is None or not call.takes(message) or call.is_too_long(len(frame)) or call.reply.done():
+            if call is None or not call.takes(message, frame) or call.is_too_long(len(frame)) or call.reply.done():
                 return
             try:
                 if call.descriptors is not None and self._descriptors is not None:
@@ -478,6 +506,23 @@ def bus_call(member: str, signature: str = "", *body: Any) -> Message:
     )
 
 
+def checked_unique_name(name: str) -> str:
+    """Refuse a bus's answer that is no connection's name.
+
+    Args:
+        name: what the bus answered.
+
+    Returns:
+        The same.
+
+    Raises:
+        BadMessageError: it is no unique name.
+    """
+    if len(name) > _LONGEST_NAME or not _UNIQUE_NAME.fullmatch(name):
+        raise BadMessageError("the bus answered with a name that no connection can have")
+    return name
+
+
 def error_reply(call: Message, name: str, text: str) -> Message:
     """Make the D-Bus error that answers a call.
 
@@ -513,6 +558,14 @@ def method_return(call: Message, signature: str = "", *body: Any) -> Message:
     return Message(
         MessageKind.RETURN, destination=call.sender, reply_serial=call.serial, signature=signature, body=body
     )
+
+
+def _reason(error: BusError | OSError) -> str:
+    """Why an alternative of an address did not lead to a bus; with what the bus said, to which nothing was told yet."""
+    if isinstance(error, RemoteError):
+        said = "".join(character if character.isprintable() else " " for character in error.text[:_LONGEST_SAID])
+        return f"{error.name}: {said}"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 async def _connect(sock: socket.socket, address: bytes) -> None:

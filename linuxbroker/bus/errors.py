@@ -71,9 +71,16 @@ class RemoteError(BusError):
     Args:
         name: the D-Bus error name, such as ``org.freedesktop.DBus.Error.Failed``.
         text: the human-readable text that came with it; may hold anything, so it is kept out of ``str()``.
+        sender: who sent it: a connection's unique name, the bus's own name, or the empty string for a proxy in front
+            of the bus.
+
+    Attributes:
+        is_repetition: whether the call was sent a second time, after a first that had ended with an error too.
     """
 
-    def __init__(self, name: str, text: str) -> None:
+    def __init__(self, name: str, text: str, sender: str = "") -> None:
         super().__init__(name)
         self.name = name
         self.text = text
+        self.sender = sender
+        self.is_repetition = False

@@ -1,15 +1,11 @@
-"""How does a fresh socket become a bus connection? The SASL exchange, before the first message."""
+"""How does a fresh socket become a bus connection? The SASL exchange, carried out on the running loop."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 
-from linuxbroker.bus.errors import ConnectError
-
-# Far more than any answer of a bus; an endless line without an end is refused.
-_MAX_LINE_BYTES = 16 * 1024
+from linuxbroker.bus.sasl import BEGIN, MAX_LINE_BYTES, authentication
 
 
 async def authenticate(sock: socket.socket, *, wants_descriptors: bool = False) -> bool:
@@ -27,31 +23,24 @@ async def authenticate(sock: socket.socket, *, wants_descriptors: bool = False) 
         OSError: the socket failed.
     """
     loop = asyncio.get_running_loop()
-    user = str(os.geteuid()).encode().hex()
-    await loop.sock_sendall(sock, b"\0AUTH EXTERNAL " + user.encode() + b"\r\n")
-    answer = await _read_line(loop, sock)
-    if answer.startswith(b"REJECTED"):
-        raise ConnectError(f"the bus refused user id {os.geteuid()}; is it another user's bus?")
-    if not answer.startswith(b"OK "):
-        raise ConnectError("the peer on the bus socket does not speak D-Bus")
-    passes_descriptors = False
-    if wants_descriptors:
-        await loop.sock_sendall(sock, b"NEGOTIATE_UNIX_FD\r\n")
+    exchange = authentication(wants_descriptors=wants_descriptors)
+    said = next(exchange)
+    while True:
+        await loop.sock_sendall(sock, said)
         answer = await _read_line(loop, sock)
-        passes_descriptors = answer.rstrip() == b"AGREE_UNIX_FD"
-        if not passes_descriptors and not answer.startswith(b"ERROR"):
-            raise ConnectError("the peer on the bus socket does not speak D-Bus")
-    await loop.sock_sendall(sock, b"BEGIN\r\n")
-    return passes_descriptors
+        try:
+            said = exchange.send(answer)
+        except StopIteration as end:
+            await loop.sock_sendall(sock, BEGIN)
+            return bool(end.value)
 
 
 async def _read_line(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
+    """A line, or the beginning of one that is too long; nothing, where the peer closed the socket."""
     line = b""
-    while not line.endswith(b"\r\n"):
+    while not line.endswith(b"\r\n") and len(line) <= MAX_LINE_BYTES:
         received = await loop.sock_recv(sock, 4096)
         if not received:
-            raise ConnectError("the peer closed the bus socket during the handshake")
+            return b""
         line += received
-        if len(line) > _MAX_LINE_BYTES:
-            raise ConnectError("the peer on the bus socket does not speak D-Bus")
     return line

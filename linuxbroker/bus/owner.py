@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from linuxbroker.bus.connection import BUS_NAME, Connection, bus_call
+from linuxbroker.bus.connection import BUS_NAME, Connection, bus_call, checked_unique_name
 from linuxbroker.bus.descriptors import Descriptors
 from linuxbroker.bus.errors import DisconnectedError, RemoteError
 from linuxbroker.bus.library import variants
@@ -62,7 +62,7 @@ async def _found(connection: Connection, name: str, limit: float | None, descrip
     try:
         unique_name = await _owner(connection, name, limit)
         if unique_name is None:
-            await connection.call_bus("StartServiceByName", "su", name, 0, limit=limit, only_from=BUS_NAME)
+            await connection.call_bus("StartServiceByName", "su", name, 0, limit=limit)
             unique_name = await _owner(connection, name, limit)
         if unique_name is not None:
             answers = await asyncio.gather(
@@ -90,12 +90,12 @@ async def _found(connection: Connection, name: str, limit: float | None, descrip
 
 async def _owner(connection: Connection, name: str, limit: float | None) -> str | None:
     try:
-        (owner,) = await connection.call_bus("GetNameOwner", "s", name, limit=limit, only_from=BUS_NAME)
+        (owner,) = await connection.call_bus("GetNameOwner", "s", name, limit=limit)
     except RemoteError as error:
         if error.name == _NO_OWNER:
             return None
         raise
-    return str(owner)
+    return checked_unique_name(owner)
 
 
 async def _credentials(

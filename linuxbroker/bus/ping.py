@@ -5,7 +5,6 @@ It takes the standard library's socket alone, so that a program which only wants
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
 import time
@@ -20,6 +19,7 @@ from linuxbroker.bus.errors import (
     RemoteError,
 )
 from linuxbroker.bus.frames import FrameReader
+from linuxbroker.bus.sasl import BEGIN, MAX_LINE_BYTES, authentication
 
 _READ_BYTES = 4096
 _MOST_BYTES = 1024 * 1024
@@ -63,7 +63,7 @@ def ping(address: str | None, destination: str, path: str, *, limit: float) -> N
 
 def _connected(address: str, end: float) -> socket.socket:
     failures: list[str] = []
-    for candidate in addresses.unix_sockets(address):
+    for candidate in addresses.unix_sockets(address, failures):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _wait_at_most_until(sock, end)
@@ -81,17 +81,21 @@ def _connected(address: str, end: float) -> socket.socket:
 
 
 def _authenticate(sock: socket.socket, end: float) -> None:
-    sock.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n")
-    answer = b""
-    while not answer.endswith(b"\r\n"):
-        answer += _read(sock, end)
-        if len(answer) > _READ_BYTES:
-            break
-    if answer.startswith(b"REJECTED"):
-        raise ConnectError(f"the bus refused user id {os.geteuid()}; is it another user's bus?")
-    if not answer.startswith(b"OK "):
-        raise ConnectError("the peer on the bus socket does not speak D-Bus")
-    sock.sendall(b"BEGIN\r\n")
+    exchange = authentication()
+    said = next(exchange)
+    while True:
+        sock.sendall(said)
+        answer = b""
+        try:
+            while not answer.endswith(b"\r\n") and len(answer) <= MAX_LINE_BYTES:
+                answer += _read(sock, end)
+        except ConnectionResetError:
+            answer = b""
+        try:
+            said = exchange.send(answer)
+        except StopIteration:
+            sock.sendall(BEGIN)
+            return
 
 
 def _wait_at_most_until(sock: socket.socket, end: float) -> None:

@@ -67,6 +67,9 @@ class SharedBus:
     """A bus connection that is opened by the first call, shared by its users, and closed with the last of them.
 
     A user that is dropped without ``release`` counts as done once it is collected.
+
+    Attributes:
+        sign_in: held by the one call that waits for a person.
     """
 
     def __init__(self, address: str | None, wants_descriptors: bool) -> None:
@@ -77,6 +80,7 @@ class SharedBus:
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
         self._waiting = 0
+        self.sign_in = asyncio.Lock()
 
     async def connection(self, user: object, *, limit: float | None) -> Connection:
         """Give the open connection, opening one if there is none.

@@ -12,7 +12,7 @@ from typing import NoReturn
 from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
-DEFAULT_PERSONA = "microsoft-2.5.2"
+DEFAULT_PERSONA = "microsoft-3.0.2"
 RUN_USAGE = "linuxbroker run [--force] [-m MODULE | SCRIPT] [ARGS ...]"
 # For commands in which the client id reaches no app registration; a valid UUID that is nobody's.
 _NO_CLIENT_ID = "00000000-0000-0000-0000-000000000001"

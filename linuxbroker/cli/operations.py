@@ -12,7 +12,7 @@ from linuxbroker._version import __version__
 from linuxbroker.authority import authority_for_realm
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments
-from linuxbroker.client import DEFAULT_AUTHORITY, DEFAULT_SSO_URL, BrokerClient
+from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
 from linuxbroker.errors import InteractionRequiredError
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
@@ -165,7 +165,7 @@ async def cookie(client: BrokerClient, arguments: Arguments) -> None:
         BrokerError: none came.
         OutputError: standard output can't be written to.
     """
-    url = validation.https_url("--url", arguments.url or DEFAULT_SSO_URL)
+    url = None if arguments.url is None else validation.https_url("--url", arguments.url)
     account = await _account(client, arguments)
     cookies = await client.acquire_prt_sso_cookie(account, url)
     if arguments.json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import dataclass, field
+from urllib.request import getproxies
 
 import httpx
 
@@ -33,7 +34,10 @@ class _Wanted:
 class BrokerAuth(httpx.Auth):
     """Gets a token silently for each request of an ``httpx.AsyncClient``; nothing is kept here, the broker caches.
 
-    Tokens go out over https, and over http to this machine (``localhost``, a loopback address). A 401 with a claims
+    Tokens go out over https, and over http to this machine (``localhost``, a loopback address), unless the environment
+    names a proxy for that (``http_proxy``, ``all_proxy``), which httpx would hand the token to: ``no_proxy=localhost``
+    keeps it away. A proxy for http that was given to the ``httpx.AsyncClient`` itself can't be seen from here: give it
+    none, or mount ``None`` for this machine. A 401 with a claims
     challenge is answered once: with a token that meets the claims, in place of the refused one. In proof-of-possession
     mode a 401 with a nonce is answered once too. A request whose body is a stream can't be sent twice; its 401 is
     given back.
@@ -46,7 +50,7 @@ class BrokerAuth(httpx.Auth):
 
     Raises:
         InvalidArgumentError: an argument can't be right; from a request, also: its URL is neither https nor this
-            machine's. Nothing was sent.
+            machine's, or a proxy stands between. Nothing was sent.
         InteractionRequiredError: from a request: the user has to sign in.
         BrokerError: from a request: as ``BrokerClient`` says.
     """
@@ -135,9 +139,24 @@ class BrokerAuth(httpx.Auth):
 
 
 def _check_destination(url: httpx.URL) -> None:
-    if url.scheme == "https" or (url.scheme == "http" and _is_this_machine(url.host)):
+    if url.scheme == "https":
         return
-    raise InvalidArgumentError("a token is sent over https only, or over http to this machine; give an https URL")
+    if url.scheme != "http" or not _is_this_machine(url.host):
+        raise InvalidArgumentError("a token is sent over https only, or over http to this machine; give an https URL")
+    if _may_be_proxied(url):
+        raise InvalidArgumentError(
+            "a token is not sent over http through a proxy, and the environment names one (http_proxy, all_proxy): "
+            f"give an https URL, or add {url.host} to no_proxy before the httpx.AsyncClient is made"
+        )
+
+
+def _may_be_proxied(url: httpx.URL) -> bool:
+    """Whether httpx takes a proxy from the environment, unless told not to. Source: its documentation, "Proxies"."""
+    proxies = getproxies()
+    if not (proxies.get("http") or proxies.get("all")):
+        return False
+    exceptions = {host.strip().lower() for host in proxies.get("no", "").split(",")}
+    return exceptions.isdisjoint(("*", url.host, f"{url.host}:{url.port}"))
 
 
 def _is_this_machine(host: str) -> bool:

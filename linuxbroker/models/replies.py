@@ -5,10 +5,18 @@ Nothing above this file asks which broker answered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
@@ -32,6 +40,36 @@ def _few(value: Any) -> Any:
     if len(items) > _MOST_ITEMS:
         raise ValueError(f"more than {_MOST_ITEMS:,} items")
     return cast("object", value)
+
+
+def _account_or_none(value: object, read: Callable[[object], Account | None]) -> Account | None:
+    """An account that makes no sense costs only itself, not the token, the cookie or the accounts beside it."""
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+def _error_inside(value: object) -> BrokerErrorBody | None:
+    """The first error in a JSON value, however deep; not by recursion, as the depth is the broker's."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop(0)
+        if isinstance(item, Mapping):
+            for key, inner in cast("Mapping[str, object]", item).items():
+                if key in ("error", "Error") and inner:
+                    return _error_body(inner)
+                waiting.append(inner)
+        elif isinstance(item, list):
+            waiting += cast("list[object]", item)
+    return None
+
+
+def _error_body(value: object) -> BrokerErrorBody:
+    try:
+        return BrokerErrorBody.model_validate(value)
+    except ValidationError:
+        return BrokerErrorBody(context=value if isinstance(value, str) else "")
 
 
 def _no_boolean(value: Any) -> Any:
@@ -78,9 +116,18 @@ class BrokerTokenResponse(WireModel):
     extended_expires_on: Annotated[int | None, _NumberOrDigits] = None
     granted_scopes: Annotated[Sequence[str] | None, _TextOrList] = None
     id_token: str = Secret("")
+    refresh_token: str = Secret("")
+    sts_sub_error: str = ""
     sub_error: str = ""
 
-    @field_validator("access_token", "client_info", "id_token", "sub_error", mode="before")
+    @field_validator("account", mode="wrap")
+    @classmethod
+    def _odd_account_is_none(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Account | None:
+        return _account_or_none(value, read)
+
+    @field_validator(
+        "access_token", "client_info", "id_token", "refresh_token", "sts_sub_error", "sub_error", mode="before"
+    )
     @classmethod
     def _null_is_empty(cls, value: Any) -> Any:
         return "" if value is None else value
@@ -117,8 +164,9 @@ class AcquireTokenReply(Reply):
 
     @property
     def sub_error(self) -> str:
-        """The ``subError`` beside the error."""
-        return self.broker_token_response.sub_error if self.broker_token_response else ""
+        """The ``subError`` beside the error, which broker 2.0.1 calls ``stsSubError``."""
+        response = self.broker_token_response
+        return (response.sub_error or response.sts_sub_error) if response else ""
 
 
 class GetAccountsReply(Reply):
@@ -126,20 +174,33 @@ class GetAccountsReply(Reply):
 
     accounts: Sequence[Account] | None = None
 
-    @field_validator("accounts", mode="before")
+    @field_validator("accounts", mode="wrap")
     @classmethod
-    def _few_accounts(cls, value: Any) -> Any:
-        return _few(value)
+    def _sound_accounts(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Sequence[Account] | None:
+        """Leave out the accounts that make no sense, as the others do; refuse a list of nothing else."""
+        items = _few(value)
+        if not isinstance(items, list):
+            return cast("Sequence[Account] | None", read(items))
+        listed = [_account_or_none(item, Account.model_validate) for item in cast("list[object]", items)]
+        accounts = [account for account in listed if account is not None]
+        return accounts if accounts or not listed else cast("Sequence[Account]", read(items))
 
 
 class RemoveAccountReply(Reply):
-    """The reply of ``removeAccount``: whatever is not an error is success."""
+    """The reply of ``removeAccount``: an object without an error at any level is success, and nothing else is."""
 
-    content_matters = False
+    success: Any = None
+
+    @property
+    def failure(self) -> BrokerErrorBody | None:
+        """The error wherever it stands; one without a text where the reply says ``"success": false``."""
+        if (found := self.error or _error_inside(self.model_extra)) is not None:
+            return found
+        return BrokerErrorBody() if self.success is False else None
 
 
 class CancelInteractiveFlowReply(Reply):
-    """The reply of ``cancelInteractiveFlow``: whatever is not an error is success."""
+    """The reply of ``cancelInteractiveFlow``, whose content nobody relies on."""
 
     content_matters = False
 
@@ -170,6 +231,11 @@ class AcquirePrtSsoCookieReply(Reply):
 
     account: Account | None = None
     cookie_items: Sequence[CookieItem] | None = None
+
+    @field_validator("account", mode="wrap")
+    @classmethod
+    def _odd_account_is_none(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Account | None:
+        return _account_or_none(value, read)
 
     @field_validator("cookie_items", mode="before")
     @classmethod

@@ -62,6 +62,9 @@ def tag_name(tag: int) -> str:
 
 
 _AADSTS = re.compile(r"AADSTS\d{4,9}")
+# How Microsoft's brokers from 2.0.2 on quote Entra (PROTOCOL.md, "Errors").
+_OAUTH_ERROR = re.compile(r"\bcode: ?'([A-Za-z0-9_.-]{1,100})'", re.IGNORECASE)
+_SUB_ERROR = re.compile(r"\bsub_?error: ?'([A-Za-z0-9_.-]{1,100})'", re.IGNORECASE)
 
 
 def aadsts_codes(text: str) -> tuple[str, ...]:
@@ -74,3 +77,29 @@ def aadsts_codes(text: str) -> tuple[str, ...]:
         Each code once, such as ``AADSTS50078``, in the order in which they stand there.
     """
     return tuple(dict.fromkeys(_AADSTS.findall(text)))
+
+
+def oauth_error(text: str) -> str:
+    """Find Entra's OAuth error in a text.
+
+    Args:
+        text: such as an error's context.
+
+    Returns:
+        Such as ``interaction_required``, or the empty string.
+    """
+    found = _OAUTH_ERROR.search(text)
+    return found[1] if found else ""
+
+
+def sub_error(text: str) -> str:
+    """Find Entra's sub-error in a text.
+
+    Args:
+        text: such as an error's context.
+
+    Returns:
+        Such as ``token_expired``, or the empty string.
+    """
+    found = _SUB_ERROR.search(text)
+    return found[1] if found else ""

@@ -48,6 +48,7 @@ from linuxbroker.runtime.logs import emit
 from linuxbroker.runtime.memory import Memory, fields_json
 from linuxbroker.runtime.refusals import RefusedError, failure_of
 from linuxbroker.runtime.values import LogLevel
+from linuxbroker.scopes import RESERVED_SCOPES
 
 _log = logging.getLogger("linuxbroker.runtime")
 
@@ -273,7 +274,7 @@ def _request(asked: Asked, report: Report) -> _Request:
         except InvalidArgumentError:
             raise refusals.key_id_missing() from None
     scopes = [scope for text in asked.scopes for scope in text.split()]
-    scopes = [scope for scope in dict.fromkeys(scopes) if scope.casefold() not in validation.RESERVED_SCOPES]
+    scopes = [scope for scope in dict.fromkeys(scopes) if scope.casefold() not in RESERVED_SCOPES]
     if not scopes:
         raise refusals.scopes_missing()
     options = {

@@ -9,6 +9,8 @@ import pytest
 from linuxbroker import BrokerClient, NoSessionBusError
 from linuxbroker.bus import AddressError, ConnectError, Connection
 from linuxbroker.bus.address import escape, session_address, unix_sockets
+from linuxbroker.bus.ping import ping
+from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
@@ -37,6 +39,10 @@ def test_with_neither_variable_the_error_names_both() -> None:
         ("unix:path=/a%20b%2cc", [b"/a b,c"]),
         ("unix:path=/a;unix:abstract=b", [b"/a", b"\0b"]),
         ("tcp:host=localhost,port=1;unix:path=/a;", [b"/a"]),
+        ("nonsense;unix:path=/a", [b"/a"]),
+        ("unix:;unix:path=%zz;unix:path;unix:path=/a b;unix:dir=/x;unix:path=/a;unix:", [b"/a"]),
+        ("unix:path=\ud800;unix:path=%00;autolaunch:;unix:path=/a", [b"/a"]),
+        (":path=/b;=;unix:path=/a,=;unix:abstract=,path=;unix:path=/a", [b"/a"]),
     ],
 )
 def test_addresses_are_read_as_the_specification_says(address: str, expected: list[bytes]) -> None:
@@ -55,6 +61,8 @@ def test_addresses_are_read_as_the_specification_says(address: str, expected: li
         "unix:path=%zz",
         "tcp:host=localhost,port=1",
         "unix:dir=/x",
+        "unix:path=\ud800",
+        "unix:path=/\udcff",
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused(address: str) -> None:
@@ -130,6 +138,35 @@ async def test_an_abstract_socket_is_connected_to() -> None:
     finally:
         daemon.kill()
         await daemon.communicate()
+
+
+async def test_an_alternative_that_cannot_be_used_does_not_hide_the_next(
+    fake_broker: RunningFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    for unusable in (
+        "nonsense",
+        "tcp:host=localhost,port=1",
+        "unix:",
+        "unix:path=%zz",
+        "unix:runtime=yes",
+        "unix:path=%00",
+    ):
+        address = f"{unusable};{fake_broker.address}"
+        async with BrokerClient(CLIENT_ID, bus_address=address) as client:
+            assert await client.is_available()
+        await asyncio.to_thread(ping, address, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=30)
+
+
+async def test_an_error_names_those_that_cannot_be_used_too() -> None:
+    address = "nonsense;tcp:host=x,port=1;unix:path=/nowhere/1;unix:"
+    reasons = r"no transport.*unix: only.*neither a path= nor an abstract="
+    with pytest.raises(ConnectError, match=rf"{reasons}.*No such file"):
+        await Connection.open(address)
+    with pytest.raises(ConnectError, match=rf"{reasons}.*No such file"):
+        await asyncio.to_thread(ping, address, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=30)
+    with pytest.raises(AddressError, match=reasons):
+        await Connection.open("nonsense;tcp:host=x,port=1;unix:")
 
 
 async def test_an_error_names_every_alternative_that_failed() -> None:

@@ -34,8 +34,8 @@ ME = PopAuthScheme(
 )
 CONTOSO = "00000000-0000-0000-0000-0000000000f1"
 FABRIKAM = "00000000-0000-0000-0000-0000000000f2"
-PERSONAS = ["microsoft-2.0.1", "microsoft-2.5.2", "himmelblau"]
-MICROSOFT = PERSONAS[:2]
+PERSONAS = ["microsoft-2.0.1", "microsoft-2.5.2", "microsoft-3.0.2", "himmelblau-3.1", "himmelblau-4.0"]
+MICROSOFT, HIMMELBLAU = PERSONAS[:3], PERSONAS[3:]
 
 
 def _with(*personas: str) -> pytest.MarkDecorator:
@@ -61,7 +61,18 @@ async def _ada(client: BrokerClient) -> Account:
     return account
 
 
-@_with(*PERSONAS)
+@_with(*HIMMELBLAU)
+async def test_himmelblau_lists_the_callers_account(fake_broker: RunningFake) -> None:
+    async with BrokerClient(CLIENT_ID) as client:
+        (account,) = await client.get_accounts()
+    assert (account.username, account.realm, account.environment) == (
+        "ada@contoso.example",
+        CONTOSO,
+        "login.microsoftonline.com",
+    )
+
+
+@_with(*MICROSOFT)
 async def test_accounts_are_listed(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         accounts = await client.get_accounts()
@@ -176,7 +187,7 @@ async def test_a_silent_request_with_nobody_signed_in_needs_the_user(fake_broker
             await client.acquire_token_silent(GRAPH)
 
 
-@_with(*PERSONAS)
+@_with(*MICROSOFT)
 async def test_the_user_signs_in_interactively(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         token = await client.acquire_token_interactive(GRAPH, login_hint="grace@fabrikam.example")
@@ -219,7 +230,7 @@ async def test_cancelling_the_task_closes_the_brokers_window(fake_broker: Runnin
         assert fake_broker.broker.screen.open_windows == 0
 
 
-@_with("himmelblau")
+@_with("himmelblau-3.1")
 async def test_cancelling_works_with_a_broker_that_cannot_cancel(fake_broker: RunningFake) -> None:
     fake_broker.set_user("never")
     async with BrokerClient(CLIENT_ID) as client:
@@ -245,7 +256,7 @@ async def test_a_prompt_is_passed_on(fake_broker: RunningFake, prompt: str) -> N
     assert ("account" in parameters, "username" in parameters) == ((prompt != "select_account"),) * 2
 
 
-@_with(*PERSONAS)
+@_with(*MICROSOFT)
 async def test_a_user_name_and_password_get_a_token(fake_broker: RunningFake) -> None:
     user = fake_broker.directory.users[1]
     async with BrokerClient(CLIENT_ID) as client:
@@ -253,6 +264,7 @@ async def test_a_user_name_and_password_get_a_token(fake_broker: RunningFake) ->
     assert token.account is not None and token.account.username == user.upn
 
 
+@_with("microsoft-2.0.1")
 async def test_a_wrong_password_is_an_error_that_does_not_show_it(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         with pytest.raises(InteractionRequiredError, match="AADSTS50126") as caught:
@@ -288,7 +300,7 @@ async def test_a_claims_challenge_renews_a_revoked_token(fake_broker: RunningFak
     assert json.loads(request["authParameters"]["decodedClaims"]) == json.loads(challenge)
 
 
-@_with(*PERSONAS)
+@_with(*MICROSOFT)
 async def test_a_proof_of_possession_token_is_bound_to_the_request(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         token = await client.acquire_token_silent(GRAPH, await _ada(client), auth_scheme=ME)
@@ -315,7 +327,7 @@ async def test_all_sso_cookies_come_with_their_header_names(fake_broker: Running
         cookies = await client.acquire_prt_sso_cookie(await _ada(client), url)
     names = [cookie.name for cookie in cookies]
     assert names[0] == "x-ms-RefreshTokenCredential"
-    assert names[1:] == (["x-ms-DeviceCredential"] if persona == "microsoft-2.5.2" else [])
+    assert names[1:] == (["x-ms-DeviceCredential"] if persona in MICROSOFT[1:] else [])
     assert fake_broker.broker.entra.verify_prt_cookie(cookies[0].content)["request_nonce"] == "AwABAAEAAAAC"
 
 
@@ -343,7 +355,7 @@ async def test_signing_out_takes_the_account_away_from_this_app_only(fake_broker
         assert await client.acquire_token_silent(GRAPH, account)
 
 
-@_with("himmelblau")
+@_with(*HIMMELBLAU)
 async def test_what_a_broker_lacks_is_said_to_be_unsupported(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         account = await _ada(client)
@@ -369,6 +381,7 @@ async def test_the_broker_says_its_version(fake_broker: RunningFake) -> None:
         assert await client.get_linux_broker_version() == fake_broker.broker.persona.version
 
 
+@_with("microsoft-2.0.1")
 async def test_an_app_without_the_brokers_redirect_uri_is_told_which_to_register(fake_broker: RunningFake) -> None:
     fake_broker.plant("redirect_uri_unknown")
     async with BrokerClient(CLIENT_ID) as client:

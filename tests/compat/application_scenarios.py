@@ -59,6 +59,11 @@ def _failing(kind: str, **details: Any) -> dict[str, Any]:
     return {**ADA_ONLY, "faults": [{"kind": kind, "method": method, **details} for method in methods]}
 
 
+def _quoting(broker: dict[str, Any]) -> dict[str, Any]:
+    """The same with a broker that quotes Entra's text, with its AADSTS code; later ones leave it out."""
+    return {**broker, "persona": "microsoft-2.0.1"}
+
+
 SCENARIOS = [
     Scenario("signed in: nobody is asked", (_sign_in(),), broker=ADA_ONLY),
     Scenario("signed in: with a window", (_sign_in(parent_window_handle=4711),), broker=ADA_ONLY),
@@ -172,7 +177,10 @@ SCENARIOS = [
         broker={**ADA_ONLY, "faults": [{"kind": "mfa_expired", "method": "acquireTokenSilently"}]},
     ),
     Scenario(
-        "consent is missing", (_sign_in(prompt="none"),), broker=_failing("consent_missing"), differs=("failure keys",)
+        "consent is missing",
+        (_sign_in(prompt="none"),),
+        broker=_quoting(_failing("consent_missing")),
+        differs=("failure keys", "wording"),
     ),
     Scenario(
         "device not registered", (_sign_in(),), broker=_failing("device_not_registered"), differs=("failure keys",)
@@ -187,9 +195,14 @@ SCENARIOS = [
             "wording",
         ),
     ),
-    Scenario("wrong redirect URI", (_sign_in(),), broker=_failing("redirect_uri_unknown"), differs=("exceptions",)),
     Scenario(
-        "a client secret is wanted", (_sign_in(),), broker=_failing("client_secret_wanted"), differs=("exceptions",)
+        "wrong redirect URI", (_sign_in(),), broker=_quoting(_failing("redirect_uri_unknown")), differs=("exceptions",)
+    ),
+    Scenario(
+        "a client secret is wanted",
+        (_sign_in(),),
+        broker=_quoting(_failing("client_secret_wanted")),
+        differs=("exceptions",),
     ),
     Scenario(
         "scopes are declined",
@@ -250,8 +263,8 @@ SCENARIOS = [
     Scenario(
         "silent fails, with the error",
         (_sign_in(), ACCOUNTS, _silent()),
-        broker={**ADA_ONLY, "faults": [{"kind": "mfa_expired", "method": "acquireTokenSilently", "skip": 1}]},
-        differs=("failure keys", "tenant records", "realm"),
+        broker=_quoting({**ADA_ONLY, "faults": [{"kind": "mfa_expired", "method": "acquireTokenSilently", "skip": 1}]}),
+        differs=("failure keys", "tenant records", "realm", "wording"),
     ),
     Scenario(
         "silent fails, without",

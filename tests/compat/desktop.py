@@ -33,6 +33,9 @@ LIBRARIES = {
     "secret-1": "libsecret-1-0",
 }
 
+# The runtime's named semaphores, in /dev/shm; the id is its own.
+_LOCKS = "sem.e165a065-6178-4c90-aa1d-5cb947e484f4:*"
+
 
 def missing() -> list[str]:
     """Find out what this machine lacks for running Microsoft's runtime.
@@ -146,6 +149,7 @@ def user(bus_address: str, display: str, home: Path) -> Iterator[User]:
         "DISPLAY": display,
         **{name: str(place) for name, place in places.items()},
     }
+    _unlink_abandoned_locks()
     command = ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"]
     log = home / "keyring.log"
     with _running(command, environment, log=log, stdin=b"the keyring's password"):
@@ -206,6 +210,35 @@ def _running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _unlink_abandoned_locks() -> None:
+    """Remove the runtime's locks that nobody holds and nobody can take.
+
+    The runtime guards what it keeps by named semaphores, one for each account and client id, which are those of the
+    machine, not of the user's home. A process that was killed while it held one leaves it locked for all that come:
+    they fail with "The lock could not be acquired within the expected timeout" (tag 63wni, 0.20.7).
+    """
+    locked = [path for path in Path("/dev/shm").glob(_LOCKS) if _semaphore_value(path) == 0]
+    if locked:
+        in_use = "".join(_read_text(maps) for maps in Path("/proc").glob("[0-9]*/maps"))
+        for path in locked:
+            if path.name not in in_use:
+                path.unlink(missing_ok=True)
+
+
+def _semaphore_value(path: Path) -> int:
+    try:
+        return int.from_bytes(path.read_bytes()[:4], sys.byteorder)
+    except OSError:  # gone, or another user's
+        return -1
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # the process has ended, or is another user's
+        return ""
 
 
 def _is_owned(name: str, environment: Mapping[str, str]) -> bool:

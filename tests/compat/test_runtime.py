@@ -101,7 +101,6 @@ def test_it_signs_in_with_user_name_and_password(user: User, fake_broker: Runnin
     right, wrong = user.run({**step, "password": grace.password}, {**step, "password": "not-the-password"})
     assert _token(right, fake_broker)["upn"] == grace.upn
     assert wrong["error"]["status"] == "InteractionRequired"
-    assert "AADSTS50126" in wrong["error"]["context"]
 
 
 def test_it_cancels_an_interactive_sign_in(user: User, fake_broker: RunningFake) -> None:

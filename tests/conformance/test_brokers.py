@@ -27,7 +27,7 @@ def nobody_at_the_screen(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("persona", ["microsoft-2.0.1", "microsoft-2.5.2"])
+@pytest.mark.parametrize("persona", ["microsoft-2.0.1", "microsoft-2.5.2", "microsoft-3.0.2"])
 def test_microsofts_brokers_pass(persona: str, nobody_at_the_screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = run(persona, "--interactive", config=nobody_at_the_screen)
     output = capsys.readouterr().out
@@ -35,13 +35,29 @@ def test_microsofts_brokers_pass(persona: str, nobody_at_the_screen: Path, capsy
     assert output.splitlines()[-1] == f"{len(FOR_BROKERS)} cases: {len(FOR_BROKERS)} passed, 0 failed"
 
 
-def test_himmelblaus_differences_are_found(nobody_at_the_screen: Path, tmp_path: Path) -> None:
+HIMMELBLAUS = ["himmelblau-3.1", "himmelblau-4.0"]
+
+
+@pytest.mark.parametrize("persona", HIMMELBLAUS)
+def test_himmelblaus_differences_are_found(persona: str, nobody_at_the_screen: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    assert run("himmelblau", "--interactive", "--quiet", "--json", str(report), config=nobody_at_the_screen) == 1
+    assert run(persona, "--interactive", "--quiet", "--json", str(report), config=nobody_at_the_screen) == 1
     failed = {case["id"]: case["problems"] for case in json.loads(report.read_text())["cases"] if not case["passed"]}
-    assert set(failed) == {"bk-token-keys", "bk-failure", "bk-cancel"}
+    without_account = {"bk-account-null", "bk-account-by-username", "bk-cancel"}
+    assert set(failed) == {"bk-token-keys", "bk-failure", "bk-pop", *without_account}
     assert failed["bk-token-keys"][0]["differences"][0]["place"] == "brokerTokenResponse.extendedExpiresOn"
-    assert failed["bk-failure"][0]["what"] == "the broker answers with a D-Bus error"
+    assert failed["bk-pop"][0]["differences"][0]["place"] == "brokerTokenResponse.accessTokenType"
+
+
+@pytest.mark.parametrize("persona", HIMMELBLAUS)
+def test_a_method_that_a_broker_lacks_is_none_that_fails(persona: str) -> None:
+    # 3.1 answers with an empty text, 4.0 with an error object.
+    assert run(persona, "--only", "bk-sign", "bk-cancel-nothing") == 0
+
+
+def test_an_empty_text_is_no_answer_where_the_method_must_be_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("himmelblau-3.1", "--only", "bk-account-null") == 1
+    assert 'came in all     ""' in capsys.readouterr().out
 
 
 def test_a_real_brokers_tokens_are_shown_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,7 +26,7 @@ from linuxbroker.models import (
     Reply,
 )
 from linuxbroker.redaction import redact
-from linuxbroker.results import TokenResult, declined_scopes, token_result
+from linuxbroker.results import TokenResult, token_result
 from linuxbroker.validation import account as sendable
 from tests.fuzz import corpus, mutations
 
@@ -87,7 +87,6 @@ def read(reply_type: type[Reply], text: str) -> None:
             correlation_id="",
         )
         if isinstance(result, TokenResult):
-            declined_scopes(SCOPES, result.scopes)
             repr(result)
 
 

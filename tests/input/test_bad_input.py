@@ -84,10 +84,12 @@ REQUIRED_TEXT_CASES = [
         ("get_account", "username"),
         ("acquire_token_by_username_password", "username"),
         ("acquire_token_by_username_password", "password"),
-        ("acquire_prt_sso_cookie", "sso_url"),
     )
     for what, wrong in (("None", None), ("empty", ""))
 ]
+REQUIRED_TEXT_CASES.append(
+    pytest.param("acquire_prt_sso_cookie", "sso_url", "", id="acquire_prt_sso_cookie-sso_url-empty")
+)
 BAD_SCOPES: dict[str, Any] = {
     "none at all": [],
     "a str": "https://graph.microsoft.com/User.Read",

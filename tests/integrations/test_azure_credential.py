@@ -256,7 +256,7 @@ async def test_user_is_asked_on_a_failure_that_himmelblau_does_not_explain(fake_
 async def test_an_app_that_may_not_ask_is_told_what_to_ask_for(fake_broker: RunningFake) -> None:
     fake_broker.plant("mfa_expired", method=SILENT)
     async with BrokerCredential(login_hint=ADA, disable_automatic_authentication=True) as credential:
-        with pytest.raises(AuthenticationRequiredError, match="AADSTS50078") as caught:
+        with pytest.raises(AuthenticationRequiredError, match="invalid_grant") as caught:
             await credential.get_token(SCOPE, claims=CHALLENGE, enable_cae=True)
         assert (tuple(caught.value.scopes), caught.value.claims) == ((SCOPE,), CHALLENGE)
         assert not fake_broker.calls_of(INTERACTIVE)
@@ -487,7 +487,7 @@ async def test_chain_moves_on_where_the_user_may_not_be_asked(
     assert not fake_broker.calls_of(INTERACTIVE)
 
 
-@pytest.mark.parametrize("fault", ["no_network", "device_not_registered", "redirect_uri_unknown", "keyring_locked"])
+@pytest.mark.parametrize("fault", ["no_network", "device_not_registered", "redirect_uri_unknown"])
 async def test_chain_ends_where_the_broker_is_there_and_fails(
     fake_broker: RunningFake, azure_cli: AzureCliCredential, fault: str
 ) -> None:
@@ -506,12 +506,12 @@ async def test_a_user_who_declines_ends_it(fake_broker: RunningFake) -> None:
     assert not isinstance(caught.value, CredentialUnavailableError)
 
 
-@pytest.mark.parametrize("fault", ["raw_reply", "reply_not_text"])
+@pytest.mark.parametrize("fault", [{"kind": "raw_reply", "reply": "nonsense"}, {"kind": "reply_not_text"}])
 @pytest.mark.parametrize("method", ["getAccounts", SILENT])
 async def test_a_broker_that_makes_no_sense_is_not_an_absent_one(
-    fake_broker: RunningFake, fault: str, method: str
+    fake_broker: RunningFake, fault: dict[str, str], method: str
 ) -> None:
-    fake_broker.plant(fault, method=method)
+    fake_broker.plant(**fault, method=method)
     async with BrokerCredential(login_hint=ADA) as credential:
         for get in (credential.get_token(SCOPE), credential.get_token_info(SCOPE)):
             with pytest.raises(ClientAuthenticationError) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -284,6 +285,78 @@ async def test_a_token_is_sent_over_tls_and_to_this_machine(client: BrokerClient
     flow = BrokerAuth(client, SCOPES).async_auth_flow(request)
     assert (await flow.__anext__()).headers["Authorization"].startswith("Bearer ")
     await flow.aclose()
+
+
+PROXY = "http://192.0.2.7:3128"
+LOCAL_URLS = (
+    "http://localhost/",
+    "http://localhost:8080/",
+    "http://127.0.0.1:1/",
+    "http://127.8.9.1/",
+    "http://[::1]:1/",
+)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"http_proxy": PROXY},
+        {"HTTP_PROXY": PROXY},
+        {"all_proxy": PROXY},
+        {"http_proxy": "192.0.2.7:3128"},
+        {"https_proxy": PROXY},
+        {"http_proxy": ""},
+        {"http_proxy": PROXY, "no_proxy": "localhost"},
+        {"http_proxy": PROXY, "NO_PROXY": "example.com, LOCALHOST ,127.0.0.1"},
+        {"http_proxy": PROXY, "no_proxy": "localhost:8080"},
+        {"http_proxy": PROXY, "no_proxy": "localhost:80"},
+        {"http_proxy": PROXY, "no_proxy": ".localhost,calhost,127.0.0.0/8,127.,*localhost"},
+        {"http_proxy": PROXY, "no_proxy": "::1"},
+        {"http_proxy": PROXY, "no_proxy": "*"},
+        {"http_proxy": PROXY, "no_proxy": "example.com,*"},
+        {"http_proxy": PROXY, "no_proxy": "127.0.0.1:1,127.8.9.1"},
+        {"all_proxy": PROXY, "no_proxy": "http://localhost,all://127.0.0.1"},
+    ],
+    ids=str,
+)
+async def test_a_token_for_this_machine_is_sent_past_a_proxy_or_not_at_all(
+    client: BrokerClient, fake_broker: RunningFake, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    sent = []
+    async with httpx.AsyncClient() as http:
+        for url in LOCAL_URLS:
+            goes_past_proxies = http._transport_for_url(httpx.URL(url)) is http._transport
+            flow = BrokerAuth(client, SCOPES).async_auth_flow(httpx.Request("GET", url))
+            with contextlib.suppress(InvalidArgumentError):
+                await flow.__anext__()
+                assert goes_past_proxies
+                sent.append(url)
+            await flow.aclose()
+    assert len(_silent_calls(fake_broker)) == len(sent)
+    if not (variables.get("http_proxy") or variables.get("HTTP_PROXY") or variables.get("all_proxy")):
+        assert sent == list(LOCAL_URLS)
+    if variables.get("no_proxy") == "*":
+        assert sent == list(LOCAL_URLS)
+    if variables.get("no_proxy") == "localhost":
+        assert sent == ["http://localhost/", "http://localhost:8080/"]
+
+
+async def test_a_proxy_of_the_environment_never_sees_a_token(
+    client: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    async with _serving(lambda asked: Answer(200)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        async with _http(client) as http:
+            with pytest.raises(InvalidArgumentError, match="through a proxy"):
+                await http.get("http://localhost:8080/me")
+    assert not proxy.asked
 
 
 async def test_a_redirect_to_another_host_carries_no_token_and_its_challenges_do_not_count(

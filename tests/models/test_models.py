@@ -260,7 +260,7 @@ def jwt(**claims: Any) -> str:
 
 YEAR_2100 = 4_102_444_800
 YEAR_2000 = 946_684_800
-OPAQUE = "an opaque token"
+OPAQUE = "an-opaque-token"
 EXPIRIES: dict[str, tuple[str, Any, int]] = {
     "milliseconds": (OPAQUE, YEAR_2100 * 1000, YEAR_2100),
     "milliseconds in a text": (OPAQUE, f"{YEAR_2100}000", YEAR_2100),
@@ -439,6 +439,7 @@ async def every_operation(broker: RunningFake) -> None:
         sign_in = asyncio.ensure_future(client.acquire_token_interactive(SCOPES, account=account))
         await broker.called("acquireTokenInteractively", shown + 1)
         sign_in.cancel()
+        broker.answer("approve")  # Himmelblau's dialog is not closed by a cancel
         await asyncio.gather(sign_in, return_exceptions=True)
         broker.set_user("approve")
         with contextlib.suppress(UnsupportedOperationError):  # Himmelblau lacks it
@@ -456,7 +457,8 @@ async def replies_to(broker: RunningFake, calls: list[Call]) -> list[tuple[str, 
     for call in calls:
         with contextlib.suppress(RemoteError):
             reply = await transport.call(call.member, partial(_arguments, call), CallOptions(limit=60.0))
-            replies.append((call.member, json.loads(reply)))
+            if reply:  # Himmelblau 3.1's failures are empty texts
+                replies.append((call.member, json.loads(reply)))
     transport.close()
     return replies
 
@@ -472,7 +474,12 @@ async def test_real_requests_and_replies_are_as_the_schemas_say(persona: Persona
     for call in calls:
         REQUEST_SCHEMAS[call.member].validate(call.request)
     answered = set(REPLY_SCHEMAS)
-    if persona is PersonaName.HIMMELBLAU:
+    if persona in (PersonaName.HIMMELBLAU_3_1, PersonaName.HIMMELBLAU_4_0):
+        for member, reply in replies:
+            REPLY_SCHEMAS[member].validate(reply)
+        replies = [
+            (member, reply) for member, reply in replies if "error" not in reply.get("brokerTokenResponse", reply)
+        ]
         answered -= {"removeAccount", "generateSignedHttpRequest", "cancelInteractiveFlow"}
     assert {member for member, _ in replies} == answered
     for member, reply in replies:
@@ -490,7 +497,7 @@ async def test_real_failures_are_as_the_schemas_say(persona: PersonaName, top_le
         replies = await replies_to(broker, calls)
     assert {member for member, _ in replies} == set(REPLY_SCHEMAS)
     for member, reply in replies:
-        assert "error" in reply or "error" in reply["brokerTokenResponse"]
+        assert {"error", "Error"} & set(reply) or "error" in reply["brokerTokenResponse"]
         REPLY_SCHEMAS[member].validate(reply)
 
 
@@ -511,7 +518,7 @@ def test_the_schema_allows_the_quirks_that_the_client_takes(response: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "response", [{"accessToken": 7}, {"grantedScopes": [7]}, {"expiresOn": "soon"}, {"account": "a"}]
+    "response", [{"accessToken": 7}, {"grantedScopes": [7]}, {"expiresOn": "soon"}, {"idToken": 5}]
 )
 def test_the_schema_refuses_what_the_client_refuses(response: dict[str, Any]) -> None:
     reply = {"brokerTokenResponse": response}

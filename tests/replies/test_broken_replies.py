@@ -17,6 +17,8 @@ import pytest
 
 from linuxbroker import (
     Account,
+    AccountNotFoundError,
+    AccountRequiredError,
     BrokerClient,
     BrokerDisconnectedError,
     BrokerError,
@@ -25,8 +27,10 @@ from linuxbroker import (
     BrokerResponseError,
     BrokerStartError,
     BrokerTimeoutError,
+    BrokerUnreachableError,
     DeclinedScopesError,
     InteractionRequiredError,
+    NoAccountError,
     PopAuthScheme,
     Status,
     Timeouts,
@@ -68,8 +72,8 @@ OPERATIONS: dict[str, tuple[str, Call]] = {
     "version": ("getLinuxBrokerVersion", lambda client: client.get_linux_broker_version()),
 }
 TOKEN_OPERATIONS = ["silent", "interactive", "password"]
-# Nobody relies on what removeAccount answers, as long as it is no error (PROTOCOL.md, "removeAccount").
-CONTENT_MATTERS = [operation for operation in OPERATIONS if operation != "sign-out"]
+# For them an empty object is an answer.
+WITHOUT_CONTENT = ("sign-out",)
 
 # An opaque token, so that the reply's own expiresOn has the word.
 TOKEN = "opaque0Access1Token2" * 20
@@ -178,7 +182,6 @@ async def failure_of(operation: str, client: BrokerClient) -> BrokerError:
 
 
 NO_OBJECTS = {
-    "empty": "",
     "plain text": "an internal error occurred",
     "a token in plain text": TOKEN,
     "cut short": token_reply()[:-20],
@@ -205,7 +208,7 @@ NO_OBJECTS = {
 
 
 @pytest.mark.parametrize("reply", NO_OBJECTS.values(), ids=NO_OBJECTS)
-@pytest.mark.parametrize("operation", CONTENT_MATTERS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 async def test_a_reply_that_is_no_json_object_is_a_protocol_error(
     broker: RunningFake, client: BrokerClient, operation: str, reply: str
 ) -> None:
@@ -216,7 +219,7 @@ async def test_a_reply_that_is_no_json_object_is_a_protocol_error(
 
 
 @pytest.mark.parametrize("reply", ["{}", '{"telemetry": {}}', '{"unknown": 1}', '{"error": null}'])
-@pytest.mark.parametrize("operation", CONTENT_MATTERS)
+@pytest.mark.parametrize("operation", [operation for operation in OPERATIONS if operation not in WITHOUT_CONTENT])
 async def test_a_reply_without_what_was_asked_for_is_a_protocol_error(
     broker: RunningFake, client: BrokerClient, operation: str, reply: str
 ) -> None:
@@ -224,13 +227,61 @@ async def test_a_reply_without_what_was_asked_for_is_a_protocol_error(
     assert type(await failure_of(operation, client)) is BrokerProtocolError
 
 
-@pytest.mark.parametrize("reply", [*NO_OBJECTS.values(), "{}"], ids=[*NO_OBJECTS, "{}"])
-async def test_a_sign_out_has_succeeded_whatever_is_answered_that_is_no_error(
+SILENCES: dict[str, type[BrokerError]] = {
+    "silent": InteractionRequiredError,
+    "interactive": AccountRequiredError,  # of several users, where nobody was named
+    "password": InteractionRequiredError,
+    "accounts": NoAccountError,
+    "cookie": InteractionRequiredError,
+    "signed request": UnsupportedOperationError,
+    "sign-out": UnsupportedOperationError,
+    "version": BrokerProtocolError,
+}
+
+
+@pytest.mark.parametrize("reply", ["", " ", "\n"], ids=["nothing", "a blank", "a line"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_an_empty_reply_becomes_what_it_means_for_the_method(
+    broker: RunningFake, client: BrokerClient, operation: str, reply: str
+) -> None:
+    broker.plant("raw_reply", reply=reply, method=OPERATIONS[operation][0])
+    error = await failure_of(operation, client)
+    assert type(error) is SILENCES[operation]
+    if isinstance(error, BrokerResponseError) and operation != "interactive":
+        assert error.empty_reply
+        assert "the broker gave no reason" in str(error)
+
+
+@pytest.mark.parametrize("reply", ["{}", '{"error": null}', '{"success": true}', '{"telemetry": {"error": ""}}'])
+async def test_a_sign_out_has_succeeded_where_an_object_without_an_error_is_answered(
     broker: RunningFake, client: BrokerClient, reply: str
 ) -> None:
     broker.plant("raw_reply", reply=reply, method="removeAccount")
     await client.remove_account(ADA)
     assert len(broker.calls_of("removeAccount")) == 1
+
+
+NO_SIGN_OUTS = {
+    "success false": '{"success": false}',
+    "an error in an object": json.dumps({"result": {"error": {"status": 2, "context": "not now"}}}),
+    "an error in a list": json.dumps({"results": [{}, {"error": {"status": 2}}]}),
+    "an error that is a text": '{"result": {"error": "not now"}}',
+    "an error that is a number": '{"result": {"error": 5}}',
+    "an error with a capital": '{"Error": {"status": 2}}',
+    "in a token's place": json.dumps({"brokerTokenResponse": {"error": {"status": 2}}}),
+    "Himmelblau 4.0": json.dumps({"error": {"context": "Not implemented", "status": 0, "subStatus": 0}}),
+    "nothing": "",
+    "false": "false",
+    "a list": "[]",
+}
+
+
+@pytest.mark.parametrize("reply", NO_SIGN_OUTS.values(), ids=NO_SIGN_OUTS)
+async def test_a_sign_out_that_was_none_says_that_nobody_was_signed_out(
+    broker: RunningFake, client: BrokerClient, reply: str
+) -> None:
+    broker.plant("raw_reply", reply=reply, method="removeAccount")
+    assert "Nobody was signed out." in str(await failure_of("sign-out", client))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -243,14 +294,15 @@ async def test_a_reply_that_is_no_text_is_a_protocol_error(
 
 DBUS = "org.freedesktop.DBus.Error."
 DBUS_ERRORS: dict[str, tuple[str, str, type[BrokerError]]] = {
-    "Himmelblau's failures": (DBUS + "Failed", "Invalid request for user!", BrokerResponseError),
+    "Himmelblau's failures": (DBUS + "Failed", "Invalid request for user!", AccountNotFoundError),
     "Himmelblau's missing methods": (DBUS + "Failed", "Not implemented", UnsupportedOperationError),
     "no text": (DBUS + "Failed", "", BrokerResponseError),
     "a token in the text": (DBUS + "Failed", f"bad response: {TOKEN}", BrokerResponseError),
     "100,000 characters": (DBUS + "Failed", "no " * 33_333, BrokerResponseError),
     "control characters": (DBUS + "Failed", "\x1b[31mred\r\n", BrokerResponseError),
     "a name of the broker's own": ("com.example.Odd", "odd", BrokerResponseError),
-    "access denied": (DBUS + "AccessDenied", "not you", BrokerResponseError),
+    "access denied": (DBUS + "AccessDenied", "not you", BrokerUnreachableError),
+    "a unit that is masked": ("org.freedesktop.systemd1.UnitMasked", "Unit x.service is masked.", BrokerStartError),
     "unknown method": (DBUS + "UnknownMethod", "no such method", UnsupportedOperationError),
     "unknown interface": (DBUS + "UnknownInterface", "no such interface", UnsupportedOperationError),
     "not on the bus": (DBUS + "ServiceUnknown", "not provided by any .service files", BrokerNotInstalledError),
@@ -272,10 +324,11 @@ async def test_a_dbus_error_becomes_the_error_that_it_means(
     assert len(str(error)) < 3000
     assert str(error).isprintable()
     if isinstance(error, BrokerResponseError):
-        assert (error.status, error.dbus_error) == (Status.UNEXPECTED, name)
+        assert error.dbus_error == name
         assert error.username in ("", UPN)
 
 
+ODD_ACCOUNTS: list[Any] = ["text", 7, True, [], {}, {"homeAccountId": 7}, {"username": UPN}]
 # What the token part of a reply may say, and what the application then sees of it.
 GOOD_TOKEN_REPLIES: dict[str, tuple[str, dict[str, Any]]] = {
     "as it should be": (token_reply(), {"token_type": "Bearer", "expires_on": EXPIRY, "scopes": (SCOPE,)}),
@@ -284,8 +337,6 @@ GOOD_TOKEN_REPLIES: dict[str, tuple[str, dict[str, Any]]] = {
     "type Bearer": (token_reply(accessTokenType="Bearer"), {"token_type": "Bearer"}),
     "type bearer": (token_reply(accessTokenType="bearer"), {"token_type": "Bearer"}),
     "type 0 in a text": (token_reply(accessTokenType="0"), {"token_type": "Bearer"}),
-    "type PoP": (token_reply(accessTokenType="PoP"), {"token_type": "pop"}),
-    "type 1": (token_reply(accessTokenType=1), {"token_type": "pop"}),
     "milliseconds in a text": (token_reply(expiresOn=f"{SECONDS}000"), {"expires_on": EXPIRY}),
     "seconds": (token_reply(expiresOn=SECONDS), {"expires_on": EXPIRY}),
     "seconds in a text": (token_reply(expiresOn=str(SECONDS)), {"expires_on": EXPIRY}),
@@ -311,6 +362,7 @@ GOOD_TOKEN_REPLIES: dict[str, tuple[str, dict[str, Any]]] = {
     "telemetry nested": (token_reply({"telemetry": {"a": {"b": TOKEN}, "c": 1}}), {"telemetry": {"c": 1}}),
     "telemetry with a token": (token_reply({"telemetry": {"a": TOKEN}}), {"telemetry": {"a": "(hidden)"}}),
     "unknown keys": (token_reply({"new": [1]}, newer={"a": 1}), {"access_token": TOKEN}),
+    **{f"account {value!r}": (token_reply(account=value), {"access_token": TOKEN}) for value in ODD_ACCOUNTS},
     "huge integer in an unknown key": (token_reply(newer=10**4000), {"access_token": TOKEN}),
     "key given twice: the last counts": (
         token_reply().replace('"accessTokenType": 0', '"accessTokenType": 7, "accessTokenType": 0'),
@@ -340,6 +392,8 @@ def each(what: str, values: Iterable[Any], make: Callable[[Any], Any]) -> dict[s
 
 
 NO_TEXTS: list[Any] = [7, True, [TOKEN], {"a": TOKEN}]
+# What would end a header, change it, or can't be written in one.
+TOKENS_FOR_NO_HEADER = ["a b", " a", "a ", "a\n", "a\r\nX: y", "a\tb", "a\x00", "a\x7f", "\u00e9", "a\u2028"]
 BAD_TYPES = [7, -1, 2, 0.5, True, "SAML", "", TOKEN, [0], {}, 10**400]
 BAD_EXPIRIES: list[Any] = [
     *(None, "", 0, -1, -SECONDS * 1000, 10**18, 10**30, -(10**30), 10**400),
@@ -363,7 +417,8 @@ BAD_TOKEN_REPLIES: dict[str, str] = {
     "expiry of 5,000 digits in a text": token_reply(expiresOn="1" * 5000),
     **each("extended expiry", ["soon", [], {}, 0.5], lambda value: token_reply(extendedExpiresOn=value)),
     **each("scopes", [7, True, {}, [7], [None], [[SCOPE]]], lambda value: token_reply(grantedScopes=value)),
-    **each("account", ["text", 7, True, [], {}, {"homeAccountId": 7}], lambda value: token_reply(account=value)),
+    **each("token with", TOKENS_FOR_NO_HEADER, lambda value: token_reply(accessToken=value)),
+    **each("kind", ["PoP", 1], lambda value: token_reply(accessTokenType=value)),
     **each("ID token", NO_TEXTS, lambda value: token_reply(idToken=value)),
     **each("client info", NO_TEXTS, lambda value: token_reply(clientInfo=value)),
     "key given twice: the last counts": token_reply().replace(
@@ -430,7 +485,7 @@ async def test_a_password_that_comes_back_is_not_shown(
     assert PASSWORD not in caplog.text
 
 
-@pytest.mark.parametrize("granted", ["", [], "openid", ["https://graph.microsoft.com/Mail.Read"], "User.Read"])
+@pytest.mark.parametrize("granted", ["", [], "openid", ["https://graph.microsoft.com/Mail.Read"], "User.ReadWrite"])
 @pytest.mark.parametrize("operation", TOKEN_OPERATIONS)
 async def test_a_scope_that_is_not_granted_is_declined(
     broker: RunningFake, client: BrokerClient, operation: str, granted: str | list[str]
@@ -442,11 +497,38 @@ async def test_a_scope_that_is_not_granted_is_declined(
     assert error.status is Status.API_CONTRACT_VIOLATION
 
 
-async def test_a_default_scope_must_itself_be_granted(broker: RunningFake, client: BrokerClient) -> None:
-    broker.plant("raw_reply", reply=token_reply(grantedScopes=SCOPE))
-    with pytest.raises(DeclinedScopesError) as caught:
-        await client.acquire_token_silent(["https://graph.microsoft.com/.default"], ADA)
-    assert caught.value.declined_scopes == ("https://graph.microsoft.com/.default",)
+SAME_SCOPES = {
+    "a bare name for a full one": (SCOPE, "User.Read"),
+    "a full name for a bare one": ("User.Read", SCOPE),
+    "in other letters": (SCOPE, "USER.READ"),
+    "Graph of another cloud": ("https://graph.microsoft.us/User.Read", "User.Read"),
+    "Graph by its id": ("00000003-0000-0000-c000-000000000000/User.Read", "User.Read"),
+    "whatever is granted": ("https://graph.microsoft.com/.default", SCOPE),
+    "whatever is granted, elsewhere": (
+        "https://vault.azure.net/.DEFAULT",
+        "https://vault.azure.net/user_impersonation",
+    ),
+    "a scope of every sign-in": ("email", SCOPE),
+}
+
+
+@pytest.mark.parametrize(("asked", "granted"), SAME_SCOPES.values(), ids=SAME_SCOPES)
+async def test_a_scope_that_is_granted_under_another_name_is_not_declined(
+    broker: RunningFake, client: BrokerClient, asked: str, granted: str
+) -> None:
+    broker.plant("raw_reply", reply=token_reply(grantedScopes=granted))
+    assert (await client.acquire_token_silent([asked], ADA)).access_token == TOKEN
+
+
+@pytest.mark.parametrize("rest", ["", ":'Files.ReadWrite Mail.Read'"])
+async def test_scopes_that_the_broker_itself_declines_are_to_be_asked_for_with_full_names(
+    broker: RunningFake, client: BrokerClient, rest: str
+) -> None:
+    said = f"Token response failed because declined scopes are present{rest}"
+    broker.plant("status", status=6, context=said)
+    with pytest.raises(DeclinedScopesError, match="full names, such as") as caught:
+        await client.acquire_token_silent(["Files.ReadWrite"], ADA)
+    assert caught.value.declined_scopes == (("Files.ReadWrite", "Mail.Read") if rest else ())
 
 
 ERROR_WITH_TOKEN = {
@@ -488,11 +570,12 @@ async def test_an_error_wins_over_any_other_result(broker: RunningFake, client: 
 # Error objects that are odd, and the status that is still read from them.
 ODD_ERRORS: dict[str, tuple[dict[str, Any], Status]] = {
     "empty": ({}, Status.UNEXPECTED),
-    "status missing": (error_body(status=MISSING), Status.UNEXPECTED),
-    "status null": (error_body(status=None), Status.UNEXPECTED),
-    "status 99": (error_body(status=99), Status.UNEXPECTED),
-    "status -1": (error_body(status=-1), Status.UNEXPECTED),
-    "status huge": (error_body(status=10**400), Status.UNEXPECTED),
+    "status missing": (error_body(status=MISSING, context="odd"), Status.UNEXPECTED),
+    "status null": (error_body(status=None, context="odd"), Status.UNEXPECTED),
+    "status 99": (error_body(status=99, context="odd"), Status.UNEXPECTED),
+    "status -1": (error_body(status=-1, context="odd"), Status.UNEXPECTED),
+    "status huge": (error_body(status=10**400, context="odd"), Status.UNEXPECTED),
+    "status missing, and a code": (error_body(status=MISSING), Status.INTERACTION_REQUIRED),
     "status in a text": (error_body(status="2"), Status.INTERACTION_REQUIRED),
     "context missing": (error_body(context=MISSING), Status.INTERACTION_REQUIRED),
     "context null": (error_body(context=None), Status.INTERACTION_REQUIRED),
@@ -555,7 +638,6 @@ BROKEN_ACCOUNTS: dict[str, Any] = {
     "UPN a number": [{"homeAccountId": "a.b", "username": 7}],
     "realm an array": [{"homeAccountId": "a.b", "realm": []}],
     "password expiry a text": [{"homeAccountId": "a.b", "passwordExpiry": "never"}],
-    "one of two": [ADA.model_dump(by_alias=True), {}],
 }
 
 
@@ -754,3 +836,39 @@ async def good_reply(broker: RunningFake, client: BrokerClient, operation: str) 
     finally:
         transport.close()
     return json.dumps({"telemetry": {"broker_version": "2.5.2"}, **json.loads(reply)})
+
+
+@pytest.mark.parametrize("odd", [{}, 7, None, {"homeAccountId": None, "username": "broken@contoso.example"}])
+async def test_an_account_that_makes_no_sense_costs_only_itself(
+    broker: RunningFake, client: BrokerClient, odd: Any
+) -> None:
+    ada = ADA.model_dump(by_alias=True)
+    broker.plant("raw_reply", method="getAccounts", reply=json.dumps({"accounts": [odd, ada, odd]}))
+    assert [account.username for account in await client.get_accounts()] == [UPN]
+
+
+@pytest.mark.parametrize("odd", [{}, 7, {"username": UPN}])
+async def test_an_odd_account_beside_a_cookie_costs_only_itself(
+    broker: RunningFake, client: BrokerClient, odd: Any
+) -> None:
+    cookie = {"account": odd, "cookieName": "x-ms-RefreshTokenCredential", "cookieContent": COOKIE}
+    broker.plant("raw_reply", method="acquirePrtSsoCookie", reply=json.dumps(cookie))
+    assert [item.content for item in await client.acquire_prt_sso_cookie(ADA)] == [COOKIE]
+
+
+NO_COOKIES = [("a b", "c"), ("a:", "c"), ("", "c"), ("a\n", "c"), ("a", ""), ("a", "b\r\nX: y"), ("a", "b c")]
+
+
+@pytest.mark.parametrize(("name", "content"), NO_COOKIES)
+async def test_a_cookie_that_no_header_can_carry_is_a_protocol_error(
+    broker: RunningFake, client: BrokerClient, name: str, content: str
+) -> None:
+    broker.plant("raw_reply", reply=json.dumps({"cookieItems": [{"cookieName": name, "cookieContent": content}]}))
+    assert type(await failure_of("cookie", client)) is BrokerProtocolError
+
+
+async def test_a_signed_request_that_no_header_can_carry_is_a_protocol_error(
+    broker: RunningFake, client: BrokerClient
+) -> None:
+    broker.plant("raw_reply", reply=json.dumps({"signedHttpRequest": "a\r\nX: y"}))
+    assert type(await failure_of("signed request", client)) is BrokerProtocolError

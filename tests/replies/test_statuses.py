@@ -95,7 +95,7 @@ ADVICE: list[tuple[int, str]] = [
 
 @pytest.fixture(scope="module")
 def microsoft() -> Iterator[RunningFake]:
-    with RunningFake() as running:
+    with RunningFake(FakeConfig(persona=PersonaName.MICROSOFT_2_5_2)) as running:
         yield running
 
 
@@ -107,7 +107,7 @@ def java_broker() -> Iterator[RunningFake]:
 
 @pytest.fixture(scope="module")
 def himmelblau() -> Iterator[RunningFake]:
-    with RunningFake(FakeConfig(persona=PersonaName.HIMMELBLAU)) as running:
+    with RunningFake(FakeConfig(persona=PersonaName.HIMMELBLAU_4_0)) as running:
         yield running
 
 
@@ -157,8 +157,9 @@ async def test_a_status_becomes_its_class_with_all_that_the_reply_says(
         top_level=top_level,
     )
     error = await silent_failure(client)
+    if number in (0, 99):  # a status that says nothing: the code in the text does
+        expected, name = InteractionRequiredError, "InteractionRequired"
     assert type(error) is expected
-    assert error.status is (Status.UNEXPECTED if number == 99 else Status(number))
     assert error.status.wire_name == name
     assert (error.error_code, error.sub_status) == (-2147, 6001)
     assert (error.tag, error.tag_name) == (595719680, "965ya")
@@ -172,11 +173,8 @@ async def test_a_status_becomes_its_class_with_all_that_the_reply_says(
         assert shown in str(error)
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-async def test_a_failure_that_is_a_dbus_error_says_no_status_but_keeps_its_text(
-    himmelblau: RunningFake, number: int
-) -> None:
-    himmelblau.plant("status", status=number, context="AADSTS50105: the user is not assigned to the app.")
+async def test_a_failure_that_is_a_dbus_error_says_no_status_but_keeps_its_text(himmelblau: RunningFake) -> None:
+    himmelblau.plant("dbus_error", context="AADSTS50105: the user is not assigned to the app.")
     async with BrokerClient(CLIENT_ID, bus_address=himmelblau.address) as client:
         error = await silent_failure(client)
     assert type(error) is BrokerResponseError
@@ -190,20 +188,20 @@ async def test_a_failure_that_is_a_dbus_error_says_no_status_but_keeps_its_text(
 
 
 @pytest.mark.parametrize(
-    ("fault", "expected"),
+    ("text", "expected"),
     [
-        ("mfa_expired", InteractionRequiredError),
-        ("consent_missing", InteractionRequiredError),
-        ("wrong_password", InteractionRequiredError),
-        ("starting", ServerUnavailableError),
-        ("client_secret_wanted", RedirectUriError),
-        ("no_network", BrokerResponseError),
+        ("AADSTS50078: expired.", InteractionRequiredError),
+        ("AADSTS65001: no consent.", InteractionRequiredError),
+        ("AADSTS50126: wrong password.", InteractionRequiredError),
+        ("broker socket connect: No such file or directory (os error 2)", ServerUnavailableError),
+        ("AADSTS7000218: no secret.", RedirectUriError),
+        ("No network connection.", BrokerResponseError),
     ],
 )
 async def test_what_the_text_of_a_dbus_error_tells_becomes_the_class(
-    himmelblau: RunningFake, fault: str, expected: type[BrokerResponseError]
+    himmelblau: RunningFake, text: str, expected: type[BrokerResponseError]
 ) -> None:
-    himmelblau.plant(fault)
+    himmelblau.plant("dbus_error", context=text)
     async with BrokerClient(CLIENT_ID, bus_address=himmelblau.address, timeouts=Timeouts(start_up=0.05)) as client:
         error = await silent_failure(client)
     assert type(error) is expected
@@ -338,7 +336,7 @@ async def test_a_redirect_uri_mistake_names_the_uri_to_register(
 
 
 async def test_a_redirect_uri_mistake_is_told_from_a_dbus_error_too(himmelblau: RunningFake) -> None:
-    himmelblau.plant("redirect_uri_unknown")
+    himmelblau.plant("dbus_error", context="AADSTS50011: no such redirect URI.")
     async with BrokerClient(CLIENT_ID, bus_address=himmelblau.address) as client:
         error = await silent_failure(client)
     assert isinstance(error, RedirectUriError)
@@ -477,7 +475,7 @@ def every_public_error() -> list[BrokerError]:
                 correlation_id=CORRELATION_ID,
                 username=UPN,
                 dbus_error="org.freedesktop.DBus.Error.Failed",
-                **scopes,
+                **scopes,  # type: ignore[arg-type]
             )
         )
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import logging
 import traceback
@@ -73,6 +74,9 @@ def spellings(secret: str) -> set[str]:
     for ascii_only in (True, False):
         once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         found |= {once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]}
+    # System.Text.Json's way, HTML's, and base64 behind a user's name.
+    found.add("".join(f"\\u{ord(c):04X}" if c in "<>&'+\"`" or ord(c) > 126 else c for c in secret))
+    found |= {html.escape(secret), base64.b64encode(f"ada:{secret}".encode()).decode()}
     return found
 
 

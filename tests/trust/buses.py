@@ -82,6 +82,8 @@ class Bus:
         address: its address.
         answers: the answer to each method, the next one first; the last one stays. None is no answer.
         negotiation: the answer to a client that wants file descriptors passed.
+        sender: whose the answers to a method are said to be, the empty string for nobody's; as a bus says it unless
+            given.
         received: the calls, the handshake's aside.
         handshakes: what each client said before its first message.
     """
@@ -89,6 +91,7 @@ class Bus:
     address: str
     answers: dict[str, list[Answer | None]] = field(default_factory=dict)
     negotiation: bytes = b"AGREE_UNIX_FD\r\n"
+    sender: dict[str, str] = field(default_factory=dict)
     received: list[Message] = field(default_factory=list)
     handshakes: list[bytes] = field(default_factory=list)
 
@@ -125,7 +128,10 @@ class Bus:
         made = answer(call)
         passing = made if isinstance(made, Passing) else Passing(made, ())
         sender = call.destination if call.destination.startswith(":") else BUS_NAME
-        data = from_sender(encode(passing.message, serial=1), sender)
+        sender = self.sender.get(call.member, sender)
+        data = encode(passing.message, serial=1)
+        if sender:
+            data = from_sender(data, sender)
         announced = len(passing.descriptors) if passing.announced is None else passing.announced
         if announced:
             data = with_descriptors(data, announced)

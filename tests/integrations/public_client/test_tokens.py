@@ -246,13 +246,13 @@ async def test_redirect_uri_is_one_and_the_cloud_is_the_authoritys(authority: st
         assert _parameters(fake_broker, method)["authority"].split("/")[2] == host
 
 
-@pytest.mark.parametrize("fault", ["redirect_uri_unknown", "client_secret_wanted"])
+@pytest.mark.parametrize("code", ["AADSTS50011", "AADSTS7000218"])
 async def test_a_redirect_uri_that_is_not_registered_says_what_to_register(
-    application: PublicClientApplication, fake_broker: RunningFake, fault: str
+    application: PublicClientApplication, fake_broker: RunningFake, code: str
 ) -> None:
     account = (await application.get_accounts())[0]
     for method in (SILENT, INTERACTIVE):
-        fake_broker.plant(fault, method=method, times=2)
+        fake_broker.plant("status", status=9, context=f"{code}: no.", method=method, times=2)
     with pytest.raises(ValueError, match=r"Register the redirect URI") as interactive:
         await application.acquire_token_interactive([SCOPE], parent_window_handle=CONSOLE)
     with pytest.raises(RedirectUriError, match=NATIVE_CLIENT):

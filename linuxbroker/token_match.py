@@ -1,0 +1,113 @@
+"""Is a token the one that was asked for? Its account, its tenant and its kind, against the request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from linuxbroker import jwt_claims, models
+
+if TYPE_CHECKING:
+    from linuxbroker.models import Account, AuthParameters, BrokerTokenResponse
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# Claims that name the user; which of them a token has depends on its version and on the application.
+_NAMES = ("preferred_username", "upn", "unique_name", "email")
+
+
+def other_account(response: BrokerTokenResponse, asked: AuthParameters) -> str | None:
+    """Find out whether a token is for another account than it was asked for.
+
+    Args:
+        response: the reply, whose ID token, client info and account tell, as far as they are there.
+        asked: the request. An interactive one that names no account lets the user choose.
+
+    Returns:
+        The other account's name, or what else is known of it; None where nothing speaks against the one asked for.
+        Source: PROTOCOL.md, "Whose token it is".
+    """
+    claims, told = jwt_claims.peek(response.id_token), response.account
+    names = [name for key in _NAMES if isinstance(name := claims.get(key), str) and name]
+    names += [told.username] if told and told.username else []
+    shown = names[0] if names else "another account"
+    if asked.account is None:
+        chosen_by_name = bool(asked.username) and not _is_interactive(asked)
+        differs = chosen_by_name and bool(names) and (asked.username or "").casefold() not in map(str.casefold, names)
+        return shown if differs else None
+    ids = [_home_ids(asked.account), *_told_ids(response)]
+    if any(_differ(ours, theirs) for other in ids[1:] for ours, theirs in zip(ids[0], other, strict=True)):
+        return shown
+    in_same_tenant = _text(claims, "tid").casefold() == asked.account.realm.casefold()
+    return shown if in_same_tenant and _differ(asked.account.local_account_id, _text(claims, "oid")) else None
+
+
+def other_tenant(response: BrokerTokenResponse, asked: AuthParameters) -> str | None:
+    """Find out whether a token is for another tenant than it was asked for.
+
+    Args:
+        response: the reply.
+        asked: the request.
+
+    Returns:
+        The other tenant's id; None where the request leaves the tenant open, or the reply does not tell it.
+        Source: PROTOCOL.md, "Whose token it is".
+    """
+    wanted = _tenant_id(urlsplit(asked.authority).path.strip("/").partition("/")[0], asked.account)
+    found = (
+        _text(jwt_claims.peek(response.id_token), "tid")
+        or _text(jwt_claims.peek(response.access_token), "tid")
+        or (response.account.realm if response.account else "")
+    )
+    return found if wanted and _ID.fullmatch(found.casefold()) and _differ(wanted, found) else None
+
+
+def is_other_kind(token_type: int, asked: AuthParameters) -> bool:
+    """Find out whether a token is of another kind than it was asked for.
+
+    Args:
+        token_type: the reply's ``accessTokenType``: 0 bearer, 1 proof of possession.
+        asked: the request. A token that is bound to a key alone (``kid``) may say that it is of either.
+
+    Returns:
+        Whether it is. Source: PROTOCOL.md, "popParams".
+    """
+    pop = asked.pop_params
+    if pop is None:
+        return token_type == 1
+    return pop.uri_host is not None and token_type == 0
+
+
+def _is_interactive(asked: AuthParameters) -> bool:
+    return asked.authorization_type is models.AuthorizationType.INTERACTIVE
+
+
+def _tenant_id(tenant: str, account: Account | None) -> str:
+    """The id of the tenant that an authority names; empty where it names none, or a domain whose id nobody tells."""
+    if _ID.fullmatch(tenant.casefold()):
+        return tenant
+    if account is None or account.realm.casefold() != account.home_tenant.casefold():
+        return ""
+    return account.realm if tenant.casefold() == account.username.rpartition("@")[2].casefold() else ""
+
+
+def _home_ids(account: Account) -> tuple[str, str]:
+    user, _, tenant = account.home_account_id.partition(".")
+    return user, tenant
+
+
+def _told_ids(response: BrokerTokenResponse) -> Iterator[tuple[str, str]]:
+    home = jwt_claims.decode_segment(response.client_info)
+    yield _text(home, "uid"), _text(home, "utid")
+    if response.account is not None:
+        yield _home_ids(response.account)
+
+
+def _text(values: Mapping[str, Any], key: str) -> str:
+    value = values.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _differ(one: str, other: str) -> bool:
+    return bool(one) and bool(other) and one.casefold() != other.casefold()

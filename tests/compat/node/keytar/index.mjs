@@ -1,0 +1,2 @@
+// Nothing is kept here: whoever asks for it finds out.
+export default {};

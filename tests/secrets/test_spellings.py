@@ -1,0 +1,221 @@
+"""Is a secret hidden however the broker spells it? As many writers have it, and each character in a way of its own."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import random
+from collections.abc import Callable
+from html.entities import codepoint2name
+from time import perf_counter
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from linuxbroker import BrokerClient, BrokerError
+from linuxbroker.redaction import Secrets, redact
+from linuxbroker_fake import RunningFake
+
+CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+SECRETS = (
+    "p<ä>ss=w&rd's/9",
+    'pass"word \\mark-pä%+',
+    "correct horse battery",
+    "100%41\\u0041&amp;x",
+    "пароль/日本\U0001f600\n\t",
+    "hunter2",
+    "a+b c%2Bd",
+    "\\\\server\\new\\table",
+)
+
+
+def _each(spell: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: "".join(map(spell, text))
+
+
+def _utf16(character: str) -> list[int]:
+    content = character.encode("utf-16-be")
+    return [int.from_bytes(content[at : at + 2], "big") for at in range(0, len(content), 2)]
+
+
+def _named(character: str) -> str:
+    name = codepoint2name.get(ord(character))
+    return f"&{name};" if name else character
+
+
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _in_base64(before: str, after: str = "") -> Callable[[str], str]:
+    return lambda text: base64.b64encode(f"{before}{text}{after}".encode()).decode()
+
+
+WRITERS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "json": _json,
+    "json, not ascii": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "gson": lambda text: "".join(f"\\u{ord(c):04x}" if c in "<>&='" else c for c in _json(text)),
+    "System.Text.Json": _each(
+        lambda c: "".join(f"\\u{unit:04X}" for unit in _utf16(c)) if c in "<>&'+\"`" or ord(c) > 126 else _json(c)
+    ),
+    "json, all escaped": _each(lambda c: "".join(f"\\u{unit:04x}" for unit in _utf16(c))),
+    "escaped slashes": lambda text: _json(text).replace("/", "\\/"),
+    "json, upper case": _each(lambda c: "".join(f"\\u{unit:04X}" for unit in _utf16(c))),
+    "json three times": lambda text: _json(_json(_json(text))),
+    "json four times": lambda text: _json(_json(_json(_json(text)))),
+    "html": html.escape,
+    "html, names": _each(_named),
+    "html, decimal": _each(lambda c: f"&#{ord(c)};"),
+    "html, hex": _each(lambda c: f"&#x{ord(c):x};"),
+    "html, upper hex": _each(lambda c: f"&#X{ord(c):X};"),
+    "html twice": lambda text: html.escape(html.escape(text)),
+    "xml": lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace("'", "&apos;"),
+    "url": lambda text: quote(text, safe=""),
+    "url, lower hex": _each(lambda c: quote(c, safe="").lower() if len(quote(c, safe="")) > 1 else c),
+    "encodeURIComponent": lambda text: quote(text, safe="!'()*~"),
+    "url, all": _each(lambda c: "".join(f"%{byte:02x}" for byte in c.encode())),
+    "url, blanks alone": lambda text: text.replace(" ", "%20"),
+    "form": quote_plus,
+    "form, blanks alone": lambda text: text.replace(" ", "+"),
+    "url twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "escape()": _each(lambda c: "".join(f"%u{unit:04x}" for unit in _utf16(c)) if ord(c) > 255 else quote(c, safe="")),
+    "url, Latin-1": lambda text: quote(text, safe="", encoding="latin-1", errors="ignore") if _is_latin(text) else "",
+    "repr": lambda text: repr(text)[1:-1],
+    "ascii": lambda text: ascii(text)[1:-1],
+    "repr of bytes": lambda text: repr(text.encode())[2:-1],
+    "g_strescape": lambda text: "".join(
+        chr(b) if 32 <= b < 127 else f"\\{b:03o}" for b in text.replace("\\", "\\\\").encode()
+    ),
+    "base64": _in_base64(""),
+    "base64 behind a name": _in_base64("ada:"),
+    "base64 in the middle, 1": _in_base64("x", "yz"),
+    "base64 in the middle, 2": _in_base64("xy", "z"),
+    "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "base64url, not padded": lambda text: base64.urlsafe_b64encode(b"ada:" + text.encode()).decode().rstrip("="),
+    "base64 of json": lambda text: base64.b64encode(_json(text).encode()).decode(),
+    "base64 of Latin-1": lambda text: base64.b64encode(text.encode("latin-1")).decode() if _is_latin(text) else "",
+    "base64 in json": lambda text: _in_base64("?")(text).replace("/", "\\/"),
+    "base64 in a url": lambda text: quote(_in_base64("?")(text), safe=""),
+    "hex": lambda text: text.encode().hex(),
+    "upper hex": lambda text: text.encode().hex().upper(),
+    "html of json": lambda text: html.escape(_json(text)),
+    "json of html": lambda text: _json(html.escape(text)),
+    "url of json": lambda text: quote(_json(text), safe=""),
+    "json of a url": lambda text: _json(quote(text)),
+    "json of html of a url of json": lambda text: _json(html.escape(quote(_json(text), safe="{}"))),
+}
+
+
+def _is_latin(text: str) -> bool:
+    return all(ord(character) < 256 for character in text)
+
+
+AROUND = (
+    ('bad request: {"password":"', '"} at line 1'),
+    ("", ""),
+    ("C:\\dir\\", "; 5% of"),
+    ("&amp;x=", "&y;"),
+    ("%", "%"),
+)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("write", WRITERS.values(), ids=list(WRITERS))
+def test_a_secret_is_hidden_however_it_is_spelled(write: Callable[[str], str], secret: str) -> None:
+    spelled = write(secret)
+    if not spelled:
+        pytest.skip("it can't be spelled so")
+    for before, after in AROUND[:2]:
+        assert redact(f"{before}{spelled}{after}", [secret]) == f"{before}(hidden){after}"
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("write", [WRITERS[name] for name in ("as it is", "json", "json, not ascii", "url", "form")])
+def test_halves_of_escapes_around_it_change_nothing(write: Callable[[str], str], secret: str) -> None:
+    for before, after in AROUND:
+        assert write(secret) not in redact(f"{before}{write(secret)}{after}", [secret])
+
+
+def _one(random_: random.Random, character: str) -> str:
+    names = ["json, all escaped", "json, upper case", "html, decimal", "html, hex", "url, all"]
+    if character in "\\&%":  # half an escape, where it is left as it is
+        return WRITERS[random_.choice(names)](character)
+    return WRITERS[random_.choice([*names, "json", "html", "as it is", "as it is"])](character)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_each_character_may_be_spelled_in_a_way_of_its_own(secret: str) -> None:
+    random_ = random.Random(secret)
+    for _ in range(100):
+        spelled = "".join(_one(random_, character) for character in secret)
+        assert redact(f"no {spelled} here", [secret]) == "no (hidden) here", spelled
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'the request {"scopes":["https:\\/\\/graph.microsoft.com\\/User.Read"]} was refused',
+        "error=AADSTS50058%3A+session &amp;error=login_required",
+        "C:\\Users\\ada\\new\\table.log &lt;none&gt; &nbsp &unknown; 100 %, 5%zz, \\u12, \\x1, \\ud800, &#99999999;",
+        "Y29ycmVjdA== bm90aGluZw== 6e6f7468696e67",
+    ],
+)
+def test_what_is_no_secret_is_left_as_it_is_spelled(text: str) -> None:
+    assert redact(text, SECRETS) == text
+
+
+def test_pluses_and_blanks_are_the_same_and_nothing_else_is() -> None:
+    assert redact("a+b and a b and a-b", ["a b"]) == "(hidden) and (hidden) and a-b"
+
+
+def test_a_token_in_pieces_is_hidden_whole() -> None:
+    token = base64.b64encode(bytes(range(200, 256)) * 3).decode()
+    assert "/" in token
+    assert redact("got " + token.replace("/", "\\/") + " for it") == "got (hidden) for it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\" * 1_000_000,
+        "\\u0041" * 200_000,
+        "&amp;" * 200_000,
+        "%25" * 300_000,
+        "cGFzc3dvcmQ" * 100_000,
+        "password" * 100_000,
+        "word " * 1_000_000,
+        '{"a":"' + "\\\\\\\\u0070" * 100_000,
+    ],
+    ids=["backslashes", "json", "html", "url", "base64", "the secret", "words", "json in json"],
+)
+def test_a_text_of_a_megabyte_is_no_more_work_than_one_of_a_few_pages(text: str) -> None:
+    began = perf_counter()
+    assert len(redact(text, ["password", *SECRETS])) <= 2002
+    assert perf_counter() - began < 20  # it is far less than one
+
+
+def test_a_secret_of_many_pages_is_hidden_too() -> None:
+    secret = "ä\\b" * 20_000
+    for write in ("json", "gson", "html, hex", "url, all"):
+        assert redact(f"no {WRITERS[write](secret)} here", [secret]) == "no (hidden) here"
+
+
+def test_what_is_worked_out_of_secrets_shows_none() -> None:
+    secrets = Secrets(["password"])
+    assert "password" not in repr([secrets, secrets.spellings])
+    assert list(secrets) == ["password"]
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=list(WRITERS))
+async def test_a_password_is_not_shown_however_the_broker_quotes_it(
+    fake_broker: RunningFake, write: Callable[[str], str]
+) -> None:
+    password = SECRETS[0]
+    fake_broker.plant("status", context=f'bad request: {{"password":"{write(password)}"}}', status=2)
+    async with BrokerClient(CLIENT_ID) as client:
+        with pytest.raises(BrokerError) as caught:
+            await client.acquire_token_by_username_password("ada@contoso.example", password, ["s"])
+    assert write(password) not in str(caught.value)
+    assert '{"password":"(hidden)"}' in str(caught.value)
