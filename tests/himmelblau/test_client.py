@@ -13,10 +13,12 @@ from linuxbroker import (
     AccountNotFoundError,
     BrokerClient,
     BrokerResponseError,
+    BrokerTimeoutError,
     InteractionRequiredError,
     NoAccountError,
     NoDisplayError,
     PopAuthScheme,
+    Timeouts,
     UnsupportedOperationError,
 )
 from tests.himmelblau.corpus import ADA, APP, GRAPH
@@ -120,3 +122,25 @@ async def test_a_dialog_that_fails_is_an_error(prompt: str, error: type[BrokerRe
         (account,) = await client.get_accounts()
         with pytest.raises(error):
             await client.acquire_token_interactive(SCOPES, account=account)
+
+
+@pytest.mark.parametrize("persona", JUDGES)
+async def test_a_daemon_that_comes_later_than_the_broker_is_waited_for(persona: str) -> None:
+    async with (
+        judge(build_judges()[persona], {"daemon_after": 0.7}) as stage,
+        BrokerClient(APP, bus_address=stage.address) as client,
+    ):
+        begin = time.monotonic()
+        assert len(await client.get_accounts()) == 1
+        assert time.monotonic() - begin >= 0.5
+
+
+async def test_a_broker_that_answers_nobody_any_more_is_given_up_on() -> None:
+    async with (
+        judge(build_judges()["himmelblau-3.1"]) as stage,
+        BrokerClient(APP, bus_address=stage.address, timeouts=Timeouts(call=2.0)) as client,
+    ):
+        assert len(await client.get_accounts()) == 1
+        stage.set(reply_bytes=1024)
+        with pytest.raises(BrokerTimeoutError):
+            await client.get_accounts()
