@@ -50,7 +50,7 @@ class ErrorObjects:
     """Failures as Microsoft's brokers write them.
 
     Attributes:
-        tag: the tag of a failure that has none of its own.
+        entra_tag: the tag of a failure at Entra that has none of its own; 0 for any other.
         entra: the text of a failure at Entra, where it does not quote Entra.
         diagnostics: what stands under ``diagnostics``.
         beside_error: keys of ``brokerTokenResponse`` beside the error; their values are 0.
@@ -59,7 +59,7 @@ class ErrorObjects:
         cancel_key: the key of an error that ``cancelInteractiveFlow`` answers.
     """
 
-    tag: int
+    entra_tag: int
     diagnostics: Diagnostics
     entra: str | None = None
     beside_error: tuple[str, ...] = ()
@@ -100,7 +100,9 @@ class ErrorObjects:
         }
 
     def _tag(self, failure: Failure) -> int:
-        return self.tag if failure.tag is None else failure.tag
+        if failure.tag is not None:
+            return failure.tag
+        return self.entra_tag if failure.from_entra else 0
 
     def _telemetry(self, call: FailedCall, failure: Failure) -> dict[str, dict[str, str]]:
         if self.telemetry is None:

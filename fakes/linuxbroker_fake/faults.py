@@ -46,7 +46,7 @@ class Failure:
     Attributes:
         context: what it says.
         status: the status number.
-        tag: the tag number; None for the persona's own.
+        tag: the tag number; None for the persona's: 0, unless Entra refused.
         error_code: the error code number.
         sub_status: the sub-status number.
         sub_error: Entra's sub-error.
@@ -160,7 +160,7 @@ class Fault(BaseModel):
         skip: how many matching calls pass before it strikes.
         delay: seconds before it strikes (``slow``: before the ordinary answer).
         status, context, tag, error_code, sub_status, sub_error, top_level: for ``status``, the error object; a tag of
-            None is the persona's own.
+            None is 0.
         name, context: for ``dbus_error``, the error's name and text; a name of None is ``Failed``. For
             ``object_missing``, None is the persona's spelling of ``UnknownObject``.
         reply: for ``raw_reply``, the text that is answered.

@@ -13,7 +13,7 @@ from .entra import EntraError
 from .faults import FAILED, BrokerFailure, DBusFailure, Failure, FaultKind
 from .methods import BrokerCall, Desk
 from .requests import Json, child, lenient, resource_asked
-from .scopes import GRAPH
+from .scopes import GRAPH, SIGN_IN_SCOPES
 from .serde import ListOf, Optional, SerdeError, Shape, Struct, Text, parse
 
 # The types that Himmelblau's daemon reads requests into, named as there, since serde's texts name them.
@@ -140,7 +140,7 @@ class HimmelblauMethods:
         self, call: BrokerCall, account: AccountRecord, client_id: str, scopes: list[str], pop: Json
     ) -> dict[str, Any]:
         """Proof of possession with a URL is ignored; a ``kid`` goes into the token, whose type stays bearer."""
-        asked = scopes or ["openid", "profile"]
+        asked = scopes or SIGN_IN_SCOPES
         is_pop = str(pop.get("authenticationScheme") or "").casefold() == "pop"
         try:
             if is_pop and pop.get("kid"):

@@ -80,7 +80,7 @@ PERSONAS: dict[PersonaName, Persona] = {
         rules=MicrosoftRules(canceled=_JAVA_CANCELED),
         bus=BusSide(Introspection.INTERFACE, unknown_object="org.freedesktop.dbus.errors.UnknownObject"),
         failures=ErrorObjects(
-            tag=0,
+            entra_tag=0,
             diagnostics=Diagnostics.FILLED,
             beside_error=("accessTokenType", "expiresOn", "extendedExpiresOn"),
             telemetry={**_TELEMETRY_OF_2_0_1, "error_location": "unknown"},
@@ -98,7 +98,7 @@ PERSONAS: dict[PersonaName, Persona] = {
         rules=MicrosoftRules(canceled=_CANCELED, authorization_types=_TYPES_OF_2_0_2, sso_url_in_parameters=True),
         bus=BusSide(Introspection.EMPTY_NODE),
         failures=ErrorObjects(
-            tag=595719680,
+            entra_tag=595719680,
             diagnostics=Diagnostics.NULL,
             entra=_ENTRA,
             sub_error=True,
@@ -125,7 +125,7 @@ PERSONAS: dict[PersonaName, Persona] = {
             dies_of_empty_cancel=True,
         ),
         bus=BusSide(Introspection.EMPTY_NODE),
-        failures=ErrorObjects(tag=593819521, diagnostics=Diagnostics.ABSENT, entra=_ENTRA),
+        failures=ErrorObjects(entra_tag=593819521, diagnostics=Diagnostics.ABSENT, entra=_ENTRA),
         account=AccountShape(),
         token=TokenShape(account=False, more={"refreshToken": ""}),
         cookie=CookieShape(AccountShape(environment_of_issuer=True), listed=True, telemetry={}),

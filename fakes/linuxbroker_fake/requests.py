@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from .faults import BrokerFailure, Failure
-from .scopes import resource_of
+from .scopes import SIGN_IN_SCOPES, resource_of
 
 Json = Mapping[str, Any]
 
@@ -65,11 +65,11 @@ def account_in(request: Json) -> Json:
 
 
 def requested_scopes(parameters: Json) -> list[str]:
-    """Read the scopes of a token request; BrokerFailure where there are none."""
+    """Read the scopes of a token request, whose key must be there; an empty list asks for a sign-in alone."""
     scopes: Any = parameters.get("requestedScopes")
-    if not isinstance(scopes, list) or not scopes:
+    if not isinstance(scopes, list):
         raise unacceptable("The request lacks requestedScopes.")
-    return [str(scope) for scope in cast("list[object]", scopes)]
+    return [str(scope) for scope in cast("list[object]", scopes)] or list(SIGN_IN_SCOPES)
 
 
 def pop_target(pop: Json) -> tuple[str, str]:

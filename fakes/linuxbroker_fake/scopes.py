@@ -13,6 +13,9 @@ GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 DEFAULT = ".default"
 OIDC_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 
+# What a request without scopes gets a token for, as MSAL for Node.js sends one where an application names none.
+SIGN_IN_SCOPES = ("openid", "profile")
+
 # A resource is a URI, or the GUID of an app; the scope's name follows the last slash. The extra slash of
 # "https://management.core.windows.net//.default" belongs to the resource, whose identifier ends in one.
 _SCOPE = re.compile(r"(?P<resource>[A-Za-z][\w+.-]*://[^/\s]+(?:/\S*)?|[^/:\s]+)/(?P<name>[^/\s]+)")

@@ -345,3 +345,11 @@ async def test_microsofts_brokers_have_every_method(ask: Asker, method: str) -> 
     pop["homeAccountId"] = account["homeAccountId"]
     reply = await ask(method, {"clientId": CLIENT_ID, "account": account, "popParams": pop})
     assert isinstance(reply, dict) and not {"error", "Error"} & set(reply)
+
+
+@each_broker
+@pytest.mark.parametrize("method", ["acquireTokenSilently", "acquireTokenInteractively"])
+async def test_a_request_without_scopes_is_a_sign_in(ask: Asker, method: str) -> None:
+    kind = 1 if method == "acquireTokenSilently" else 6
+    asked = parameters(await ask.account(), requestedScopes=[], authorizationType=kind)
+    assert response(await ask(method, {"authParameters": asked}))["grantedScopes"] == "openid profile"

@@ -316,3 +316,11 @@ async def test_an_empty_cancel_takes_3_0_off_the_bus(ask: Asker, persona: str, r
         assert reply[0] == "org.freedesktop.DBus.Error.NoReply"
     else:
         assert reply == {}
+
+
+@each_of_microsofts
+@pytest.mark.parametrize("fault", ["no_network", "device_not_registered"])
+async def test_only_failures_at_entra_have_the_tag_of_entra(ask: Asker, fake_broker: RunningFake, fault: str) -> None:
+    account = await ask.account()
+    fake_broker.plant(fault, method="acquireTokenSilently")
+    assert error(await ask.silently(account))["tag"] == 0
