@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -144,3 +147,18 @@ async def test_a_broker_that_answers_nobody_any_more_is_given_up_on() -> None:
         stage.set(reply_bytes=1024)
         with pytest.raises(BrokerTimeoutError):
             await client.get_accounts()
+
+
+@pytest.mark.parametrize("persona", JUDGES)
+async def test_the_command_says_that_nobody_was_signed_out(persona: str) -> None:
+    async with judge(build_judges()[persona]) as stage:
+        command = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "linuxbroker", "sign-out", "--client-id", APP, "--account", ADA),
+            env={**os.environ, "DBUS_SESSION_BUS_ADDRESS": stage.address},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, error = await command.communicate()
+    assert command.returncode not in (0, None)
+    assert output == b""
+    assert b"Nobody was signed out" in error
