@@ -9,6 +9,16 @@ from typing import Any, cast
 from linuxbroker import validation
 from linuxbroker.redaction import hidden
 
+# Answers claims challenges: Entra's name for a client of continuous access evaluation.
+_ANSWERS_CHALLENGES = "CP1"
+
+
+def answering_challenges(capabilities: Sequence[str] = ()) -> tuple[str, ...]:
+    """Add ``CP1``, by which a client says that it answers claims challenges, where it is not there in any case."""
+    if _ANSWERS_CHALLENGES.casefold() in (capability.casefold() for capability in capabilities):
+        return tuple(capabilities)
+    return (*capabilities, _ANSWERS_CHALLENGES)
+
 
 def merge_claims(*claims: str | None, capabilities: Sequence[str] | None = None, name: str = "claims_challenge") -> str:
     """Merge claims into the text that a token request carries.

@@ -77,6 +77,9 @@ class BrokerClient:
         client_id: the app registration's "Application (client) ID", a UUID.
         authority: ``https://HOST/TENANT``, where TENANT is a tenant id, ``common``, ``organizations`` or ``consumers``.
         redirect_uri: the app's redirect URI; the broker's own unless the app has registered another.
+        client_capabilities: what the application can do, as for MSAL. ``["CP1"]`` says that it answers claims
+            challenges: only then does a resource with continuous access evaluation, such as Microsoft Graph, challenge
+            it when a token is revoked. Every token is asked for with them.
         bus_address: a D-Bus address; else DBUS_SESSION_BUS_ADDRESS, else ``unix:path=$XDG_RUNTIME_DIR/bus``.
         timeouts: the time limits.
         max_reply_bytes: a reply larger than this many bytes is refused, without being taken in.
@@ -96,6 +99,7 @@ class BrokerClient:
         *,
         authority: str = DEFAULT_AUTHORITY,
         redirect_uri: str = NATIVE_CLIENT_REDIRECT_URI,
+        client_capabilities: Sequence[str] | None = None,
         bus_address: str | None = None,
         timeouts: Timeouts | None = None,
         max_reply_bytes: int = MAX_REPLY_BYTES,
@@ -105,6 +109,7 @@ class BrokerClient:
         self.client_id = validation.client_id(client_id)
         self.authority = validation.authority(authority)
         self.redirect_uri = validation.text("redirect_uri", redirect_uri)
+        self.client_capabilities = validation.client_capabilities(client_capabilities)
         self.timeouts = Timeouts() if timeouts is None else validation.instance("timeouts", timeouts, Timeouts)
         if bus_address is not None:
             validation.text("bus_address", bus_address, empty=True)
@@ -180,6 +185,7 @@ class BrokerClient:
         *,
         authority: str | None = None,
         claims_challenge: str | None = None,
+        client_capabilities: Sequence[str] | None = None,
         auth_scheme: PopAuthScheme | None = None,
         access_token_to_renew: str | None = None,
         extra_query_parameters: Mapping[str, str] | None = None,
@@ -188,7 +194,8 @@ class BrokerClient:
         """Get a token without the user.
 
         Equal requests that are in flight at the same time share one call of the broker, its result and its correlation
-        id. A request with a claims challenge, a token to renew, a proof of possession or a correlation id never does.
+        id. A request with a claims challenge, a token to renew, a proof of possession or a correlation id never does;
+        client capabilities alone are no challenge.
 
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
@@ -196,6 +203,7 @@ class BrokerClient:
                 there are several, of the one that the broker chooses.
             authority: in place of the client's.
             claims_challenge: the text of the JSON object that a resource challenged with.
+            client_capabilities: in place of the client's.
             auth_scheme: for a proof-of-possession token.
             access_token_to_renew: the token that the resource refused: asks for a fresh one.
             extra_query_parameters: for the request to Entra; ``token_type`` and ``key_id`` for an SSH certificate.
@@ -215,10 +223,12 @@ class BrokerClient:
         base = self._authority(authority)
         if account is not None:
             self._checked(account, base)
-        parameters = self._silent_parameters(scopes, claims, auth_scheme, access_token_to_renew, extra_query_parameters)
+        parameters = self._silent_parameters(
+            scopes, claims, client_capabilities, auth_scheme, access_token_to_renew, extra_query_parameters
+        )
         parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
         correlation = validation.correlation_id(correlation_id)
-        alone = any(parameters[name] for name in ("decoded_claims", "access_token_to_renew", "pop_params"))
+        alone = bool(claims.value or parameters["access_token_to_renew"] or parameters["pop_params"])
         if alone or correlation_id is not None:
             acquiring = self._acquire_for(account, parameters, correlation)
             del claims, parameters  # of ten thousand calls that wait, no more is kept than each needs
@@ -263,7 +273,7 @@ class BrokerClient:
         """
         claims, extra_query_parameters = Concealed(claims_challenge), hidden(extra_query_parameters)
         del claims_challenge
-        parameters = self._silent_parameters(scopes, claims, auth_scheme, None, extra_query_parameters)
+        parameters = self._silent_parameters(scopes, claims, None, auth_scheme, None, extra_query_parameters)
         parameters["authority"] = self._authority(authority)
         if parent_window_handle is not None:
             parameters["parent_window"] = models.ParentWindow(handle=validation.window_handle(parent_window_handle))
@@ -286,6 +296,7 @@ class BrokerClient:
         parent_window_handle: int | None = None,
         authority: str | None = None,
         claims_challenge: str | None = None,
+        client_capabilities: Sequence[str] | None = None,
         auth_scheme: PopAuthScheme | None = None,
         access_token_to_renew: str | None = None,
         extra_query_parameters: Mapping[str, str] | None = None,
@@ -305,6 +316,7 @@ class BrokerClient:
             parent_window_handle: the X11 window id that the dialog belongs to; None for none.
             authority: in place of the client's.
             claims_challenge: the text of the JSON object that a resource challenged with.
+            client_capabilities: in place of the client's.
             auth_scheme: for a proof-of-possession token.
             access_token_to_renew: the token that the resource refused.
             extra_query_parameters: for the request to Entra.
@@ -334,6 +346,7 @@ class BrokerClient:
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
             claims_challenge=claims,
+            client_capabilities=self._capabilities(client_capabilities),
             auth_scheme=auth_scheme,
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
@@ -438,6 +451,7 @@ class BrokerClient:
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
             claims_challenge=claims,
+            client_capabilities=self.client_capabilities,
             auth_scheme=auth_scheme,
             extra_query_parameters=extra_query_parameters,
         )
@@ -619,6 +633,7 @@ class BrokerClient:
         self,
         scopes: Sequence[str],
         claims_challenge: Concealed[str | None],
+        client_capabilities: Sequence[str] | None,
         auth_scheme: PopAuthScheme | None,
         access_token_to_renew: str | None,
         extra_query_parameters: Mapping[str, str] | None,
@@ -629,6 +644,7 @@ class BrokerClient:
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
             claims_challenge=claims_challenge,
+            client_capabilities=self._capabilities(client_capabilities),
             auth_scheme=auth_scheme,
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
@@ -645,6 +661,9 @@ class BrokerClient:
         options = CallOptions(self.timeouts.call, repeatable=True)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
         return self._token(reply, request.auth_parameters, call)
+
+    def _capabilities(self, override: Sequence[str] | None) -> tuple[str, ...]:
+        return self.client_capabilities if override is None else validation.client_capabilities(override)
 
     def _checked(self, account: Account, authority: str) -> Account:
         """Check an account that is asked for at an authority: one of a sovereign cloud is unknown to the commercial."""
@@ -826,10 +845,10 @@ def _of_account(parameters: HiddenFields, account: Account) -> HiddenFields:
 
 
 def _what_is_asked_for(parameters: Mapping[str, Any], account: Account | None) -> Hashable:
-    """What two silent requests of one client, without claims or proof of possession, have in common when equal."""
+    """What two silent requests of one client, without a challenge or proof of possession, have in common when equal."""
     query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
     return (
-        *(parameters[name] for name in ("client_id", "redirect_uri", "authority")),
+        *(parameters[name] for name in ("client_id", "redirect_uri", "authority", "decoded_claims")),
         tuple(parameters["requested_scopes"]),
         frozenset(query.items()),
         account and account.to_json(),

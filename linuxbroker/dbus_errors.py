@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from linuxbroker import failure_texts
 from linuxbroker.bus import RemoteError
-from linuxbroker.failure_texts import STARTING
 
 DBUS_ERROR = "org.freedesktop.DBus.Error."
 # Microsoft's broker 2.0.1, in Java, names D-Bus's own errors so.
@@ -118,7 +118,7 @@ def is_starting(error: RemoteError) -> bool:
         error: what came back in place of a reply. A broker's object can come later than its name. Source: PROTOCOL.md,
             "Brokers in the field".
     """
-    return error.name in _NO_OBJECT or STARTING in error.text.casefold()
+    return error.name in _NO_OBJECT or failure_texts.is_starting(error.text)
 
 
 def is_unsupported(error: RemoteError) -> bool:

@@ -48,13 +48,12 @@ _TEXTS: tuple[tuple[str, Meaning], ...] = (
     ("missing account", _ACCOUNT_WANTED),  # 4.0; "… username in request" where it asks the user
     ("not implemented", _UNSUPPORTED),  # 4.0; an older one as a D-Bus error
     ("broker socket read timeout", _STARTING),  # 4.0: its daemon does not answer
-    ("no such file or directory (os error 2)", Meaning(Status.SERVER_TEMPORARILY_UNAVAILABLE)),  # up to 3.1: no daemon
     ("no interactive prompt available", Meaning(Status.UNEXPECTED, errors.NoDisplayError)),  # 4.0
     ("invalid redirecturi", _CONFIGURATION),  # 4.0
     ('error("', Meaning(Status.API_CONTRACT_VIOLATION)),  # 4.0: the request can't be read
 )
-# What Himmelblau says while its daemon starts; it stands anywhere in the text.
-STARTING = "broker socket connect"
+# What Himmelblau says, anywhere in the text, while its daemon is not there yet: up to 3.1 the second alone.
+_WHILE_STARTING = ("broker socket connect", "no such file or directory (os error 2)")
 # What the silence of Himmelblau up to 3.1 means, by what was asked: it answers the empty text to whatever fails.
 _SILENCES: dict[str, Meaning] = {
     "acquireTokenSilently": _INTERACTION,
@@ -104,12 +103,24 @@ def meaning_of(text: str, status: Status = Status.UNEXPECTED) -> Meaning:
         return Meaning(status, errors.DeclinedScopesError)
     if status is not Status.UNEXPECTED:
         return Meaning(status)
-    if STARTING in said:
+    if is_starting(text):
         return _STARTING
     if _INTERACTION_CODES.intersection(codes):
         return _INTERACTION
     by_text = (meaning for beginning, meaning in _TEXTS if said.startswith(beginning))
     return next(by_text, _OAUTH_ERRORS.get(oauth_error(text).casefold(), Meaning(status)))
+
+
+def is_starting(text: str) -> bool:
+    """Tell whether a broker says that what it depends on is not there yet.
+
+    Args:
+        text: what it says.
+
+    Returns:
+        Whether it does.
+    """
+    return any(said in text.casefold() for said in _WHILE_STARTING)
 
 
 def meaning_of_silence(method: str) -> Meaning | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from linuxbroker import models, validation
 from linuxbroker._version import __version__
+from linuxbroker.claims import merge_claims
 from linuxbroker.pop import PopAuthScheme
-from linuxbroker.redaction import Concealed, HiddenFields
+from linuxbroker.redaction import Concealed, HiddenFields, hidden
 
 if TYPE_CHECKING:
     from linuxbroker.models import AuthorizationType
@@ -26,6 +27,7 @@ def token_parameters(
     client_id: str,
     redirect_uri: str,
     claims_challenge: Concealed[str | None] = _NO_CLAIMS,
+    client_capabilities: Sequence[str] = (),
     auth_scheme: PopAuthScheme | None = None,
     access_token_to_renew: str | None = None,
     extra_query_parameters: Mapping[str, str] | None = None,
@@ -38,6 +40,7 @@ def token_parameters(
         client_id: the application's.
         redirect_uri: the application's.
         claims_challenge: the text of a JSON object.
+        client_capabilities: the application's, checked; they go into the claims beside the challenge's own.
         auth_scheme: for a proof-of-possession token.
         access_token_to_renew: the token that the resource refused.
         extra_query_parameters: for the request to Entra.
@@ -61,7 +64,7 @@ def token_parameters(
         client_id=client_id,
         redirect_uri=redirect_uri,
         requested_scopes=validation.scopes(scopes),
-        decoded_claims=validation.claims_challenge(claims_challenge.value),
+        decoded_claims=merge_claims(hidden(claims_challenge.value), capabilities=client_capabilities),
         access_token_to_renew=validation.text("access_token_to_renew", renew, empty=True),
         pop_params=pop_params,
         additional_query_parameters_for_authorization={**query, "x-client-xtra-sku": _SKU},

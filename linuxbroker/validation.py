@@ -254,6 +254,19 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
     return checked
 
 
+def client_capabilities(value: object | None) -> tuple[str, ...]:
+    """Check what an application is capable of; None reads as nothing.
+
+    Raises:
+        InvalidArgumentError: it is not a list of texts, or one of them is empty.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise InvalidArgumentError('client_capabilities must be a list of str, such as ["CP1"]')
+    return tuple(text("an item of client_capabilities", item) for item in cast("Sequence[object]", value))
+
+
 def prompt(value: object | None) -> str | None:
     """Check a prompt.
 

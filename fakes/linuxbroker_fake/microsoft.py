@@ -240,6 +240,7 @@ class MicrosoftMethods:
     def _token_reply(
         self, call: BrokerCall, account: AccountRecord, client_id: str, parameters: Json
     ) -> dict[str, Any]:
+        account = self._in_tenant_of_authority(account, parameters)
         scopes = requested_scopes(parameters)
         claims = str(parameters.get("decodedClaims") or "")
         pop = child(parameters, "popParams")
@@ -261,6 +262,13 @@ class MicrosoftMethods:
             correlation_id=call.correlation_id,
             method=call.member,
         )
+
+    def _in_tenant_of_authority(self, account: AccountRecord, parameters: Json) -> AccountRecord:
+        """The user in the tenant that the request is made to: whose record was named plays no part there."""
+        tenant = self._desk.entra.tenant_of_authority(str(parameters["authority"]))
+        if tenant is None or tenant.id == account.realm:
+            return account
+        return self._desk.entra.find_account_in(account.username, tenant.id)
 
     def _sign(self, token: MintedToken, pop: Json) -> str:
         host, path = pop_target(pop)

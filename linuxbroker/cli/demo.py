@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, cast
 
-from linuxbroker import jwt_claims
+from linuxbroker import failures, jwt_claims
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments, UsageError
 from linuxbroker.client import BrokerClient
-from linuxbroker.errors import BrokerError, UnsupportedOperationError
+from linuxbroker.errors import BrokerError, BrokerResponseError, UnsupportedOperationError
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.results import TokenResult
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 _SCOPES = ("https://graph.microsoft.com/User.Read",)
+# The demo answers claims challenges: without saying so, it would not be challenged.
+_CAPABILITIES = ("CP1",)
 _REQUEST = PopAuthScheme(http_method="GET", url="https://graph.microsoft.com/v1.0/me", nonce="nonce-of-the-demo")
 _SSO_URL = "https://login.microsoftonline.com/?sso_nonce=nonce-of-the-demo"
 _CLAIMS_SHOWN = ("aud", "scp", "exp", "upn", "preferred_username", "tid")
@@ -81,7 +83,9 @@ async def run(arguments: Arguments) -> bool:
         if not arguments.json:
             output.write_line(f"A private bus at {bus.address}, and the fake broker {persona.value} on it.")
         broker = FakeBroker(FakeConfig(persona=persona))
-        client = await stack.enter_async_context(BrokerClient(_CLIENT_ID, bus_address=bus.address))
+        client = await stack.enter_async_context(
+            BrokerClient(_CLIENT_ID, client_capabilities=_CAPABILITIES, bus_address=bus.address)
+        )
         steps = await Walk(client, broker, bus.address, human=not arguments.json).run()
     if arguments.json:
         output.write_json(steps)
@@ -167,17 +171,28 @@ class Walk:
 
     async def _token_password(self) -> Details:
         user = self._user
-        return _shown(await self._client.acquire_token_by_username_password(user.upn, user.password, _SCOPES))
+        try:
+            return _shown(await self._client.acquire_token_by_username_password(user.upn, user.password, _SCOPES))
+        except BrokerResponseError as error:
+            if not failures.wants_account(error):
+                raise
+        # Himmelblau does not read user name and password: what it misses is an account.
+        return _not_offered("it signs nobody in with a password")
 
     async def _claims_challenge(self) -> Details:
         account = await self._account()
         refused = await self._client.acquire_token_silent(_SCOPES, account)
-        challenge = self._broker.revoke(self._user.upn)
-        was_refused = not self._accepts(refused)
+        self._broker.revoke(self._user.upn)
+        was_refused, challenge = self._verdict(refused)
+        if was_refused and challenge is None:
+            reason = (
+                "its tokens don't say what the client is capable of, so that a resource refuses without a challenge"
+            )
+            return _not_offered(reason)
         fresh = await self._client.acquire_token_silent(
             _SCOPES, account, claims_challenge=challenge, access_token_to_renew=refused.access_token
         )
-        accepted = self._accepts(fresh)
+        accepted = self._verdict(fresh) == (False, None)
         outcome = {"ok": was_refused and accepted, "old_token_refused": was_refused, "new_token_accepted": accepted}
         return {**_shown(fresh), "challenge": challenge, **outcome}
 
@@ -208,21 +223,30 @@ class Walk:
             raise DemoUnavailableError(f"the fake broker does not list {self._user.upn}")
         return account
 
-    def _accepts(self, token: TokenResult) -> bool:
+    def _verdict(self, token: TokenResult) -> tuple[bool, str | None]:
+        """Whether a resource refuses a token, and the claims challenge that it then gives, if any."""
+        from linuxbroker_fake import RevokedTokenError
+
         try:
             self._broker.verify_access_token(token.access_token)
+        except RevokedTokenError as revoked:
+            return True, revoked.challenge
         except ValueError:
-            return False
-        return True
+            return True, None
+        return False, None
 
 
 async def _taken(step: Callable[[], Awaitable[Details]]) -> Details:
     try:
         return await step()
     except UnsupportedOperationError as error:
-        return {"ok": False, "unsupported": True, "reason": error.context}
+        return _not_offered(error.context or "it gives no reason")
     except (BrokerError, DemoUnavailableError, asyncio.TimeoutError) as error:
         return {"ok": False, **output.error_json(error, str(error) or "no answer in time")}
+
+
+def _not_offered(reason: str) -> Details:
+    return {"ok": False, "unsupported": True, "reason": reason}
 
 
 def _shown(token: TokenResult) -> Details:

@@ -13,10 +13,10 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import AuthenticationRecord, AuthenticationRequiredError, CredentialUnavailableError
 
-from linuxbroker import validation
+from linuxbroker import failures, validation
 from linuxbroker.accounts import pick_account
 from linuxbroker.authority import host_of, preferred_host
-from linuxbroker.claims import merge_claims
+from linuxbroker.claims import answering_challenges
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountUnusableError,
@@ -27,6 +27,8 @@ from linuxbroker.errors import (
     BrokerTimeoutError,
     BrokerUnreachableError,
     InteractionRequiredError,
+    NoAccountError,
+    NoDisplayError,
 )
 from linuxbroker.integrations.public_client import PublicClientApplication
 from linuxbroker.models import Account
@@ -46,7 +48,6 @@ _DEFAULT_SCOPES = {
     "login.microsoftonline.us": ("https://management.core.usgovcloudapi.net//.default",),
     "login.partner.microsoftonline.cn": ("https://management.core.chinacloudapi.cn//.default",),
 }
-_CAPABILITIES = ("CP1",)
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")
 
 
@@ -58,16 +59,16 @@ class _Wanted:
         scopes: what for.
         tenant: a tenant id or domain, or ``organizations`` and the like.
         authority: the login host with that tenant.
-        challenge: the claims as the caller gave them.
-        claims: the same with the client's capabilities.
+        claims: those that a resource challenged with.
+        capabilities: those of the client of the SDK.
         auth_scheme: for a proof-of-possession token.
     """
 
     scopes: tuple[str, ...]
     tenant: str
     authority: str
-    challenge: str | None = field(repr=False)
     claims: str | None = field(repr=False)
+    capabilities: tuple[str, ...]
     auth_scheme: PopAuthScheme | None
 
 
@@ -176,7 +177,8 @@ class BrokerCredential:
             The token, and when it expires in epoch seconds.
 
         Raises:
-            CredentialUnavailableError: there is no bus, or no broker that answers.
+            CredentialUnavailableError: there is no bus, no broker that answers, or none that can serve this user: it
+                has no account for them, or no graphical session to ask them in.
             AuthenticationRequiredError: the user would have to be asked, and may not be; see ``authenticate``.
             ClientAuthenticationError: anything else went wrong.
             ValueError: there is no scope, or the tenant is no tenant.
@@ -264,9 +266,10 @@ class BrokerCredential:
                     account,
                     authority=wanted.authority,
                     claims_challenge=wanted.claims,
+                    client_capabilities=wanted.capabilities,
                     auth_scheme=wanted.auth_scheme,
                 )
-                self._stay_with(token.account)
+                self._stay_with(account or token.account)
                 return _token_info(token)
         except BrokerError as error:
             if not _sign_in_may_mend(error):
@@ -278,26 +281,37 @@ class BrokerCredential:
         raise AuthenticationRequiredError(
             wanted.scopes,
             message=f"The user has to sign in: call authenticate. {reason or why}",
-            claims=wanted.challenge,
+            claims=wanted.claims,
         ) from reason
 
     async def _ask(self, wanted: _Wanted, account: Account | None) -> TokenResult:
         chosen = account is not None or self._username is not None
         try:
-            token = await self._broker.acquire_token_interactive(
-                wanted.scopes,
-                account=account,
-                prompt=None if chosen else "select_account",
-                login_hint=self._username,
-                parent_window_handle=self._parent_window_handle,
-                authority=wanted.authority,
-                claims_challenge=wanted.claims,
-                auth_scheme=wanted.auth_scheme,
-            )
+            try:
+                token = await self._sign_in(wanted, account, None if chosen else "select_account")
+            except BrokerResponseError as error:
+                if chosen or not failures.wants_account(error):
+                    raise
+                # Himmelblau has no choice of accounts to offer: without the prompt its only user is asked.
+                token = await self._sign_in(wanted, account, None)
         except BrokerError as error:
             raise _sdk_error(error, asked=True) from error
-        self._stay_with(token.account)
+        # With an account it is that account's token, or an error; with a login hint the user may have chosen another.
+        self._stay_with(account or token.account)
         return token
+
+    async def _sign_in(self, wanted: _Wanted, account: Account | None, prompt: str | None) -> TokenResult:
+        return await self._broker.acquire_token_interactive(
+            wanted.scopes,
+            account=account,
+            prompt=prompt,
+            login_hint=self._username,
+            parent_window_handle=self._parent_window_handle,
+            authority=wanted.authority,
+            claims_challenge=wanted.claims,
+            client_capabilities=wanted.capabilities,
+            auth_scheme=wanted.auth_scheme,
+        )
 
     async def _find_account(self, tenant: str) -> Account | None:
         """The record that is chosen, in the tenant if there is one, else at home; None where nobody is."""
@@ -308,11 +322,11 @@ class BrokerCredential:
             home = self._home_account_id.casefold()
             accounts = [account for account in accounts if account.home_account_id.casefold() == home]
         username = accounts[0].username if accounts and self._home_account_id else self._username
-        return pick_account(accounts, username, tenant) or pick_account(accounts, username)
+        return pick_account(accounts, username, tenant) or pick_account(accounts, username, authority_tenant=tenant)
 
     def _stay_with(self, account: Account | None) -> None:
-        """Ask for the same account from now on, as azure-identity does: the user may have chosen another one."""
-        if account is not None:
+        """Ask for the same account from now on, as azure-identity does."""
+        if account is not None and (account.home_account_id or account.username):
             self._username, self._home_account_id = account.username, account.home_account_id
 
     def _wanted(
@@ -327,8 +341,8 @@ class BrokerCredential:
                 scopes=scopes,
                 tenant=tenant,
                 authority=f"https://{self._host}/{tenant}",
-                challenge=claims,
-                claims=merge_claims(claims, capabilities=_CAPABILITIES if enable_cae else (), name="claims"),
+                claims=claims if validation.claims_challenge(claims, "claims") else None,
+                capabilities=answering_challenges() if enable_cae else (),
                 auth_scheme=_auth_scheme(pop),
             )
         except BrokerError as error:
@@ -377,19 +391,19 @@ def _token_info(token: TokenResult) -> AccessTokenInfo:
 
 
 def _sign_in_may_mend(error: BrokerError) -> bool:
-    """Whether to ask the user: Himmelblau's failures are plain D-Bus errors that don't tell (README, "Errors")."""
-    if type(error) is BrokerResponseError:
-        return bool(error.dbus_error)
-    return isinstance(error, (InteractionRequiredError, AccountUnusableError))
+    """Whether to ask the user; not where the broker has no account for them, and a chain has other credentials."""
+    return isinstance(error, (InteractionRequiredError, AccountUnusableError)) and not isinstance(error, NoAccountError)
 
 
 def _sdk_error(error: BrokerError, *, asked: bool = False) -> ClientAuthenticationError:
-    """Give the SDK's exception for one of ours; only an absent broker lets a chain move on to its next credential.
+    """Give the SDK's exception for one of ours; a chain moves on from a broker that can't serve this user here.
 
     Args:
         error: ours.
         asked: whether the user was asked: a broker that goes silent then was there.
     """
+    if isinstance(error, (NoAccountError, NoDisplayError)):
+        return CredentialUnavailableError(message=f"The identity broker can't be used here: {error}")
     was_there = isinstance(error, BrokerProtocolError) or (
         asked and isinstance(error, (BrokerTimeoutError, BrokerDisconnectedError))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from linuxbroker.claims import answering_challenges
 from linuxbroker.client import BrokerClient
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
@@ -23,7 +24,9 @@ async def authorization_header(
 ) -> str:
     """Get a token silently, and write it as the header wants it.
 
-    The caller sees to it that the header goes over TLS, and to nobody but the resource.
+    The caller sees to it that the header goes over TLS, and to nobody but the resource. The token is asked for with the
+    capability ``CP1`` beside the client's own: a resource with continuous access evaluation, such as Microsoft Graph,
+    then refuses a revoked token with a claims challenge, to be answered with ``claims_challenge``.
 
     Args:
         client: who asks the broker.
@@ -40,6 +43,7 @@ async def authorization_header(
 
     Raises:
         InteractionRequiredError: the user has to sign in, or there is no account.
+        UnsupportedOperationError: a request was named, and the broker gave a bearer token.
         BrokerError: as ``BrokerClient`` says.
     """
     nonce, claims_challenge, access_token_to_renew = (
@@ -53,6 +57,7 @@ async def authorization_header(
         account,
         auth_scheme=PopAuthScheme(http_method=method, url=url, nonce=nonce) if bound else None,
         claims_challenge=claims_challenge,
+        client_capabilities=answering_challenges(client.client_capabilities),
         access_token_to_renew=access_token_to_renew,
     )
     return token.authorization_header

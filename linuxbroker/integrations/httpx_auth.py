@@ -37,10 +37,12 @@ class BrokerAuth(httpx.Auth):
     Tokens go out over https, and over http to this machine (``localhost``, a loopback address), unless the environment
     names a proxy for that (``http_proxy``, ``all_proxy``), which httpx would hand the token to: ``no_proxy=localhost``
     keeps it away. A proxy for http that was given to the ``httpx.AsyncClient`` itself can't be seen from here: give it
-    none, or mount ``None`` for this machine. A 401 with a claims
-    challenge is answered once: with a token that meets the claims, in place of the refused one. In proof-of-possession
-    mode a 401 with a nonce is answered once too. A request whose body is a stream can't be sent twice; its 401 is
-    given back.
+    none, or mount ``None`` for this machine.
+
+    A 401 with a claims challenge is answered once: with a token that meets the claims, in place of the refused one.
+    That it does so is declared: every token is asked for with the capability ``CP1``, beside the client's own. In
+    proof-of-possession mode a 401 with a nonce is answered once too. A request whose body is a stream can't be sent
+    twice; its 401 is given back.
 
     Args:
         client: who asks the broker; it must outlive the requests, and is closed by its owner.
@@ -52,6 +54,7 @@ class BrokerAuth(httpx.Auth):
         InvalidArgumentError: an argument can't be right; from a request, also: its URL is neither https nor this
             machine's, or a proxy stands between. Nothing was sent.
         InteractionRequiredError: from a request: the user has to sign in.
+        UnsupportedOperationError: from a request: the broker gave a bearer token in place of a signature.
         BrokerError: from a request: as ``BrokerClient`` says.
     """
 

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -29,6 +29,8 @@ from linuxbroker.errors import (
     BrokerUnreachableError,
     InteractionRequiredError,
     InvalidArgumentError,
+    NoAccountError,
+    UnsupportedOperationError,
 )
 from linuxbroker.models import Account, Status
 from linuxbroker.pop import PopAuthScheme
@@ -219,6 +221,8 @@ async def _signed_in_silently(request: _Request, window: int, hint: str) -> Toke
     """Sign in without the user; None where the user has to be asked."""
     try:
         return await _sign_in_silently(request, window, hint)
+    except NoAccountError:
+        raise  # nobody can sign in here
     except _CODES_OF_THE_USER:
         return None
 
@@ -233,14 +237,14 @@ async def acquire_token_silently(asked: Asked, account: MSALRuntimeAccount, repo
         raise refusals.no_personal_refresh_token()
     await _greet(request)
     report.broker_used = True
-    result = await request.client.acquire_token_silent(
+    getting = request.client.acquire_token_silent(
         request.scopes,
         known,
         authority=request.authority,
         access_token_to_renew=asked.access_token_to_renew or None,
         **request.options,
     )
-    return _result(request, result)
+    return _result(request, await _token(request, getting))
 
 
 async def acquire_token_interactively(
@@ -365,27 +369,29 @@ async def _sign_in_with_password(request: _Request) -> TokenResult:
         raise refusals.password_missing()
     await _greet(request)
     request.report.broker_used = True
-    return await request.client.acquire_token_by_username_password(
+    getting = request.client.acquire_token_by_username_password(
         request.username, request.password, request.scopes, authority=request.authority, **request.options
     )
+    return await _token(request, getting)
 
 
 async def _sign_in_silently(request: _Request, window: int | None = None, hint: str = "") -> TokenResult:
     await _greet(request)
     request.report.broker_used = True
-    return await request.client.sign_in_silent(
+    getting = request.client.sign_in_silent(
         request.scopes,
         login_hint=hint or None,
         parent_window_handle=window,
         authority=request.authority,
         **request.options,
     )
+    return await _token(request, getting)
 
 
 async def _ask(request: _Request, window: int, hint: str = "", account: Account | None = None) -> TokenResult:
     await _greet(request)
     request.report.broker_used = True
-    return await request.client.acquire_token_interactive(
+    getting = request.client.acquire_token_interactive(
         request.scopes,
         account=account,
         login_hint=hint or None,
@@ -395,6 +401,17 @@ async def _ask(request: _Request, window: int, hint: str = "", account: Account 
         onboarding_blob=_onboarding_blob(),
         **request.options,
     )
+    return await _token(request, getting)
+
+
+async def _token(request: _Request, getting: Awaitable[TokenResult]) -> TokenResult:
+    """Wait for a token; that there is none bound to an HTTP request is said as Microsoft's runtime says it."""
+    try:
+        return await getting
+    except UnsupportedOperationError as error:
+        if request.asked.pop is None or error.dbus_error:
+            raise
+    raise refusals.pop_unavailable()
 
 
 @contextlib.contextmanager
@@ -408,9 +425,6 @@ def _asking() -> Generator[None]:
 
 
 def _result(request: _Request, result: TokenResult, *, interactive: bool = False) -> MSALRuntimeAuthResult:
-    is_pop = request.asked.pop is not None
-    if is_pop and result.token_type != "pop":  # noqa: S105 - the kind of token
-        raise refusals.pop_unavailable()
     account = account_of(result.id_token_claims, result.client_info) or result.account
     if account is None:
         raise refusals.account_missing()
@@ -420,7 +434,7 @@ def _result(request: _Request, result: TokenResult, *, interactive: bool = False
         _memory.sign_in(request.asked.client_id, account.home_account_id)
     token = Token(
         access_token=result.access_token,
-        is_pop=is_pop,
+        is_pop=request.asked.pop is not None,
         expires_on=int(result.expires_on.timestamp()),
         granted_scopes=result.scopes,
         raw_id_token=result.id_token,

@@ -179,6 +179,8 @@ def failure_of(error: BaseException) -> tuple[Status, MSALRuntimeError]:
     if isinstance(error, BrokerResponseError):
         if error.dbus_error:
             return _failure(error.status, error.error_code, _DBUS_ERROR_TAG, _of_dbus(error))
+        if error.empty_reply:
+            return _failure(error.status, error.error_code, _NO_USABLE_REPLY_TAG, "The broker gave no reason.")
         if not error.tag:
             return _untagged(error)
         return _failure(error.status, error.error_code, error.tag, error.context)

@@ -25,7 +25,7 @@ from linuxbroker import (
     UnsupportedOperationError,
     UserCanceledError,
 )
-from linuxbroker_fake import RunningFake
+from linuxbroker_fake import RevokedTokenError, RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 GRAPH = ["https://graph.microsoft.com/.default"]
@@ -283,12 +283,14 @@ async def test_a_password_that_the_broker_quotes_back_as_json_is_not_shown(fake_
 
 
 async def test_a_claims_challenge_renews_a_revoked_token(fake_broker: RunningFake) -> None:
-    async with BrokerClient(CLIENT_ID) as client:
+    async with BrokerClient(CLIENT_ID, client_capabilities=["CP1"]) as client:
         account = await _ada(client)
         refused = await client.acquire_token_silent(GRAPH, account)
-        challenge = fake_broker.revoke(account.username)
-        with pytest.raises(ValueError, match="revoked"):
+        fake_broker.revoke(account.username)
+        with pytest.raises(RevokedTokenError) as revoked:
             fake_broker.broker.verify_access_token(refused.access_token)
+        challenge = revoked.value.challenge
+        assert challenge is not None
         again = await client.acquire_token_silent(GRAPH, account)
         renewed = await client.acquire_token_silent(
             GRAPH, account, claims_challenge=challenge, access_token_to_renew=refused.access_token
@@ -297,7 +299,9 @@ async def test_a_claims_challenge_renews_a_revoked_token(fake_broker: RunningFak
     assert fake_broker.broker.verify_access_token(renewed.access_token)
     request = fake_broker.calls_of("acquireTokenSilently")[-1].request
     assert request["authParameters"]["accessTokenToRenew"] == refused.access_token
-    assert json.loads(request["authParameters"]["decodedClaims"]) == json.loads(challenge)
+    claims = json.loads(request["authParameters"]["decodedClaims"])
+    assert claims["access_token"].pop("xms_cc") == {"values": ["CP1"]}
+    assert claims == json.loads(challenge)
 
 
 @_with(*MICROSOFT)

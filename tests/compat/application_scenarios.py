@@ -366,8 +366,8 @@ SCENARIOS = [
     Scenario(
         "Himmelblau",
         (_sign_in(), ACCOUNTS),
-        broker={**ADA_ONLY, "persona": "himmelblau"},
-        differs=("tenant records", "realm"),
+        broker={**ADA_ONLY, "persona": "himmelblau-4.0"},
+        differs=("realm",),
     ),
 ]
 

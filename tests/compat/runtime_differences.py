@@ -24,9 +24,9 @@ SAYS_WHY = (
     "The text says what is wrong and what to do, with secrets cut out; nothing of a reply that can't be read is in it."
 )
 ASKS_AGAIN = "A silent call is sent a second time where the broker went away under the first: it does no harm."
-READS_D_BUS_ERRORS = (
-    "Himmelblau's failures are D-Bus errors: where the text has an Entra code that a sign-in mends, it counts, so that "
-    "the user is asked."
+READS_HIMMELBLAU = (
+    "Himmelblau's failures are an empty text (3.1), or lack tag and error code (4.0): what one means counts, so "
+    "that the user is asked; and asked once more with the only account, where the broker wants to be told it."
 )
 BELIEVES_THAT_NOTHING_IS_GRANTED = "A reply that grants the empty text grants no scope; one that is silent grants all."
 UNDERSTANDS_SECONDS = "An expiry in seconds is one in seconds; Microsoft's runtime takes the token for long expired."
@@ -34,6 +34,23 @@ NO_SUCCESS_WITHOUT_TOKEN = "A reply without a token that can be used is a failur
 READS_WHAT_IS_CLEAR = "A reply that leaves no doubt is taken, whatever else it lacks: other brokers write less."
 
 Difference = tuple[str, tuple[Any, Any], str]
+
+_ASKS_ON_HIMMELBLAU: tuple[Difference, ...] = (
+    ("1: error.status", ("Unexpected", "InteractionRequired"), READS_HIMMELBLAU),
+    (
+        "1: telemetry.api_status_code",
+        ("StatusInternal::Unexpected", "StatusInternal::InteractionRequired"),
+        READS_HIMMELBLAU,
+    ),
+    (
+        "2: requests",
+        (
+            "getAccounts acquireTokenSilently",
+            "getAccounts acquireTokenSilently acquireTokenInteractively acquireTokenInteractively",
+        ),
+        READS_HIMMELBLAU,
+    ),
+)
 
 # By scenario: where (see ``runtime_comparison.differences``), what Microsoft's runtime has there, and ours, and why.
 AGREED: dict[str, tuple[Difference, ...]] = {
@@ -200,32 +217,20 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             SAYS_WHY,
         ),
     ),
-    "Himmelblau, for which the user is needed": (
+    "himmelblau-3.1, for which the user is needed": (
+        ("1: error.context", ("responseJson is empty", "The broker gave no reason."), READS_HIMMELBLAU),
+        *_ASKS_ON_HIMMELBLAU,
+        ("2: outcome", ("Unexpected: responseJson is empty", "success"), READS_HIMMELBLAU),
+    ),
+    "himmelblau-4.0, for which the user is needed": (
         (
             "1: error.context",
-            (
-                "DBUS failed to send a message. Error: org.freedesktop.DBus.Error.Failed ((pii)).",
-                "DBUS failed to send a message. Error: org.freedesktop.DBus.Error.Failed (AADSTS50078: The "
-                "multi-factor authentication that was presented has expired; sign in again.).",
-            ),
-            READS_D_BUS_ERRORS,
+            ("Key 'tag' not found in the json object '(pii)'", "Failed to authenticate user|"),
+            READS_HIMMELBLAU,
         ),
-        ("1: error.status", ("Unexpected", "InteractionRequired"), READS_D_BUS_ERRORS),
-        (
-            "1: telemetry.api_status_code",
-            ("StatusInternal::Unexpected", "StatusInternal::InteractionRequired"),
-            READS_D_BUS_ERRORS,
-        ),
-        (
-            "2: requests",
-            ("getAccounts acquireTokenSilently", "getAccounts acquireTokenSilently acquireTokenInteractively"),
-            READS_D_BUS_ERRORS,
-        ),
-        (
-            "2: outcome",
-            ("Unexpected: DBUS failed to send a message. Error: org.freedesktop.DBus.Error.Failed ((pii)).", "success"),
-            READS_D_BUS_ERRORS,
-        ),
+        ("1: error.tag", (553769180, 529117665), READS_HIMMELBLAU),
+        *_ASKS_ON_HIMMELBLAU,
+        ("2: outcome", ("Unexpected: Key 'tag' not found in the json object '(pii)'", "success"), READS_HIMMELBLAU),
     ),
     "a reply that is a number": (
         (

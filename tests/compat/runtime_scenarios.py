@@ -359,13 +359,16 @@ SCENARIOS: tuple[Scenario, ...] = (
             fault("dbus_error", name="org.freedesktop.DBus.Error.NoReply", context="nothing", times=2),
         ),
     ),
-    Scenario("Himmelblau", (step("discover_accounts"), silent()), ONE_GRACE, persona="himmelblau"),
-    Scenario(
-        "Himmelblau, for which the user is needed",
-        (silent(), step("signin")),
-        ONE_GRACE,
-        persona="himmelblau",
-        faults=(fault("mfa_expired"),),
+    Scenario("Himmelblau", (step("discover_accounts"), silent()), ONE_GRACE, persona="himmelblau-4.0"),
+    *(
+        Scenario(
+            f"{persona}, for which the user is needed",
+            (silent(), step("signin")),
+            ONE_GRACE,
+            persona=persona,
+            faults=(fault("mfa_expired"),),
+        )
+        for persona in ("himmelblau-3.1", "himmelblau-4.0")
     ),
     Scenario("a reply that is a number", (silent(),), faults=(fault("reply_not_text"),)),
     _answered("whole", reply()),

@@ -17,7 +17,7 @@ STORAGE = "https://storage.azure.com/user_impersonation"
 # Read from the runtime's own enumeration by `test_every_status_reads_as_itself`, in the wire's order.
 WIRE_STATUSES = [status.wire_name for status in Status]
 
-pytestmark = pytest.mark.parametrize("persona", ["microsoft-2.0.1", "microsoft-2.5.2"])
+pytestmark = pytest.mark.parametrize("persona", ["microsoft-2.0.1", "microsoft-2.5.2", "microsoft-3.0.2"])
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from linuxbroker import (
     BrokerResponseError,
     BrokerStartError,
     BrokerTimeoutError,
+    BrokerUnreachableError,
     DeclinedScopesError,
     PopAuthScheme,
     Timeouts,
@@ -39,7 +40,26 @@ FAMILIES: list[tuple[type[BrokerError], str]] = [
     (BrokerTimeoutError, "timeout"),
     (BrokerStartError, "start"),
     (BrokerNotInstalledError, "absent"),
+    (BrokerUnreachableError, "unreachable"),  # the last: those above are kinds of it
 ]
+# One for each configuration, for the driver's life: a client remembers of a broker what it wants (PROTOCOL.md, IN-07).
+CLIENTS: dict[str, BrokerClient] = {}
+
+
+def client_for(line: Json) -> BrokerClient:
+    """The client that has the line's configuration."""
+    limit, capabilities = line.get("timeLimit", 60.0), line.get("clientCapabilities")
+    key = json.dumps([line["clientId"], line["authority"], line["redirectUri"], limit, capabilities])
+    if key not in CLIENTS:
+        more: Json = {"client_capabilities": capabilities} if capabilities else {}
+        CLIENTS[key] = BrokerClient(
+            line["clientId"],
+            authority=line["authority"],
+            redirect_uri=line["redirectUri"],
+            timeouts=Timeouts(call=limit, start_up=0),
+            **more,
+        )
+    return CLIENTS[key]
 
 
 class Call:
@@ -47,10 +67,7 @@ class Call:
 
     def __init__(self, line: Json) -> None:
         self.line = line
-        self.timeouts = Timeouts(call=line.get("timeLimit", 60.0), start_up=0)
-        self.client = BrokerClient(
-            line["clientId"], authority=line["authority"], redirect_uri=line["redirectUri"], timeouts=self.timeouts
-        )
+        self.client = client_for(line)
 
     @property
     def account(self) -> Account | None:
@@ -159,7 +176,6 @@ async def answer(line: Json) -> None:
         outcome = {"error": _error(error)}
     except asyncio.CancelledError:
         outcome = {"canceled": True}
-    await call.client.aclose()
     _say({"id": line["id"], "outcome": outcome})
 
 
@@ -176,6 +192,8 @@ async def main() -> None:
                 running[line["cancels"]].cancel()
             else:
                 running[line["id"]] = asyncio.ensure_future(answer(line))
+    for client in CLIENTS.values():
+        await client.aclose()
 
 
 def _say(line: Json) -> None:

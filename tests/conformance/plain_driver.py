@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import re
@@ -76,6 +77,37 @@ INTERACTION_CODES = {
         "700084",
     ]
 }
+# PROTOCOL.md, "What a text means": the beginning of a text in lower case, whether that is all of it, and the status.
+TEXTS = [
+    ("failed to authenticate user", True, "InteractionRequired"),
+    ("failed to fetch prt sso cookie", True, "InteractionRequired"),
+    ("interactive authentication failed", False, "InteractionRequired"),
+    ("unable to find account", True, "AccountNotFound"),
+    ("unable to load account", True, "AccountNotFound"),
+    ("invalid request for user!", True, "AccountNotFound"),
+    ("missing account", True, "ApiContractViolation"),
+    ("missing account username in request", True, "ApiContractViolation"),
+    ("no interactive prompt available", False, "Unexpected"),
+    ("invalid redirecturi", False, "IncorrectConfiguration"),
+    ('error("', False, "ApiContractViolation"),
+]
+CODES = {
+    "interaction_required": "InteractionRequired",
+    "invalid_grant": "InteractionRequired",
+    "login_required": "InteractionRequired",
+    "consent_required": "InteractionRequired",
+    "invalid_client": "IncorrectConfiguration",
+    "unauthorized_client": "IncorrectConfiguration",
+    "invalid_request": "IncorrectConfiguration",
+    "temporarily_unavailable": "ServerTemporarilyUnavailable",
+}
+ACCOUNT_WANTED = ("missing account", "missing account username in request")
+DECLINED = "token response failed because declined scopes are present"
+TOKEN_METHODS = ("acquireTokenSilently", "acquireTokenInteractively", "acquirePrtSsoCookie")
+UNREACHABLE = ("AccessDenied", "LimitsExceeded", "NoMemory", "NoServer", "IOError", "AuthFailed")
+NO_TENANT = ("common", "organizations", "consumers")
+PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+GRAPH_HOSTS = ("graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn")
 LACKS_METHOD = ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
 CANCELLATION = {
     "context": "The InteractiveRequest was canceled on behalf of the user",
@@ -93,6 +125,7 @@ class Failure(Exception):
 
     def __init__(self, family: str, **details: Any) -> None:
         super().__init__(family)
+        self.wants_account = False
         self.outcome = {"family": family, "message": f"the broker: {family}", **details}
 
 
@@ -102,9 +135,46 @@ def tag_name(tag: int) -> str:
 
 
 def broker_failure(status: int, context: str, tag: int = 0, sub_error: str = "") -> Failure:
-    name = STATUSES[status] if 0 <= status < len(STATUSES) else "Unexpected"
+    """The failure that an error object tells of, or the text of a D-Bus error where that is all there is."""
+    text = context.strip().lower()
+    if status == 6 and text.startswith(DECLINED):
+        return Failure("declined", status="ApiContractViolation", declinedScopes=[])
+    if status == 0 and text == "not implemented":
+        return Failure("unsupported")
+    name = (
+        status_of_text(context) if status == 0 else (STATUSES[status] if 0 <= status < len(STATUSES) else "Unexpected")
+    )
     codes = list(dict.fromkeys(re.findall(r"AADSTS\d+", context)))
-    return Failure("broker", status=name, tag=tag_name(tag), codes=codes, subError=sub_error)
+    in_text = re.search(r"suberror: '([^']*)'", context)
+    sub_error = sub_error or (in_text[1] if in_text else "")
+    failure = Failure("broker", status=name, tag=tag_name(tag), codes=codes, subError=sub_error)
+    failure.wants_account = status == 0 and text in ACCOUNT_WANTED
+    return failure
+
+
+def status_of_text(context: str) -> str:
+    """PROTOCOL.md, "What a text means"."""
+    text = context.strip().lower()
+    if "broker socket connect" in text:
+        return "TransientError"
+    for known, whole, status in TEXTS:
+        if text == known or (not whole and text.startswith(known)):
+            return status
+    if INTERACTION_CODES.intersection(re.findall(r"AADSTS\d+", context)):
+        return "InteractionRequired"
+    code = re.search(r"Code: '([^']*)'", context)
+    return CODES.get(code[1], "Unexpected") if code else "Unexpected"
+
+
+def empty_reply(member: str) -> Failure:
+    """A broker that failed and said nothing."""
+    if member in TOKEN_METHODS:
+        failure = broker_failure(2, "")
+        failure.wants_account = True
+        return failure
+    if member in ("removeAccount", "generateSignedHttpRequest"):
+        return Failure("unsupported")
+    return broker_failure(19, "") if member == "getAccounts" else Failure("malformed")
 
 
 def dbus_failure(name: str, text: str) -> Failure:
@@ -114,18 +184,29 @@ def dbus_failure(name: str, text: str) -> Failure:
         return Failure("start")
     if short in ("ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound"):
         return Failure("absent")
-    if short.startswith("Spawn.") or short == "TimedOut":
+    if short.startswith("Spawn.") or short == "TimedOut" or name.startswith("org.freedesktop.systemd1."):
         return Failure("start")
     if short in ("NoReply", "Disconnected"):
         return Failure("disconnected")
     if short == "Timeout":
         return Failure("timeout")
-    if short in LACKS_METHOD or text.lower() == "not implemented":
+    if short in UNREACHABLE:
+        return Failure("unreachable")
+    if short in LACKS_METHOD or name == "org.freedesktop.dbus.errors.UnknownObject":
         return Failure("unsupported")
-    if "broker socket connect" in text.lower():
-        return broker_failure(15, text)
-    interaction = INTERACTION_CODES.intersection(re.findall(r"AADSTS\d+", text))
-    return broker_failure(2 if interaction else 0, text)
+    return broker_failure(0, text)
+
+
+def error_in(value: Any) -> dict[str, Any] | None:
+    """An error object at any depth of a reply."""
+    if not isinstance(value, dict):
+        return None
+    own = [value[key] for key in ("error", "Error") if value.get(key) is not None]
+    if own:
+        if not isinstance(own[0], dict):
+            raise Failure("malformed")
+        return own[0]
+    return next((error for error in map(error_in, value.values()) if error is not None), None)
 
 
 def json_of(segment: str) -> dict[str, Any]:
@@ -144,6 +225,8 @@ def claims_of(token: str) -> dict[str, Any]:
 
 class Client:
     """The operations, each for one line of the runner's."""
+
+    wants_account = ""  # the unique name of the owner that refused a sign-in without an account
 
     def __init__(self, bus: MessageBus, line: dict[str, Any]) -> None:
         self.bus = bus
@@ -168,29 +251,37 @@ class Client:
             raise dbus_failure(reply.error_name, str(reply.body[0]) if reply.body else "")
         if reply.signature != "s":
             raise Failure("malformed")
+        if reply.body[0] == "":
+            raise empty_reply(member)
         try:
             document = json.loads(reply.body[0])
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            if member in ("removeAccount", "cancelInteractiveFlow"):
-                return {}
             raise Failure("malformed")
         inner = document.get("brokerTokenResponse") or {}
         error = document.get("error")
         if error is None:
             error = inner.get("error")
+        if error is None and member == "removeAccount":
+            error = error_in(document)
         if error is not None:
-            context, sub_error = str(error.get("context", "")), str(inner.get("subError", ""))
+            if not isinstance(error, dict):
+                raise Failure("malformed")
+            context = str(error.get("context", ""))
+            sub_error = str(inner.get("subError") or inner.get("stsSubError") or "")
             raise broker_failure(error.get("status", 0), context, error.get("tag", 0), sub_error)
         return document
 
     def authority(self) -> str:
         """The application's, with the chosen account's tenant in place of common and organizations."""
-        authority = self.line["authority"].rstrip("/")
+        authority: str = self.line["authority"].rstrip("/")
         host, tenant = urlsplit(authority).netloc, urlsplit(authority).path.strip("/")
-        chosen = self.line.get("account")
-        return f"https://{host}/{chosen['realm']}" if chosen and tenant in ("common", "organizations") else authority
+        chosen = self.account
+        if not chosen or tenant not in ("common", "organizations"):
+            return authority
+        realm = chosen["realm"] if re.fullmatch(r"[0-9A-Za-z.-]+", chosen["realm"]) else halves(chosen)[1]
+        return f"https://{host}/{realm}"
 
     def parameters(self, kind: int, **more: Any) -> dict[str, Any]:
         extra, pop = dict(self.line.get("extraQueryParameters", {})), self.pop()
@@ -203,11 +294,21 @@ class Client:
             "redirectUri": self.line["redirectUri"],
             "requestedScopes": self.line["scopes"],
             "additionalQueryParametersForAuthorization": extra,
-            "decodedClaims": self.line.get("claims", ""),
+            "decodedClaims": self.claims(),
             "accessTokenToRenew": self.line.get("accessTokenToRenew", ""),
             "popParams": pop,
         }
         return {**parameters, **more}
+
+    def claims(self) -> str:
+        """The challenge as it is, or with the client's capabilities merged in."""
+        challenge: str = self.line.get("claims", "")
+        if "clientCapabilities" not in self.line:
+            return challenge
+        merged = json.loads(challenge or "{}")
+        merged["access_token"] = merged.get("access_token") or {}
+        merged["access_token"]["xms_cc"] = {"values": self.line["clientCapabilities"]}
+        return json.dumps(merged)
 
     def pop(self) -> dict[str, Any] | None:
         given = self.line.get("pop")
@@ -221,23 +322,58 @@ class Client:
             params |= {"authenticationScheme": "pop", "kid": given["kid"]}
         return params
 
-    def token(self, reply: dict[str, Any]) -> dict[str, Any]:
+    def is_for(self, response: dict[str, Any], asked: dict[str, Any]) -> bool:
+        """PROTOCOL.md, "For whom a token is"."""
+        given = account_in(response) or {}
+        id_token, info = claims_of(response.get("idToken") or ""), json_of(response.get("clientInfo") or "")
+        account = asked.get("account")
+        if account is not None:
+            uid, utid = halves(account)
+            theirs, ours = [halves(given), (info.get("uid"), info.get("utid"))], (uid, utid)
+            if any(differ(mine, other) for their in theirs for mine, other in zip(ours, their, strict=True)):
+                return False
+            same_tenant = same(id_token.get("tid"), account.get("realm"))
+            if same_tenant and differ(id_token.get("oid"), account.get("localAccountId")):
+                return False
+        elif asked["authorizationType"] == 3:
+            names = [id_token.get(key) for key in ("preferred_username", "upn", "unique_name")]
+            if any(differ(name, asked["username"]) for name in names):
+                return False
+        access_token = claims_of(response.get("accessToken") or "")
+        tenant = id_token.get("tid") or access_token.get("tid") or given.get("realm")
+        return not differ(tenant, tenant_of(asked["authority"], account))
+
+    def token(self, reply: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
         response = reply.get("brokerTokenResponse") or {}
         kinds = {0: "Bearer", 1: "pop", "bearer": "Bearer", "pop": "pop"}
         kind = response.get("accessTokenType", 0)
         kind = kinds.get(kind.lower() if isinstance(kind, str) else kind)
         token = response.get("accessToken")
-        expiry = claims_of(token or "").get("exp") or int(response.get("expiresOn") or 0)
+        extended = response.get("extendedExpiresOn") or 0
+        in_seconds = extended if isinstance(extended, int) and extended < 10**11 else 0
+        expiry = claims_of(token or "").get("exp") or in_seconds or int(response.get("expiresOn") or 0)
         if not token or not kind or not expiry:
             raise Failure("malformed")
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise Failure("malformed")
+        pop = asked["popParams"] or {}
+        if kind == "pop" and not pop:
+            raise Failure("malformed")
+        if kind == "Bearer" and "uriHost" in pop:
+            raise Failure("unsupported")
+        if not self.is_for(response, asked):
+            raise broker_failure(6, "")
         seconds = expiry if expiry < 10**11 else expiry // 1000
         requested = self.line["scopes"]
         granted = response.get("grantedScopes", requested)
         granted = granted.split() if isinstance(granted, str) else granted
-        declined = [scope for scope in requested if scope.lower() not in [item.lower() for item in granted]]
+        present = {bare(scope) for scope in granted} | {"openid", "profile", "offline_access", "email"}
+        declined = [
+            scope for scope in requested if bare(scope) not in present and not bare(scope).endswith("/.default")
+        ]
         if declined:
             raise Failure("declined", status="ApiContractViolation", declinedScopes=declined)
-        account = response.get("account") or self.account or account_of(response)
+        account = account_in(response) or self.account or account_of(response)
         id_token = response.get("idToken", "")
         return {
             "token": {
@@ -252,16 +388,19 @@ class Client:
 
     async def listed(self) -> list[dict[str, Any]]:
         request = {"clientId": self.line["clientId"], "redirectUri": self.line["clientId"]}
-        accounts: list[dict[str, Any]] | None = (await self.send("getAccounts", request)).get("accounts")
+        accounts: list[Any] | None = (await self.send("getAccounts", request)).get("accounts")
         if accounts is None:
             raise Failure("malformed")
-        return accounts
+        return [account for account in accounts if isinstance(account, dict) and account.get("homeAccountId")]
 
     async def get_accounts(self) -> dict[str, Any]:
         return {"accounts": await self.listed()}
 
     async def find_account(self) -> dict[str, Any]:
-        return {"account": pick(await self.listed(), self.line["username"], self.line.get("tenant"))}
+        accounts = await self.listed()
+        if self.line["authority"].rpartition("/")[2] not in ("common", "consumers"):
+            accounts.sort(key=lambda account: account.get("realm") == PERSONAL_TENANT)
+        return {"account": pick(accounts, self.line["username"], self.line.get("tenant"))}
 
     async def version(self) -> dict[str, Any]:
         version = (await self.send("getLinuxBrokerVersion", {"msalCppVersion": "1.0"})).get("linuxBrokerVersion")
@@ -271,6 +410,7 @@ class Client:
 
     async def silent(self) -> dict[str, Any]:
         more: dict[str, Any] = {}
+        authority = self.authority()
         if self.account is None:
             accounts = await self.listed()
             if len({account["homeAccountId"] for account in accounts}) == 1:
@@ -278,10 +418,40 @@ class Client:
             else:
                 more["isSignIn"] = True
         more |= {"account": self.account, "username": (self.account or {}).get("username", "")}
-        parameters = self.parameters(1, **more, authority=self.authority())
-        return self.token(await self.send("acquireTokenSilently", {"authParameters": parameters}))
+        parameters = self.parameters(1, **more, authority=authority)
+        return self.token(await self.send("acquireTokenSilently", {"authParameters": parameters}), parameters)
 
     async def interactive(self) -> dict[str, Any]:
+        may_repeat = self.account is None and self.line.get("prompt") != "select_account"
+        if may_repeat and Client.wants_account and Client.wants_account == await self.owner():
+            self.account = await self.only_user()
+            may_repeat = self.account is None
+        try:
+            return await self.sign_in()
+        except Failure as failure:
+            if not may_repeat or not failure.wants_account:
+                raise
+            refusal = failure
+        Client.wants_account = await self.owner()
+        self.account = await self.only_user()
+        if self.account is None:
+            raise broker_failure(2, "") if "loginHint" not in self.line else refusal
+        return await self.sign_in()
+
+    async def only_user(self) -> dict[str, Any] | None:
+        """The only user's account, or the login hint's; None where nobody is listed, or nobody of that name."""
+        accounts, hint = await self.listed(), self.line.get("loginHint", "").lower()
+        accounts = [account for account in accounts if hint in ("", account["username"].lower())]
+        if len({account["homeAccountId"] for account in accounts}) > 1:
+            raise broker_failure(6, "")
+        return pick(accounts, accounts[0]["username"], None) if accounts else None
+
+    async def owner(self) -> str:
+        call = Message(BUS, "/org/freedesktop/DBus", BUS, "GetNameOwner", signature="s", body=[NAME])
+        reply = await self.bus.call(call)
+        return str(reply.body[0]) if reply is not None and reply.message_type is MessageType.METHOD_RETURN else ""
+
+    async def sign_in(self) -> dict[str, Any]:
         handle, prompt = self.line.get("parentWindowHandle", 0), self.line.get("prompt")
         more: dict[str, Any] = {"parentWindow": {"handle": handle}}
         if prompt:
@@ -299,16 +469,17 @@ class Client:
         request = {"authParameters": parameters, "parentWindowHandle": handle}
         sign_in = asyncio.ensure_future(self.send("acquireTokenInteractively", request, limit=None))
         try:
-            return self.token(await asyncio.shield(sign_in))
+            return self.token(await asyncio.shield(sign_in), parameters)
         except asyncio.CancelledError:
-            await self.send("cancelInteractiveFlow", {"error": CANCELLATION}, own_id=str(uuid.uuid4()))
+            with contextlib.suppress(Failure):
+                await self.send("cancelInteractiveFlow", {"error": CANCELLATION}, own_id=str(uuid.uuid4()))
             await asyncio.gather(sign_in, return_exceptions=True)
             raise
 
     async def password(self) -> dict[str, Any]:
         more = {"account": None, "username": self.line["username"], "password": self.line["password"], "isSignIn": True}
         request = {"authParameters": self.parameters(3, **more)}
-        return self.token(await self.send("acquireTokenSilently", request))
+        return self.token(await self.send("acquireTokenSilently", request), request["authParameters"])
 
     async def cookies(self) -> dict[str, Any]:
         assert self.account is not None
@@ -319,7 +490,7 @@ class Client:
         reply = await self.send("acquirePrtSsoCookie", request)
         items = reply.get("cookieItems") or ([reply] if "cookieName" in reply else [])
         cookies = [{"name": item.get("cookieName"), "content": item.get("cookieContent")} for item in items]
-        if not cookies or not all(cookie["content"] for cookie in cookies):
+        if not cookies or not all(cookie["content"] and cookie["content"].isprintable() for cookie in cookies):
             raise Failure("malformed")
         return {"cookies": cookies}
 
@@ -332,7 +503,9 @@ class Client:
         return {"signedHttpRequest": reply["signedHttpRequest"]}
 
     async def remove(self) -> dict[str, Any]:
-        await self.send("removeAccount", {"clientId": self.line["clientId"], "account": self.account})
+        reply = await self.send("removeAccount", {"clientId": self.line["clientId"], "account": self.account})
+        if reply.get("success") is False:
+            raise broker_failure(0, "")
         return {"removed": True}
 
     async def available(self) -> dict[str, Any]:
@@ -372,6 +545,42 @@ def pick(accounts: list[dict[str, Any]], username: str, tenant: str | None) -> d
         return next((account for account in mine if account["realm"] == tenant), None)
     at_home = [account for account in mine if account["realm"] == account["homeAccountId"].partition(".")[2]]
     return next(iter(at_home + mine), None)
+
+
+def halves(account: dict[str, Any]) -> tuple[str, str]:
+    uid, _, utid = str(account.get("homeAccountId") or "").partition(".")
+    return uid, utid
+
+
+def differ(one: Any, other: Any) -> bool:
+    """An id that is missing, empty or no text never differs."""
+    both = isinstance(one, str) and isinstance(other, str)
+    return both and bool(one) and bool(other) and one.lower() != other.lower()
+
+
+def same(one: Any, other: Any) -> bool:
+    return isinstance(one, str) and isinstance(other, str) and one.lower() == other.lower()
+
+
+def tenant_of(authority: str, account: dict[str, Any] | None) -> str | None:
+    """The id of the tenant that an authority names; None where it names none, or nobody tells a domain's id."""
+    tenant = authority.rpartition("/")[2].lower()
+    if "." not in tenant:
+        return None if tenant in NO_TENANT else tenant
+    at_home = account is not None and same(account.get("realm"), halves(account)[1])
+    same_domain = account is not None and str(account.get("username")).lower().endswith("@" + tenant)
+    return account["realm"] if account is not None and at_home and same_domain else None
+
+
+def bare(scope: str) -> str:
+    """A scope as it is compared: without Graph's host."""
+    host, _, name = scope.lower().removeprefix("https://").partition("/")
+    return name if name and name != ".default" and host in GRAPH_HOSTS else scope.lower()
+
+
+def account_in(response: dict[str, Any]) -> dict[str, Any] | None:
+    account = response.get("account")
+    return account if isinstance(account, dict) and account.get("homeAccountId") else None
 
 
 def account_of(response: dict[str, Any]) -> dict[str, Any] | None:

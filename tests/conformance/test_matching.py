@@ -31,6 +31,7 @@ EXTRA = "additionalQueryParametersForAuthorization"
         ({}, {"parentWindow": {"handle": 0}, "parentWindowHandle": 0}),
         ({"a": {"$pattern": "[0-9]+"}}, {"a": "12"}),
         ({"a": {"$oneOf": [1, {"b": 2}]}}, {"a": {"b": 2}}),
+        ({"a": {"$json": {"b": [1], "c": None}}}, {"a": '{ "c":null, "b":[1] }'}),
     ],
 )
 def test_requests_that_are_the_same(expected: Any, sent: Any) -> None:
@@ -41,6 +42,9 @@ def test_requests_that_are_the_same(expected: Any, sent: Any) -> None:
     ("expected", "sent", "place"),
     [
         ({"a": 1}, {}, "a"),
+        ({"a": {"$json": {"b": 1}}}, {"a": '{"b": 2}'}, "a"),
+        ({"a": {"$json": {"b": 1}}}, {"a": "{"}, "a"),
+        ({"a": {"$json": {"b": 1}}}, {"a": {"b": 1}}, "a"),
         ({}, {"fictionalKey": ""}, "fictionalKey"),
         ({}, {"isSignIn": False}, "isSignIn"),
         ({"isSignIn": True}, {}, "isSignIn"),

@@ -141,8 +141,8 @@ MISTAKES = [
     ),
     Mistake(
         "leaves common as it is for an account",
-        'tenant in ("common", "organizations") else',
-        "tenant in () else",
+        'tenant not in ("common", "organizations")',
+        "True",
         "req-silent-account",
     ),
     Mistake(
@@ -153,14 +153,14 @@ MISTAKES = [
     ),
     Mistake(
         "asks for a guest in the home tenant",
-        "{chosen['realm']}",
-        "{chosen['homeAccountId'].partition('.')[2]}",
+        'realm = chosen["realm"] if',
+        "realm = halves(chosen)[1] if",
         "req-silent-guest",
     ),
     Mistake(
         "puts the account's tenant in place of a named one",
-        'chosen and tenant in ("common", "organizations")',
-        "chosen",
+        'if not chosen or tenant not in ("common", "organizations")',
+        "if not chosen",
         "req-silent-tenant-kept",
     ),
     Mistake(
@@ -180,8 +180,8 @@ MISTAKES = [
     ),
     Mistake(
         "takes the token where there is an error too",
-        "        if error is not None:\n            context",
-        '        if error is not None and not inner.get("accessToken"):\n            context',
+        "        if error is not None:\n            if not isinstance(error, dict):",
+        '        if error is not None and not inner.get("accessToken"):\n            if not isinstance(error, dict):',
         "rep-token-error-wins rep-token-top-level-error-wins",
     ),
     Mistake(
@@ -190,23 +190,194 @@ MISTAKES = [
         '            raise Failure("broker") or dbus_failure(',
         "rep-dbus-interaction seq-absent",
     ),
-    Mistake("does not know Not implemented", ' or text.lower() == "not implemented"', "", "rep-himmelblau-remove"),
     Mistake(
-        "compares Not implemented with regard to case",
-        'text.lower() == "not implemented"',
-        'text == "Not implemented"',
-        "rep-dbus-not-implemented",
+        "does not know Not implemented",
+        'text == "not implemented"',
+        "False",
+        "rep-dbus-not-implemented rep-remove-not-implemented",
+    ),
+    Mistake(
+        "compares texts with regard to case",
+        "text = context.strip().lower()",
+        "text = context.strip()",
+        "rep-dbus-not-implemented rep-text-case",
     ),
     Mistake(
         "does not know the codes that a sign-in mends",
-        "2 if interaction else 0",
-        "0",
-        "rep-dbus-interaction rep-himmelblau-failure",
+        "if INTERACTION_CODES.intersection(",
+        "if set().intersection(",
+        "rep-dbus-interaction rep-text-aadsts",
     ),
     Mistake(
+        "reads no text",
+        "for known, whole, status in TEXTS:",
+        "for known, whole, status in []:",
+        "rep-text-silent rep-text-load-account",
+    ),
+    Mistake(
+        "reads a text whatever the status",
+        "if status == 0 else (",
+        "if status in (0, 3) else (",
+        "rep-text-status-wins",
+    ),
+    Mistake("finds texts within texts", "if text == known or", "if known in text or", "rep-text-part"),
+    Mistake(
+        "reads no Code",
+        'CODES.get(code[1], "Unexpected") if code',
+        '"Unexpected" if code',
+        "rep-text-code-invalid-grant",
+    ),
+    Mistake(
+        "reads no sub-error of a text",
+        "sub_error = sub_error or (",
+        'sub_error = sub_error or "" and (',
+        "rep-error-2.5.2",
+    ),
+    Mistake("does not know stsSubError", ' or inner.get("stsSubError")', "", "rep-error-sts-sub-error"),
+    Mistake(
+        "takes an empty text for nonsense",
+        "            raise empty_reply(member)",
+        '            raise Failure("malformed")',
+        "rep-empty-silent rep-empty-accounts rep-empty-remove",
+    ),
+    Mistake(
+        "takes an empty text for a sign-out",
+        '        if reply.body[0] == "":\n',
+        '        if reply.body[0] == "" == member.replace("removeAccount", ""):\n            return {}\n'
+        '        if reply.body[0] == "":\n',
+        "rep-empty-remove",
+    ),
+    Mistake(
+        "looks for an error of a sign-out at two levels only",
+        'if error is None and member == "removeAccount":',
+        "if False:",
+        "rep-remove-error-deep rep-remove-error-capital",
+    ),
+    Mistake(
+        "takes success false for a sign-out",
+        'if reply.get("success") is False:',
+        "if False:",
+        "rep-remove-success-false",
+    ),
+    Mistake(
+        "takes a Bearer token for a proof of possession",
+        'if kind == "Bearer" and "uriHost" in pop:',
+        "if False:",
+        "rep-pop-bearer rep-pop-bearer-sign-in rep-pop-bearer-password",
+    ),
+    Mistake(
+        "wants a signed request for a key id as well",
+        'if kind == "Bearer" and "uriHost" in pop:',
+        'if kind == "Bearer" and pop:',
+        "rep-pop-kid",
+    ),
+    Mistake("takes a proof that nobody asked for", 'if kind == "pop" and not pop:', "if False:", "rep-pop-unasked"),
+    Mistake(
+        "takes anybody's token",
+        "if not self.is_for(response, asked):",
+        "if False:",
+        "rep-token-other-user-account rep-token-other-tenant seq-silent-sole-user-other",
+    ),
+    Mistake(
+        "compares ids with regard to case",
+        "one.lower() != other.lower()",
+        "one != other",
+        "rep-token-same-user-case",
+    ),
+    Mistake(
+        "compares the object id of another tenant",
+        'if same_tenant and differ(id_token.get("oid")',
+        'if differ(id_token.get("oid")',
+        "rep-token-same-user-guest",
+    ),
+    Mistake(
+        "does not sign in again with the only user's account",
+        "if not may_repeat or not failure.wants_account:",
+        "if True:",
+        "seq-account-wanted seq-account-wanted-empty",
+    ),
+    Mistake(
+        "signs in again whatever the failure",
+        "if not may_repeat or not failure.wants_account:",
+        "if not may_repeat:",
+        "seq-account-wanted-other-failure",
+    ),
+    Mistake(
+        "picks one of several users for a sign-in",
+        '        if len({account["homeAccountId"] for account in accounts}) > 1:\n            raise',
+        "        if False:\n            raise",
+        "seq-account-wanted-several",
+    ),
+    Mistake(
+        "takes the only account in place of the hint's",
+        'if hint in ("", account["username"].lower())]',
+        "]",
+        "seq-account-wanted-hint-other",
+    ),
+    Mistake(
+        "puts the only account in place of a choice",
+        'self.account is None and self.line.get("prompt") != "select_account"',
+        "self.account is None",
+        "seq-account-wanted-select-account",
+    ),
+    Mistake(
+        "does not remember who wants an account",
+        "        Client.wants_account = await self.owner()\n",
+        "",
+        "seq-account-wanted-remembered",
+    ),
+    Mistake(
+        "remembers it of every broker",
+        "if may_repeat and Client.wants_account and Client.wants_account == await self.owner():",
+        "if may_repeat and Client.wants_account:",
+        "seq-account-wanted-restart",
+    ),
+    Mistake(
+        "does not know a dead bus",
+        "if short in UNREACHABLE:",
+        "if False:",
+        "rep-dbus-access-denied rep-dbus-access-denied-code",
+    ),
+    Mistake("does not know systemd", ' or name.startswith("org.freedesktop.systemd1.")', "", "rep-dbus-systemd-masked"),
+    Mistake("takes .default for declined", ' and not bare(scope).endswith("/.default")', "", "rep-declined-default"),
+    Mistake(
+        "does not know a bare name",
+        "return name if name and name != ",
+        "return scope.lower() if name and name != ",
+        "rep-declined-spelling rep-scope-short-granted",
+    ),
+    Mistake(
+        "takes a bare name for any resource's", " and host in GRAPH_HOSTS else", " else", "rep-scope-other-resource"
+    ),
+    Mistake(
+        "refuses a list for one broken record",
+        'return [account for account in accounts if isinstance(account, dict) and account.get("homeAccountId")]',
+        'return accounts if all(account["homeAccountId"] for account in accounts) else []',
+        "rep-accounts-one-broken",
+    ),
+    Mistake(
+        "puts any realm into the authority",
+        're.fullmatch(r"[0-9A-Za-z.-]+", chosen["realm"])',
+        "True",
+        "req-silent-odd-realm",
+    ),
+    Mistake(
+        "takes any text for a token",
+        'if not token.isascii() or not token.isprintable() or " " in token:',
+        "if False:",
+        "rep-token-line-break rep-token-blank",
+    ),
+    Mistake(
+        "prefers the first account to the work account",
+        'accounts.sort(key=lambda account: account.get("realm") == PERSONAL_TENANT)',
+        "pass",
+        "seq-work-before-personal",
+    ),
+    Mistake("does not know a lifetime in seconds", " or in_seconds or", " or", "rep-token-expiry-opaque-himmelblau"),
+    Mistake(
         "is off by one in the statuses",
-        "name = STATUSES[status]",
-        "name = STATUSES[status - 1]",
+        "(STATUSES[status] if",
+        "(STATUSES[status - 1] if",
         "rep-status-02 rep-status-21",
     ),
     Mistake(
@@ -296,12 +467,12 @@ MISTAKES = [
         "takes declined scopes for granted",
         "        if declined:\n",
         "        if False:\n",
-        "rep-declined-scope rep-declined-spelling",
+        "rep-declined-scope rep-scope-other-resource",
     ),
     Mistake(
         "compares scopes with regard to case",
-        "scope.lower() not in [item.lower() for item in granted]",
-        "scope not in granted",
+        "present = {bare(scope) for scope in granted}",
+        "present = set(granted)",
         "rep-token-scopes-case",
     ),
     Mistake(
@@ -315,7 +486,7 @@ MISTAKES = [
     Mistake(
         "takes a reply without a token for success",
         "if not token or not kind or not expiry:",
-        "if not kind or not expiry:",
+        'token = token or "none"\n        if not kind or not expiry:',
         "rep-no-access-token",
     ),
     Mistake("does not look at the type of a token", '"tokenType": kind', '"tokenType": "Bearer"', "rep-token-pop"),
@@ -330,10 +501,11 @@ MISTAKES = [
         "knows the list of cookies only", ' or ([reply] if "cookieName" in reply else [])', " or []", "rep-cookie-flat"
     ),
     Mistake(
-        "wants JSON in the reply of removeAccount",
-        'if member in ("removeAccount", "cancelInteractiveFlow"):',
-        'if member in ("cancelInteractiveFlow",):',
-        "rep-remove-not-json",
+        "takes any text for a sign-out",
+        "        if not isinstance(document, dict):\n            raise",
+        '        if not isinstance(document, dict) and member == "removeAccount":\n            return {}\n'
+        "        if not isinstance(document, dict):\n            raise",
+        "rep-remove-not-json rep-remove-false rep-remove-list",
     ),
     Mistake(
         "compares UPNs with regard to case",
@@ -349,12 +521,12 @@ MISTAKES = [
     ),
     Mistake(
         "sends a password again when the broker dies",
-        """        return self.token(await self.send("acquireTokenSilently", request))
+        """        return self.token(await self.send("acquireTokenSilently", request), request["authParameters"])
 """,
         """        try:
-            return self.token(await self.send("acquireTokenSilently", request))
+            return self.token(await self.send("acquireTokenSilently", request), request["authParameters"])
         except Failure:
-            return self.token(await self.send("acquireTokenSilently", request))
+            return self.token(await self.send("acquireTokenSilently", request), request["authParameters"])
 """,
         "seq-crash-password",
     ),

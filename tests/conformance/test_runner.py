@@ -174,7 +174,7 @@ def test_the_json_report_has_every_case_and_the_version_of_the_interfaces(report
     assert run("--quiet", "--json", str(report), "--only", *VERSIONS, "--", *PLAIN) == 0
     written: dict[str, Any] = json.loads(report.read_text())
     assert written["summary"] == {"cases": 3, "passed": 3, "failed": 0, "skipped": 0}
-    assert written["interfaces"] == "1.0"
+    assert written["interfaces"] == "2.0.0"
     assert written["command"] == PLAIN
     assert [case["id"] for case in written["cases"]] == VERSIONS
     assert all(case["rows"] and case["shows"] and not case["problems"] for case in written["cases"])

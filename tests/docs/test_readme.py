@@ -133,6 +133,12 @@ def test_first_example_asks_the_user_when_it_must(shell: Shell, fake: RunningFak
     assert fake.calls_of("acquireTokenInteractively")
 
 
+def test_httpx_example_is_challenged_and_answers(shell: Shell, fake: RunningFake) -> None:
+    script = shell.folder / "pasted.py"
+    script.write_text(_only(SCRIPTS, "BrokerAuth(broker, SCOPES)").code, encoding="utf-8")
+    assert shell.run(sys.executable, str(script), bus_address=fake.address) == "200 after 2 requests\n"
+
+
 def test_moving_from_msal_leads_to_the_example() -> None:
     assert moved("+") == _only(SCRIPTS, "app.get_accounts()").code
     assert compile(moved("-"), "before.py", "exec").co_names[0] == "msal"
@@ -205,13 +211,12 @@ def test_continuous_integration_installs_what_the_readme_names() -> None:
     assert sorted(shlex.split(in_script, comments=True)) == sorted(in_readme)
 
 
-def test_continuous_integration_installs_npm_and_go_as_the_readme_names_them() -> None:
-    where_npm_is_missing, where_go_is_missing = re.findall(
-        r"packages\+=\((.*?)\)", CI_SCRIPT.read_text(encoding="utf-8")
-    )
+def test_continuous_integration_installs_tools_as_the_readme_names_them() -> None:
+    npm, go, cargo, _ = re.findall(r"packages\+=\((.*?)\)", CI_SCRIPT.read_text(encoding="utf-8"))
     words = " ".join(README.split())
-    assert f"on Debian the packages `{where_npm_is_missing}`" in words
-    assert f"on Debian the package `{where_go_is_missing}`" in words
+    assert f"on Debian the packages `{npm}`" in words
+    assert f"on Debian the package `{go}`" in words
+    assert f"on Debian 12 the package `{cargo}`" in words
 
 
 def test_continuous_integration_calls_the_test_command_of_the_readme() -> None:
@@ -265,12 +270,15 @@ _FAULT_DETAILS: dict[str, dict[str, Any]] = {"status": {"status": 2}, "slow": {"
 @pytest.mark.parametrize("row", _table("kind"), ids=lambda row: _names(row["kind"])[0])
 async def test_fault_has_the_effect_that_the_table_says(row: dict[str, str], fake: RunningFake) -> None:
     (kind,) = _names(row["kind"])
-    fake.plant(kind, method="acquireTokenSilently", **_FAULT_DETAILS.get(kind, {}))
+    is_of_windows = kind == "no_display"
+    method = "acquireTokenInteractively" if is_of_windows else "acquireTokenSilently"
+    fake.plant(kind, method=method, **_FAULT_DETAILS.get(kind, {}))
     expected = tuple(_class(name) for name in _names(row["what the application sees"]))
     timeouts = Timeouts(call=1.0 if kind == "hang" else 60.0, start_up=0.05)
     async with BrokerClient(CLIENT_ID, bus_address=fake.address, timeouts=timeouts) as broker:
         try:
-            outcome: object = await broker.acquire_token_silent(SCOPES)
+            acquire = broker.acquire_token_interactive if is_of_windows else broker.acquire_token_silent
+            outcome: object = await acquire(SCOPES)
         except BrokerError as error:
             outcome = error
     assert type(outcome) in (expected or (linuxbroker.TokenResult,))

@@ -198,6 +198,25 @@ NO_SCHEMES: dict[str, Any] = {
     "int": 7,
     "class": PopAuthScheme,
 }
+NO_CAPABILITIES: dict[str, Any] = {
+    "a str": "CP1",
+    "an empty str": "",
+    "bytes": b"CP1",
+    "an int": 1,
+    "zero": 0,
+    "False": False,
+    "a dict": {"CP1": True},
+    "a set": {"CP1"},
+    "an iterator": iter(["CP1"]),
+    "an int as item": ["CP1", 1],
+    "None as item": [None],
+    "an empty item": [""],
+    "bytes as item": [b"CP1"],
+    "a list as item": [["CP1"]],
+    "NUL": ["CP1\0"],
+    "half a surrogate pair": ["\ud800"],
+    "10 MB": ["C" * 10_000_000],
+}
 Refused = Callable[..., Awaitable[None]]
 
 
@@ -312,6 +331,14 @@ async def test_signing_needs_a_request_to_sign(refused: Refused, wrong: object) 
     await refused("generate_signed_http_request", "auth_scheme", wrong)
 
 
+@pytest.mark.parametrize("wrong", NO_CAPABILITIES.values(), ids=NO_CAPABILITIES)
+@pytest.mark.parametrize("operation", ["acquire_token_silent", "acquire_token_interactive"])
+async def test_capabilities_that_are_no_list_of_texts_are_refused(
+    refused: Refused, operation: str, wrong: object
+) -> None:
+    await refused(operation, "client_capabilities", wrong)
+
+
 @pytest.mark.parametrize("wrong", ["http://login.microsoftonline.com/", "login.microsoftonline.com", "https://a:b@c/"])
 async def test_an_sso_url_that_is_not_https_is_refused(refused: Refused, wrong: str) -> None:
     await refused("acquire_prt_sso_cookie", "sso_url", wrong)
@@ -343,6 +370,7 @@ BAD_CLIENTS: list[tuple[str, str, Any]] = [
     ("client_id", "line break behind", CLIENT_ID + "\n"),
     *(("authority", what, wrong) for what, wrong in (*NO_TEXT.items(), ("None", None), *BAD_AUTHORITIES.items())),
     *(("redirect_uri", what, wrong) for what, wrong in (*NO_TEXT.items(), ("None", None), ("empty", ""))),
+    *(("client_capabilities", what, wrong) for what, wrong in NO_CAPABILITIES.items()),
     *(("bus_address", what, wrong) for what, wrong in NO_TEXT.items()),
     *(("timeouts", what, wrong) for what, wrong in (("a number", 5.0), ("zero", 0), ("a dict", {"call": 5.0}))),
     *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from linuxbroker import BrokerClient, InteractionRequiredError, InvalidArgumentE
 from linuxbroker.challenges import claims_in, parse_challenges
 from linuxbroker.integrations.headers import authorization_header
 from linuxbroker.integrations.httpx_auth import BrokerAuth
-from linuxbroker_fake import RunningFake
+from linuxbroker_fake import RevokedTokenError, RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 SCOPES = ["https://graph.microsoft.com/.default"]
@@ -99,11 +100,16 @@ async def _serving(respond: Callable[[Asked], Answer]) -> AsyncIterator[Site]:
 
 
 class Resource:
-    """An API that takes the fake Entra's tokens, and challenges as continuous access evaluation has it."""
+    """An API that takes the fake Entra's tokens, and challenges as continuous access evaluation has it.
+
+    Attributes:
+        challenge: the claims of the last revocation.
+        encode: how the claims are written in the header.
+    """
 
     def __init__(self, fake: RunningFake) -> None:
         self._fake = fake
-        self.challenge: str | None = None
+        self.challenge = ""
         self.encode: Callable[[bytes], bytes] = base64.b64encode
 
     def revoke(self) -> None:
@@ -114,8 +120,10 @@ class Resource:
             return _unauthorized('Bearer realm="no token"')
         try:
             claims = self._fake.broker.verify_access_token(asked.token)
-        except ValueError:
-            encoded = self.encode((self.challenge or "").encode()).decode()
+        except RevokedTokenError as revoked:
+            if revoked.challenge is None:
+                return _unauthorized(revoked.www_authenticate)
+            encoded = self.encode(revoked.challenge.encode()).decode()
             return _unauthorized(
                 "Negotiate",
                 f'Bearer realm="", error_description="a, b", error="insufficient_claims", claims="{encoded}"',
@@ -146,9 +154,8 @@ class SigningResource:
             self.challenge = self._fake.revoke(ADA)
         try:
             return Answer(body=str(self._fake.broker.verify_access_token(signed["at"])["upn"]))
-        except ValueError:
-            claims = base64.b64encode(self.challenge.encode()).decode()
-            return _unauthorized(f'PoP error="insufficient_claims", claims="{claims}"')
+        except RevokedTokenError as revoked:
+            return _unauthorized(revoked.www_authenticate.replace("Bearer", "PoP"))
 
 
 @pytest.fixture
@@ -165,6 +172,12 @@ def _http(client: BrokerClient, **options: Any) -> httpx.AsyncClient:
 
 def _silent_calls(fake: RunningFake) -> list[dict[str, Any]]:
     return [dict(call.request["authParameters"]) for call in fake.calls_of("acquireTokenSilently")]
+
+
+def _with_cp1(challenge: str = "{}") -> dict[str, Any]:
+    """The claims that the auth asks for: the challenge's, and the capability."""
+    claims: dict[str, Any] = json.loads(challenge)
+    return {**claims, "access_token": {**claims.get("access_token", {}), "xms_cc": {"values": ["CP1"]}}}
 
 
 # Bearer tokens
@@ -201,7 +214,44 @@ async def test_a_claims_challenge_is_met_with_a_new_token(
     assert refused.token != retried.token
     assert (retried.method, retried.body) == ("POST", refused.body)
     renewal = _silent_calls(fake_broker)[-1]
-    assert (renewal["decodedClaims"], renewal["accessTokenToRenew"]) == (resource.challenge, refused.token)
+    assert json.loads(renewal["decodedClaims"]) == _with_cp1(resource.challenge)
+    assert renewal["accessTokenToRenew"] == refused.token
+
+
+async def test_a_resource_that_challenges_nobody_without_the_capability_challenges_the_auth(
+    client: BrokerClient, fake_broker: RunningFake
+) -> None:
+    plain = await client.acquire_token_silent(SCOPES)
+    async with _serving(Resource(fake_broker)) as site, _http(client) as http:
+        assert (await http.get(site.url)).status_code == 200
+        fake_broker.revoke(ADA)
+        without = await http.get(site.url, auth=None, headers={"Authorization": plain.authorization_header})
+        assert without.status_code == 401
+        assert "insufficient_claims" not in without.headers["WWW-Authenticate"]
+        assert (await http.get(site.url)).status_code == 200
+    declared = [json.loads(call["decodedClaims"] or "{}") for call in _silent_calls(fake_broker)]
+    assert declared[:3] == [{}, _with_cp1(), _with_cp1()]
+
+
+async def test_the_auth_declares_its_capability_beside_the_clients(fake_broker: RunningFake) -> None:
+    for own, declared in ((["app1"], ["app1", "CP1"]), (["cp1"], ["cp1"])):
+        async with BrokerClient(CLIENT_ID, client_capabilities=own) as client:
+            await authorization_header(client, SCOPES)
+            await client.acquire_token_silent(SCOPES)
+        sent = [json.loads(call["decodedClaims"])["access_token"]["xms_cc"] for call in _silent_calls(fake_broker)]
+        assert sent[-2:] == [{"values": declared}, {"values": own}]
+
+
+@pytest.mark.parametrize("proof_of_possession", [False, True])
+async def test_requests_at_once_share_a_call_but_for_signed_ones(
+    client: BrokerClient, fake_broker: RunningFake, proof_of_possession: bool
+) -> None:
+    async with (
+        _serving(lambda asked: Answer()) as site,
+        _http(client, proof_of_possession=proof_of_possession) as http,
+    ):
+        await asyncio.gather(*(http.get(f"{site.url}/me") for _ in range(5)))
+    assert len(_silent_calls(fake_broker)) == (5 if proof_of_possession else 1)
 
 
 async def test_a_second_401_is_given_back(client: BrokerClient) -> None:
@@ -440,7 +490,8 @@ async def test_a_nonce_and_then_a_claims_challenge_are_both_met(client: BrokerCl
     async with _serving(resource) as site, _http(client, proof_of_possession=True) as http:
         answer = await http.get(f"{site.url}/me")
     assert (answer.status_code, answer.text) == (200, ADA)
-    assert [call["decodedClaims"] for call in _silent_calls(fake_broker)] == ["", "", resource.challenge]
+    asked = [json.loads(call["decodedClaims"]) for call in _silent_calls(fake_broker)]
+    assert asked == [_with_cp1(), _with_cp1(), _with_cp1(resource.challenge)]
 
 
 async def test_after_a_redirect_the_nonce_signs_the_request_that_was_refused(
@@ -500,9 +551,11 @@ async def test_other_clients_get_the_header(client: BrokerClient, fake_broker: R
     scheme, _space, token = header.partition(" ")
     assert (scheme, fake_broker.broker.verify_access_token(token)["upn"]) == ("Bearer", ADA)
 
-    encoded = base64.b64encode(fake_broker.revoke(ADA).encode()).decode()
-    challenges = parse_challenges([f'Bearer error="insufficient_claims", claims="{encoded}"'])
-    claims = claims_in(challenges)
+    fake_broker.revoke(ADA)
+    with pytest.raises(RevokedTokenError) as revoked:
+        fake_broker.broker.verify_access_token(token)
+    claims = claims_in(parse_challenges([revoked.value.www_authenticate]))
+    assert claims is not None
     renewed = await authorization_header(client, SCOPES, claims_challenge=claims, access_token_to_renew=token)
     assert fake_broker.broker.verify_access_token(renewed.partition(" ")[2])["upn"] == ADA
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 
 import pytest
 
 from linuxbroker import BrokerClient
 from linuxbroker_fake import RunningFake
-from tests.integrations.test_httpx_auth import CLIENT_ID, NONCE, Answer, Asked, _http, _serving, _unauthorized
+from tests.integrations.test_httpx_auth import (
+    CLIENT_ID,
+    NONCE,
+    Answer,
+    Asked,
+    _http,
+    _serving,
+    _unauthorized,
+    _with_cp1,
+)
 
 CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}'
 ENCODED = base64.b64encode(CLAIMS.encode()).decode()
@@ -38,7 +48,8 @@ async def test_claims_are_found_among_whatever_else_is_there(fake_broker: Runnin
         assert (await http.get(site.url)).status_code == 200
     refused, met = site.asked
     asked = [call.request["authParameters"] for call in fake_broker.calls_of("acquireTokenSilently")]
-    assert [parameters["decodedClaims"] for parameters in asked] == ["", CLAIMS]
+    claims = [json.loads(parameters["decodedClaims"]) for parameters in asked]
+    assert claims == [_with_cp1(), _with_cp1(CLAIMS)]
     assert asked[1]["accessTokenToRenew"] == refused.token != met.token
 
 

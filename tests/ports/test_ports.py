@@ -13,7 +13,7 @@ import pytest
 from tests.ports.toolchains import build_c, build_go, build_node, sources
 
 FAKE = [sys.executable, "-m", "linuxbroker_fake"]
-LINES = 300  # of all, as `wc -l` counts them
+LINES = 600  # of all, as `wc -l` counts them
 
 
 @pytest.mark.parametrize("build", [build_node, build_go], ids=["node", "go"])

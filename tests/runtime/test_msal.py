@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from linuxbroker_fake import RunningFake
+from linuxbroker_fake import RevokedTokenError, RunningFake
 from tests.runtime.conftest import Run
 
 ADA, GRACE = "ada@contoso.example", "grace@fabrikam.example"
@@ -122,14 +123,22 @@ def test_the_user_may_decline(msal_run: Run, fake_broker: RunningFake) -> None:
 
 
 def test_a_claims_challenge_reaches_the_broker(msal_run: Run, fake_broker: RunningFake) -> None:
-    challenge = fake_broker.revoke(ADA)
+    with_cp1 = "app = make_app(client_capabilities=['CP1'])\n"
+    revoked = msal_run(with_cp1 + "print(shown(ask(app)))").json["access_token"]
+    fake_broker.revoke(ADA)
+    with pytest.raises(RevokedTokenError) as refused:
+        fake_broker.broker.verify_access_token(revoked)
+    challenge = refused.value.challenge
+    assert challenge is not None
     seen = msal_run(
-        "app = make_app()\nask(app)\n"
+        f"{with_cp1}ask(app)\n"
         f"token = app.acquire_token_silent_with_error(GRAPH, app.get_accounts()[0], claims_challenge='{challenge}')\n"
         "print(shown(token))"
     ).json
     assert fake_broker.broker.verify_access_token(seen["access_token"])["upn"] == ADA
-    assert fake_broker.calls_of("acquireTokenSilently")[-1].request["authParameters"]["decodedClaims"] == challenge
+    claims = json.loads(fake_broker.calls_of("acquireTokenSilently")[-1].request["authParameters"]["decodedClaims"])
+    assert claims["access_token"].pop("xms_cc") == {"values": ["CP1"]}
+    assert claims == json.loads(challenge)
 
 
 # The rules by which MSAL does without a broker, by their numbers in the documentation of PublicClientApplication.
@@ -227,6 +236,7 @@ def test_rule_4_what_no_sign_in_mends_is_not_asked_about(msal_run: Run, fake_bro
     assert fake_broker.calls_of("acquireTokenInteractively") == []
 
 
+@pytest.mark.fake_broker(persona="microsoft-2.0.1")
 @pytest.mark.parametrize("fault", ["redirect_uri_unknown", "client_secret_wanted"])
 def test_rule_4_a_redirect_uri_that_is_not_registered(msal_run: Run, fake_broker: RunningFake, fault: str) -> None:
     fake_broker.plant(fault, method="acquireTokenSilently")

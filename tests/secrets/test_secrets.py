@@ -407,6 +407,30 @@ async def test_a_wrong_argument_shows_none_of_the_others(
     assert fake_broker.calls == ()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "fault"),
+    [
+        ({"client_capabilities": ["CP1", 1]}, None),
+        ({"claims_challenge": CLAIMS[:-1]}, None),
+        ({"scopes": []}, None),
+        ({"correlation_id": "1"}, None),
+        ({}, "mfa_expired"),
+    ],
+    ids=str,
+)
+async def test_claims_beside_client_capabilities_are_not_shown(
+    seen: Seen, fake_broker: RunningFake, wrong: dict[str, Any], fault: str | None
+) -> None:
+    if fault is not None:
+        fake_broker.plant(fault)
+    arguments = {"scopes": SCOPES, "claims_challenge": CLAIMS, "access_token_to_renew": RENEW, **wrong}
+    silent = Operation("", lambda client: client.acquire_token_silent(account=ADA, **arguments))
+    interactive = Operation("", lambda client: client.acquire_token_interactive(account=ADA, **arguments))
+    async with BrokerClient(CLIENT_ID, client_capabilities=["CP1"]) as client:
+        for operation in (silent, interactive):
+            await _fails(seen, client, operation)
+
+
 @pytest.mark.parametrize("url", [SSO_URL.replace("https", "http"), SSO_URL + " ", SSO_URL + "\0"])
 async def test_a_wrong_url_is_not_shown(client: BrokerClient, seen: Seen, url: str) -> None:
     operation = Operation("", lambda client: client.acquire_prt_sso_cookie(ADA, url))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def request_differences(expected: Json, got: Json, place: str = "") -> list[Diff
         if key in FREE_TEXT and key not in expected:
             if not isinstance(got[key], str):
                 found.append(Difference(where, "a text, or nothing", got[key]))
-        elif key == "environment" and {expected.get(key), got.get(key)} <= _ENVIRONMENTS:
+        elif key == "environment" and _is_of_the_cloud(expected.get(key)) and _is_of_the_cloud(got.get(key)):
             pass
         elif key in EMPTY and (key not in expected or key not in got):
             there = expected.get(key, got.get(key))
@@ -116,13 +117,17 @@ def outcome_differences(expected: Json, got: Json, place: str = "") -> list[Diff
     found: list[Difference] = []
     for key, value in expected.items():
         where = f"{place}.{key}" if place else key
-        if key == "environment" and {value, got.get(key)} <= _ENVIRONMENTS:
+        if key == "environment" and _is_of_the_cloud(value) and _is_of_the_cloud(got.get(key)):
             continue
         if key in got:
             found += outcome_differences(value, got[key], where)
         elif value is not None and not (_matcher(value) == "$oneOf" and None in value["$oneOf"]):
             found.append(Difference(where, value, _ABSENT))
     return found
+
+
+def _is_of_the_cloud(environment: Json) -> bool:
+    return isinstance(environment, str) and environment in _ENVIRONMENTS
 
 
 def _are_objects(expected: Json, got: Json) -> bool:
@@ -148,6 +153,8 @@ def _unlike(
     if matcher == "$pattern":
         same = isinstance(got, str) and re.fullmatch(expected[matcher], got) is not None
         return [] if same else [Difference(place, f"a text like {expected[matcher]}", got)]
+    if matcher == "$json":
+        return _unlike_json(expected[matcher], got, place)
     if matcher == "$type":
         same = _TYPES[expected[matcher]](got)
         return [] if same else [Difference(place, f"a value of type {expected[matcher]}", got)]
@@ -169,6 +176,15 @@ def _unlike(
         return found
     same = type(expected) is type(got) and expected == got
     return [] if same else [Difference(place, expected, got)]
+
+
+def _unlike_json(expected: Json, got: Json, place: str) -> list[Difference]:
+    """Compare a text with the JSON value that it should write, in whatever spaces and order of keys."""
+    try:
+        written: Json = json.loads(got)
+    except (TypeError, ValueError):
+        return [Difference(place, f"a text of JSON: {json.dumps(expected)}", got)]
+    return [] if written == expected else [Difference(place, expected, written)]
 
 
 def _is_empty(key: str, value: Json) -> bool:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from linuxbroker import validation
 from linuxbroker.authority import host_of
 from linuxbroker.claims import merge_claims
 from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
@@ -26,6 +27,7 @@ from linuxbroker.integrations.public_client.eligibility import (
 )
 from linuxbroker.integrations.public_client.msal_application import LazyMsalApplication, msal
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import Concealed, HiddenFields, hidden
 from linuxbroker.transport import Timeouts
 from linuxbroker.trust.policy import TrustPolicy
 
@@ -111,11 +113,9 @@ class PublicClientApplication:
             raise ValueError("give authority or oidc_authority, not both")
         if exclude_scopes and "openid" in exclude_scopes:
             raise ValueError("exclude_scopes can't name openid: MSAL can't do without it")
-        if not _is_list(client_capabilities):
-            raise ValueError('client_capabilities must be a list of str, such as ["CP1"]')
+        capabilities = list(validation.client_capabilities(client_capabilities)) or None
         self.client_id = client_id
         self.token_cache: Any = msal.TokenCache() if token_cache is None else token_cache
-        self._capabilities = client_capabilities
         self._validates_authority = validate_authority and instance_discovery is not False
         flags = BrokerFlags(
             windows=bool(enable_broker_on_windows or allow_broker),
@@ -137,6 +137,7 @@ class PublicClientApplication:
             self._client = BrokerClient(
                 client_id,
                 authority=_for_broker(authority_text),
+                client_capabilities=capabilities,
                 bus_address=bus_address,
                 timeouts=_TIMEOUTS if timeouts is None else timeouts,
                 trust=trust,
@@ -153,7 +154,7 @@ class PublicClientApplication:
             "client_claims": client_claims,
             "app_name": app_name,
             "app_version": app_version,
-            "client_capabilities": client_capabilities,
+            "client_capabilities": capabilities,
             "azure_region": azure_region,
             "exclude_scopes": exclude_scopes,
             "http_cache": http_cache,
@@ -235,6 +236,7 @@ class PublicClientApplication:
             ValueError: an argument can't be right; ``RedirectUriError`` where the app registration lacks the
                 broker's redirect URI.
         """
+        claims_challenge, kwargs = hidden(claims_challenge), HiddenFields(kwargs)
         data = _data(kwargs)
         flows = await self._broker(data)
         if flows is None:
@@ -268,7 +270,7 @@ class PublicClientApplication:
             query["msal_request_type"] = "consumer_passthrough"
         handle = None if parent_window_handle is self.CONSOLE_WINDOW_HANDLE else parent_window_handle
         return await flows.interactive(
-            self._wanted(scopes, claims_challenge, auth_scheme, {**data, **query}),
+            self._wanted(scopes, claims_challenge, auth_scheme, HiddenFields({**data, **query})),
             prompt=prompt,
             login_hint=login_hint or None,
             parent_window_handle=cast("int | None", handle),
@@ -305,6 +307,8 @@ class PublicClientApplication:
         Raises:
             ValueError: as for ``acquire_token_interactive``.
         """
+        claims_challenge, forwarded_client_claims = hidden(claims_challenge), hidden(forwarded_client_claims)
+        kwargs = HiddenFields(kwargs)
         result = await self.acquire_token_silent_with_error(
             scopes,
             account,
@@ -341,6 +345,8 @@ class PublicClientApplication:
         Raises:
             ValueError: as for ``acquire_token_interactive``.
         """
+        claims_challenge, forwarded_client_claims = hidden(claims_challenge), hidden(forwarded_client_claims)
+        kwargs = HiddenFields(kwargs)
         if not account:
             return None
         accounts.check(account)
@@ -351,7 +357,7 @@ class PublicClientApplication:
             result = await flows.silent(self._wanted(scopes, claims, auth_scheme, data, authority), account)
             if result is not None or not await self._is_cached(account):
                 return result
-        by_msal: dict[str, Any] | None = await self._msal.call(
+        by_msal: dict[str, Any] | None = await self._by_msal(
             "acquire_token_silent_with_error",
             _listed(scopes),
             account,
@@ -389,6 +395,7 @@ class PublicClientApplication:
         Raises:
             ValueError: as for ``acquire_token_interactive``.
         """
+        password, claims_challenge, kwargs = hidden(password), hidden(claims_challenge), HiddenFields(kwargs)
         data = _data(kwargs)
         flows = await self._broker(data)
         if flows is None:
@@ -406,7 +413,8 @@ class PublicClientApplication:
             DeprecationWarning,
             stacklevel=2,
         )
-        wanted = self._wanted(scopes, claims_challenge, auth_scheme, {**data, **self._validation_query()})
+        query = HiddenFields({**data, **self._validation_query()})
+        wanted = self._wanted(scopes, claims_challenge, auth_scheme, query)
         return await flows.username_password(wanted, username, password)
 
     async def get_accounts(self, username: str | None = None) -> list[dict[str, Any]]:
@@ -455,10 +463,16 @@ class PublicClientApplication:
                 await self._msal.call("remove_account", account)
 
     async def is_pop_supported(self) -> bool:
-        """Find out whether proof-of-possession tokens are to be had: where a broker answers, also on Linux."""
+        """Find out whether proof-of-possession tokens may be asked for, on Linux too.
+
+        Returns:
+            Whether a broker answers. Brokers can't be asked whether they support it, and Himmelblau does not: once a
+            request of this application for such a token was refused, False.
+        """
         if self._msal_has_broker:
             return bool(await self._msal.call("is_pop_supported"))
-        return await self._broker() is not None
+        flows = await self._broker()
+        return flows is not None and not flows.has_refused_pop
 
     async def initiate_device_flow(
         self, scopes: Sequence[str] | None = None, *, claims_challenge: str | None = None, **kwargs: Any
@@ -476,6 +490,7 @@ class PublicClientApplication:
         Raises:
             ValueError: an argument can't be right.
         """
+        claims_challenge, kwargs = hidden(claims_challenge), HiddenFields(kwargs)
         return await self._by_msal(
             "initiate_device_flow",
             _listed(scopes),
@@ -496,16 +511,20 @@ class PublicClientApplication:
         Returns:
             MSAL's dict: with ``access_token``, or with ``error``.
         """
+        begun, claims_challenge, kwargs = Concealed(flow), hidden(claims_challenge), HiddenFields(kwargs)
+        del flow
         ended = threading.Event()
         given: Callable[[dict[str, Any]], bool] = kwargs.pop("exit_condition", _has_expired)
 
         def is_over(current: dict[str, Any]) -> bool:
-            return ended.is_set() or given(current)
+            concealed = Concealed(current)
+            del current
+            return ended.is_set() or given(concealed.value)
 
         try:
             return await self._by_msal(
                 "acquire_token_by_device_flow",
-                flow,
+                begun.value,
                 claims_challenge=claims_challenge,
                 exit_condition=is_over,
                 **kwargs,
@@ -537,6 +556,7 @@ class PublicClientApplication:
         Raises:
             ValueError: an argument can't be right.
         """
+        state, claims_challenge = hidden(state), hidden(claims_challenge)
         return await self._by_msal(
             "initiate_auth_code_flow",
             _listed(scopes),
@@ -571,10 +591,12 @@ class PublicClientApplication:
         Raises:
             ValueError: the response does not belong to the flow.
         """
+        begun, response, kwargs = Concealed(auth_code_flow), HiddenFields(auth_response), HiddenFields(kwargs)
+        del auth_code_flow, auth_response
         return await self._by_msal(
             "acquire_token_by_auth_code_flow",
-            auth_code_flow,
-            dict(auth_response),
+            begun.value,
+            dict(response),
             _listed(scopes),
             **kwargs,
         )
@@ -604,7 +626,9 @@ class PublicClientApplication:
         Raises:
             ValueError: an argument can't be right.
         """
-        url: str = await self._msal.call(
+        state, nonce, claims_challenge = hidden(state), hidden(nonce), hidden(claims_challenge)
+        kwargs = HiddenFields(kwargs)
+        url: object = await self._by_msal(
             "get_authorization_request_url",
             _listed(scopes),
             login_hint=login_hint,
@@ -617,7 +641,7 @@ class PublicClientApplication:
             claims_challenge=claims_challenge,
             **kwargs,
         )
-        return url
+        return cast("str", url)
 
     async def acquire_token_by_authorization_code(
         self,
@@ -642,6 +666,8 @@ class PublicClientApplication:
         Raises:
             ValueError: an argument can't be right.
         """
+        code, nonce, claims_challenge = hidden(code), hidden(nonce), hidden(claims_challenge)
+        forwarded_client_claims, kwargs = hidden(forwarded_client_claims), HiddenFields(kwargs)
         return await self._by_msal(
             "acquire_token_by_authorization_code",
             code,
@@ -666,6 +692,7 @@ class PublicClientApplication:
         Returns:
             MSAL's dict: with ``access_token``, or with ``error``.
         """
+        refresh_token, kwargs = hidden(refresh_token), HiddenFields(kwargs)
         return await self._by_msal("acquire_token_by_refresh_token", refresh_token, _listed(scopes), **kwargs)
 
     async def _broker(self, data: Mapping[str, Any] | None = None) -> BrokerFlows | None:
@@ -690,7 +717,9 @@ class PublicClientApplication:
         return {} if self._validates_authority else {"validateAuthority": "no"}
 
     async def _by_msal(self, method: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return cast("dict[str, Any]", await self._msal.call(method, *args, **kwargs))
+        called = self._msal.call(method, *args, **kwargs)
+        del args, kwargs  # there may be secrets among them, and what is called may raise
+        return cast("dict[str, Any]", await called)
 
     def _wanted(
         self,
@@ -702,9 +731,9 @@ class PublicClientApplication:
     ) -> Wanted:
         return Wanted(
             scopes=scopes,
-            claims=merge_claims(claims, capabilities=self._capabilities),
+            claims=validation.claims_challenge(claims),
             auth_scheme=_auth_scheme(auth_scheme),
-            query={key: str(value) for key, value in query.items() if value is not None},
+            query=hidden({key: str(value) for key, value in query.items() if value is not None}),
             authority=authority,
         )
 
@@ -720,10 +749,10 @@ class PublicClientApplication:
 
 def _data(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The extra parameters of a request, which MSAL takes as ``data``."""
-    data: object = kwargs.get("data") or {}
-    if not isinstance(data, Mapping):
-        raise ValueError(f"data must be a dict of extra parameters, not {type(data).__name__}")
-    return dict(cast("Mapping[str, Any]", data))
+    data: Concealed[object] = Concealed(kwargs.get("data") or {})
+    if not isinstance(data.value, Mapping):
+        raise ValueError(f"data must be a dict of extra parameters, not {type(data.value).__name__}")
+    return HiddenFields(cast("Mapping[str, Any]", data.value))
 
 
 def _no_callback(**_: object) -> None:
@@ -742,7 +771,9 @@ def _listed(scopes: Sequence[str] | None) -> list[str] | None:
 
 
 def _has_expired(flow: Mapping[str, Any]) -> bool:
-    return float(flow.get("expires_at", 0)) < time.time()
+    expires_at = flow.get("expires_at", 0)
+    del flow  # it has a secret in it
+    return float(expires_at) < time.time()
 
 
 def _for_broker(authority: str | None) -> str:

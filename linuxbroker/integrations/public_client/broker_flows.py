@@ -13,10 +13,19 @@ from urllib.parse import urlsplit
 from linuxbroker import validation
 from linuxbroker.accounts import pick_account
 from linuxbroker.client import BrokerClient
-from linuxbroker.errors import BrokerError, BrokerTimeoutError, InvalidArgumentError, RedirectUriError
+from linuxbroker.errors import (
+    BrokerError,
+    BrokerTimeoutError,
+    InvalidArgumentError,
+    NoAccountError,
+    RedirectUriError,
+    UnsupportedOperationError,
+)
 from linuxbroker.integrations.public_client import accounts, results
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import HiddenFields, hidden
+from linuxbroker.results import TokenResult
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +45,16 @@ class Wanted:
 
     Attributes:
         scopes: what the token is for.
-        claims: the claims challenge with the application's capabilities, JSON text.
+        claims: the claims challenge, JSON text.
         auth_scheme: for a proof-of-possession token.
         query: extra parameters for the request to Entra.
         authority: in place of the application's.
     """
 
     scopes: Sequence[str]
-    claims: str | None = None
+    claims: str | None = field(default=None, repr=False)
     auth_scheme: PopAuthScheme | None = None
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     authority: str | None = None
 
     def arguments(self) -> dict[str, Any]:
@@ -64,8 +73,10 @@ def _failures_as_dicts(flow: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable
 
     @functools.wraps(flow)
     async def telling(*args: P.args, **kwargs: P.kwargs) -> T | dict[str, Any]:
+        begun = flow(*args, **kwargs)
+        del args, kwargs  # there may be secrets among them
         try:
-            return await flow(*args, **kwargs)
+            return await begun
         except (InvalidArgumentError, RedirectUriError):
             raise
         except BrokerError as error:
@@ -79,9 +90,13 @@ class BrokerFlows:
 
     Args:
         client: the client, whose authority is the application's.
+
+    Attributes:
+        has_refused_pop: whether the broker has answered a request for a proof of possession without one.
     """
 
     def __init__(self, client: BrokerClient) -> None:
+        self.has_refused_pop = False
         self._client = client
         parts = urlsplit(client.authority)
         self._host, self._tenant = parts.netloc, parts.path.strip("/")
@@ -138,12 +153,12 @@ class BrokerFlows:
             login_hint = None
         if not prompt or prompt == "none":
             hinted = await self._hinted(login_hint) if login_hint else None
-            silent = await self._silent_token(wanted, hinted)
+            silent = HiddenFields(await self._silent_token(wanted, hinted))
             is_wrong = "error" not in silent and hinted is None and not _is_for(silent, login_hint)
             if prompt == "none" and is_wrong:
                 return dict(_WRONG_ACCOUNT)
             if prompt == "none" or not (is_wrong or results.is_recoverable(silent)):
-                return silent
+                return dict(silent)
         if prompt and prompt not in _WIRE_PROMPTS:
             logger.warning("prompt=%s is not known to the broker: it is left out", prompt)
         before_asking()
@@ -154,7 +169,7 @@ class BrokerFlows:
             **wanted.arguments(),
         )
         try:
-            return results.token_dict(await asyncio.wait_for(sign_in, timeout))
+            return await self._token(wanted, asyncio.wait_for(sign_in, timeout))
         except BrokerError:
             raise
         except asyncio.TimeoutError:
@@ -175,7 +190,7 @@ class BrokerFlows:
             RedirectUriError: the app registration lacks the broker's redirect URI.
             InvalidArgumentError: an argument can't be right.
         """
-        record = accounts.find(await self._client.get_accounts(), account)
+        record = accounts.find(await self._listed(), account)
         return None if record is None else await self._silent_token(wanted, record)
 
     @_failures_as_dicts
@@ -194,8 +209,9 @@ class BrokerFlows:
             RedirectUriError: the app registration lacks the broker's redirect URI.
             InvalidArgumentError: an argument can't be right.
         """
-        token = await self._client.acquire_token_by_username_password(username, password, **wanted.arguments())
-        return results.token_dict(token)
+        password = hidden(password)
+        getting = self._client.acquire_token_by_username_password(username, password, **wanted.arguments())
+        return await self._token(wanted, getting)
 
     async def remove(self, account: Mapping[str, Any]) -> None:
         """Sign a user out of this application, in every tenant; nothing happens where the broker does not have them.
@@ -206,16 +222,29 @@ class BrokerFlows:
         Raises:
             BrokerError: the broker did not do it.
         """
-        for record in accounts.of_user(await self._client.get_accounts(), account):
+        for record in accounts.of_user(await self._listed(), account):
             await self._client.remove_account(record)
 
     @_failures_as_dicts
     async def _silent_token(self, wanted: Wanted, record: Account | None) -> dict[str, Any]:
-        return results.token_dict(await self._client.acquire_token_silent(account=record, **wanted.arguments()))
+        return await self._token(wanted, self._client.acquire_token_silent(account=record, **wanted.arguments()))
+
+    async def _token(self, wanted: Wanted, getting: Awaitable[TokenResult]) -> dict[str, Any]:
+        try:
+            return results.token_dict(await getting)
+        except UnsupportedOperationError:
+            self.has_refused_pop = self.has_refused_pop or wanted.auth_scheme is not None
+            raise
+
+    async def _listed(self) -> list[Account]:
+        try:
+            return await self._client.get_accounts()
+        except NoAccountError:
+            return []
 
     async def _records(self, username: str | None) -> list[Account]:
         folded = username.casefold() if username else None
-        records = await self._client.get_accounts()
+        records = await self._listed()
         return [record for record in records if folded is None or record.username.casefold() == folded]
 
     async def _hinted(self, login_hint: str) -> Account | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from linuxbroker.integrations.public_client.blocking import run_blocking
+from linuxbroker.redaction import Concealed
 
 # MSAL has no types.
 msal = cast("Any", importlib.import_module("msal"))
@@ -43,7 +44,9 @@ class LazyMsalApplication:
         Raises:
             Exception: what it, or making the application, raises.
         """
-        return await run_blocking(lambda: getattr(self._made(), method)(*args, **kwargs))
+        given = Concealed((args, kwargs))  # no traceback shows them: secrets may be among them
+        del args, kwargs
+        return await run_blocking(lambda: getattr(self._made(), method)(*given.value[0], **given.value[1]))
 
     async def close(self) -> None:
         """Close the connections of the HTTP client that MSAL made; a later call opens them again."""

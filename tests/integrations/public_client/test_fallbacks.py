@@ -111,6 +111,17 @@ async def test_device_code_bypasses_the_broker(fake_broker: RunningFake, tmp_pat
     assert list(fake_broker.calls) == []
 
 
+async def test_flows_without_a_broker_declare_the_capabilities_once(tmp_path: Path) -> None:
+    async with (
+        LoginHost().running(tmp_path) as host,
+        host.application(client_capabilities=("CP1",), **ALL_FLAGS) as application,
+    ):
+        flow = await application.initiate_device_flow([SCOPE])
+        await application.acquire_token_by_device_flow(flow)
+    claims = [json.loads(form["claims"]) for form in host.forms if "claims" in form]
+    assert claims == [{"access_token": {"xms_cc": {"values": ["CP1"]}}}] * len(host.forms)
+
+
 async def test_auth_code_bypasses_the_broker(fake_broker: RunningFake, tmp_path: Path) -> None:
     async with (
         LoginHost().running(tmp_path) as host,

@@ -84,6 +84,8 @@ def test_making_one_does_no_io(flag: bool) -> None:
         ({"exclude_scopes": ["openid"]}, "exclude_scopes"),
         ({"client_capabilities": "CP1"}, "client_capabilities"),
         ({"client_capabilities": 1}, "client_capabilities"),
+        ({"client_capabilities": ["CP1", 1]}, "client_capabilities"),
+        ({"client_capabilities": [""], "enable_broker_on_linux": True}, "client_capabilities"),
         ({"authority": "login.microsoftonline.com/common", "enable_broker_on_linux": True}, "authority"),
     ],
     ids=str,

@@ -13,7 +13,8 @@ import msal
 import pytest
 
 from linuxbroker import Account, PopAuthScheme, PublicClientApplication, RedirectUriError, Status
-from linuxbroker_fake import FakeConfig, RunningFake
+from linuxbroker.challenges import claims_in, parse_challenges
+from linuxbroker_fake import FakeConfig, RevokedTokenError, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://storage.azure.com/.default"
@@ -274,6 +275,58 @@ async def test_claims_and_capabilities_reach_the_broker(fake_broker: RunningFake
     }
 
 
+async def test_a_challenge_that_only_clients_with_cp1_get_is_answered(fake_broker: RunningFake) -> None:
+    async with PublicClientApplication(
+        CLIENT_ID, enable_broker_on_linux=True, client_capabilities=["CP1"]
+    ) as application:
+        token = await application.acquire_token_interactive([SCOPE], parent_window_handle=CONSOLE)
+        account = (await application.get_accounts())[0]
+        fake_broker.revoke(ADA)
+        with pytest.raises(RevokedTokenError) as revoked:
+            fake_broker.broker.verify_access_token(token["access_token"])
+        claims = claims_in(parse_challenges([revoked.value.www_authenticate]))
+        assert claims is not None
+        renewed = await application.acquire_token_silent([SCOPE], account, claims_challenge=claims)
+    assert renewed is not None
+    assert fake_broker.broker.verify_access_token(renewed["access_token"])["xms_cc"] == ["CP1"]
+
+
+async def test_an_application_without_cp1_is_refused_without_a_challenge(
+    application: PublicClientApplication, fake_broker: RunningFake
+) -> None:
+    token = await application.acquire_token_interactive([SCOPE], parent_window_handle=CONSOLE)
+    fake_broker.revoke(ADA)
+    with pytest.raises(RevokedTokenError) as revoked:
+        fake_broker.broker.verify_access_token(token["access_token"])
+    assert claims_in(parse_challenges([revoked.value.www_authenticate])) is None
+
+
+async def test_every_way_to_a_token_declares_the_capabilities_once(fake_broker: RunningFake) -> None:
+    async with PublicClientApplication(
+        CLIENT_ID, enable_broker_on_linux=True, client_capabilities=("CP1",)
+    ) as application:
+        account = (await application.get_accounts())[0]
+        await application.acquire_token_silent([SCOPE], account)
+        await application.acquire_token_interactive([SCOPE], prompt="login", parent_window_handle=CONSOLE)
+        with pytest.warns(DeprecationWarning, match="password"):
+            await application.acquire_token_by_username_password(ADA, "not-a-real-password-ada", [SCOPE])
+    calls = [*fake_broker.calls_of(SILENT), *fake_broker.calls_of(INTERACTIVE)]
+    asked = [call.request["authParameters"]["decodedClaims"] for call in calls]
+    assert asked == ['{"access_token": {"xms_cc": {"values": ["CP1"]}}}'] * 3
+
+
+async def test_claims_that_are_no_claims_are_refused_before_anything_is_sent(
+    application: PublicClientApplication, fake_broker: RunningFake
+) -> None:
+    account = (await application.get_accounts())[0]
+    fake_broker.clear_calls()
+    with pytest.raises(ValueError, match="JSON object"):
+        await application.acquire_token_silent([SCOPE], account, claims_challenge="e30=")
+    with pytest.raises(ValueError, match="JSON object"):
+        await application.acquire_token_interactive([SCOPE], claims_challenge="e30=", parent_window_handle=CONSOLE)
+    assert not fake_broker.calls
+
+
 async def test_max_age_and_extra_parameters_reach_the_broker(
     application: PublicClientApplication, fake_broker: RunningFake
 ) -> None:
@@ -302,6 +355,18 @@ async def test_authority_of_one_request(application: PublicClientApplication, fa
     account = (await application.get_accounts())[0]
     await application.acquire_token_silent([SCOPE], account, authority="https://login.microsoftonline.us/organizations")
     assert _parameters(fake_broker, SILENT)["authority"].startswith("https://login.microsoftonline.us/")
+
+
+async def test_an_account_of_a_sovereign_cloud_is_refused_at_the_commercial_one() -> None:
+    directory = FakeConfig().directory.model_copy(update={"environment": "login.microsoftonline.us"})
+    with RunningFake(FakeConfig(directory=directory)) as fake:
+        async with PublicClientApplication(
+            CLIENT_ID, enable_broker_on_linux=True, bus_address=fake.address
+        ) as application:
+            account = (await application.get_accounts())[0]
+            with pytest.raises(ValueError, match=r"https://login\.microsoftonline\.us/common"):
+                await application.acquire_token_silent([SCOPE], account)
+        assert not fake.calls_of(SILENT)
 
 
 async def test_username_and_password(application: PublicClientApplication, fake_broker: RunningFake) -> None:

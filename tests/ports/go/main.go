@@ -3,13 +3,13 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/godbus/dbus/v5"
@@ -26,121 +26,25 @@ const (
 type object = map[string]any
 
 var (
-	statuses = strings.Fields(`Unexpected Reserved InteractionRequired NoNetwork NetworkTemporarilyUnavailable
-		ServerTemporarilyUnavailable ApiContractViolation UserCanceled ApplicationCanceled IncorrectConfiguration
-		InsufficientBuffer AuthorityUntrusted UserSwitch AccountUnusable UserDataRemovalRequired TransientError
-		AccountSwitch DeviceNotRegistered KeyNotFound AccountNotFound RequiredBrokerMissing FallbackToNativeMsal`)
-	tagAlphabet   = "abcdefghijklmnopqrstuvwxyz0123456789" + strings.Repeat("?", 64-36)
-	tokenTypes    = map[string]string{"<nil>": "Bearer", "0": "Bearer", "bearer": "Bearer", "1": "pop", "pop": "pop"}
 	hostAliases   = regexp.MustCompile(`//(login|sts)\.windows\.net`)
+	realmPattern  = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
+	personal      = "9188040d-6c67-4c5b-b112-36a304b66dad"
+	refusedBy     atomic.Value // The unique name of the owner that wants an account for a sign-in.
 	anyTenant     = regexp.MustCompile(`(?i)/(common|organizations)$`)
 	cancelRequest = object{"error": object{"errorCode": 0, "status": 7, "subStatus": 0, "tag": 579379414,
 		"context": "The InteractiveRequest was canceled on behalf of the user", "diagnostics": nil}}
-	// A pattern for an error's name and text, and its family or status. The first that fits counts; if none: Unexpected.
-	callErrors = [][2]string{
-		{`^(Timeout|context deadline exceeded)\s`, "timeout"},
-		{`^(NoReply|Disconnected|dbus: connection closed.*)\s`, "disconnected"},
-		{`^(ServiceUnknown|NameHasNoOwner|Spawn\.ServiceNotFound)\s`, "absent"},
-		{`^(Spawn\.\w+|TimedOut)\s`, "start"},
-		{`^(Unknown(Method|Interface|Object)|NotSupported|InvalidArgs)\s|(?i)not implemented`, "unsupported"},
-		{`(?i)broker socket connect`, "TransientError"},
-		{`AADSTS(16000|500(55|58|72|74|76|78|79)|501(26|32|33|44|58|73)|65001|70008|7004[34]|70008[24])\b`, "InteractionRequired"},
-	}
 )
 
 // An operation is what a line asks for. Its context ends when the application gives up on it.
 type operation struct {
 	ID, Operation, Cancels, ClientID, RedirectURI, Authority, Username, Password, Tenant, LoginHint string
 	Prompt, SsoURL, Claims, AccessTokenToRenew, correlationID                                       string
-	Scopes                                                                                          []string
+	Scopes, ClientCapabilities                                                                      []string
 	ExtraQueryParameters, Pop                                                                       map[string]string
 	Account                                                                                         object
 	ParentWindowHandle, TimeLimit                                                                   float64
 	context, limited                                                                                context.Context
 	conn                                                                                            *dbus.Conn
-}
-
-// A reply has the keys of all replies, and of the objects in them.
-type reply struct {
-	LinuxBrokerVersion, SignedHTTPRequest, CookieName, CookieContent string
-	AccessToken, ClientInfo, IDToken, SubError, Context              string
-	AccessTokenType, GrantedScopes, ExpiresOn                        any
-	Status, Tag                                                      int
-	Account                                                          object
-	Accounts                                                         []object
-	CookieItems                                                      []reply
-	BrokerTokenResponse, Error                                       *reply
-}
-
-// must panics, as the rest does, with what the driver says of a failed call: nothing secret. An empty list is a value.
-func must[T any](value T, what string) T {
-	if lo.EmptyableToPtr(value) == nil {
-		panic(object{"family": "malformed", "message": "The broker's reply makes no sense: it has no " + what})
-	}
-	return value
-}
-
-// failure is of a kind that is a status of the broker's, or else a family; of the text it holds the codes only.
-func failure(kind, text, tag, subError string) object {
-	codes := lo.Uniq(regexp.MustCompile(`AADSTS\d+`).FindAllString(text, -1))
-	family, message := lo.Ternary(lo.Contains(statuses, kind), "broker", kind), fmt.Sprint("failed: ", kind, " ", tag, codes)
-	return object{"family": family, "message": message, "status": kind, "tag": tag, "subError": subError, "codes": codes}
-}
-
-func tagName(tag int) string {
-	letters := lo.Map([]int{24, 18, 12, 6, 0}, func(shift, _ int) string { return tagAlphabet[tag>>shift&63:][:1] })
-	return lo.Ternary(tag <= 0 || lo.Contains(letters, "?"), "", strings.Join(letters, ""))
-}
-
-// parse reads a reply, or panics with the error that it holds. What makes no sense in it is not read.
-func parse(call *dbus.Call) (parsed reply) {
-	if call.Err != nil {
-		replied, _ := call.Err.(dbus.Error)
-		text := strings.TrimLeft(fmt.Sprintln(strings.TrimPrefix(replied.Name, bus+".Error."), call.Err), " ")
-		row, _ := lo.Find(callErrors, func(row [2]string) bool { return regexp.MustCompile(row[0]).MatchString(text) })
-		panic(failure(lo.CoalesceOrEmpty(row[1], statuses[0]), text, "", ""))
-	}
-	json.Unmarshal([]byte(fmt.Sprint(call.Body...)), &parsed)
-	token := lo.FromPtr(parsed.BrokerTokenResponse)
-	if reported := lo.CoalesceOrEmpty(parsed.Error, token.Error); reported != nil {
-		status := statuses[lo.Ternary(reported.Status > 0 && reported.Status < len(statuses), reported.Status, 0)]
-		panic(failure(status, reported.Context, tagName(reported.Tag), token.SubError))
-	}
-	return parsed
-}
-
-func decode(text string) (decoded object) {
-	bytes, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(text, "="))
-	json.Unmarshal(lo.Ternary(err == nil, bytes, []byte(text)), &decoded)
-	return decoded
-}
-
-func claimsOf(jwt string) object { return decode(strings.Split(jwt+".", ".")[1]) }
-
-func (r reply) accountOfToken() object {
-	user, home := claimsOf(r.IDToken), decode(r.ClientInfo)
-	account := object{"homeAccountId": fmt.Sprint(home["uid"], ".", home["utid"]), "localAccountId": user["oid"],
-		"realm": user["tid"], "environment": "login.windows.net", "username": user["preferred_username"]}
-	return lo.Ternary(user["tid"] == nil || home["uid"] == nil, nil, account)
-}
-
-// token is what a reply to a request for these scopes holds, with this account or nil.
-func (r reply) token(requested []string, account object) object {
-	tokenType := must(tokenTypes[strings.ToLower(fmt.Sprint(r.AccessTokenType))], "token of a known type")
-	claimed, _ := claimsOf(must(r.AccessToken, "token"))["exp"].(float64)
-	given, _ := json.Number(fmt.Sprint(r.ExpiresOn)).Float64()
-	exp := must(lo.Max([]float64{lo.CoalesceOrEmpty(claimed, given), 0}), "time at which the token expires")
-	granted := lo.Without(strings.Fields(strings.Trim(fmt.Sprint(r.GrantedScopes), "[]")), "<nil>") // A list prints as [a b].
-	scopes := lo.Ternary(len(granted) == 0, requested, granted)
-	folded := strings.Fields(strings.ToLower(strings.Join(scopes, " ")))
-	declined := lo.Reject(requested, func(each string, _ int) bool { return lo.Contains(folded, strings.ToLower(each)) })
-	if len(declined) > 0 {
-		message := fmt.Sprint("The broker did not grant these scopes, ask for consent: ", declined)
-		panic(object{"family": "declined", "message": message, "status": statuses[6], "declinedScopes": declined})
-	}
-	account, _ = lo.Find([]object{r.Account, account, r.accountOfToken()}, func(each object) bool { return each != nil })
-	return object{"token": object{"accessToken": r.AccessToken, "tokenType": tokenType, "scopes": scopes,
-		"expiresOn": int64(exp / lo.Ternary(exp < 1e11, 1.0, 1000.0)), "idToken": r.IDToken, "account": account}}
 }
 
 func withoutEmpty(values object) object {
@@ -149,7 +53,11 @@ func withoutEmpty(values object) object {
 
 func (o *operation) authority(account object) string {
 	authority := hostAliases.ReplaceAllString(strings.TrimRight(o.Authority, "/"), "//login.microsoftonline.com")
-	return lo.Ternary(account == nil, authority, anyTenant.ReplaceAllString(authority, fmt.Sprint("/", account["realm"])))
+	if account == nil {
+		return authority
+	}
+	realm := lo.CoalesceOrEmpty(realmPattern.FindString(fmt.Sprint(account["realm"])), halves(account)[1])
+	return anyTenant.ReplaceAllString(authority, "/"+realm)
 }
 
 func (o *operation) popParams(scheme string, account any) object {
@@ -157,6 +65,17 @@ func (o *operation) popParams(scheme string, account any) object {
 	return withoutEmpty(object{"httpMethod": o.Pop["httpMethod"], "uriHost": address.Host, "uriPath": address.EscapedPath(),
 		"nonce": o.Pop["nonce"], "clientClaims": o.Pop["clientClaims"], "kid": o.Pop["kid"],
 		"authenticationScheme": scheme, "homeAccountId": account})
+}
+
+// claims are the challenge as it is, or with the capabilities merged in.
+func (o *operation) claims() string {
+	if len(o.ClientCapabilities) == 0 {
+		return o.Claims
+	}
+	merged := lo.Assign(decode(o.Claims))
+	ofToken, _ := merged["access_token"].(object)
+	merged["access_token"] = lo.Assign(ofToken, object{"xms_cc": object{"values": o.ClientCapabilities}})
+	return string(lo.Must(json.Marshal(merged)))
 }
 
 // authParameters are for the operation's account, or for a sign-in if that is nil.
@@ -171,7 +90,7 @@ func (o *operation) authParameters(kind int, authority string) object {
 		}
 	}
 	return withoutEmpty(object{"account": o.Account, "authority": authority, "authorizationType": kind, "popParams": pop,
-		"accessTokenToRenew": o.AccessTokenToRenew, "clientId": o.ClientID, "decodedClaims": o.Claims, "password": o.Password,
+		"accessTokenToRenew": o.AccessTokenToRenew, "clientId": o.ClientID, "decodedClaims": o.claims(), "password": o.Password,
 		"isSignIn": o.Account == nil, "prompt": o.Prompt, "redirectUri": o.RedirectURI, "requestedScopes": o.Scopes,
 		"username": lo.Ternary[any](o.Account == nil, o.Username+o.LoginHint, o.Account["username"]), "ssoUrl": o.SsoURL,
 		"parentWindow": object{"handle": o.ParentWindowHandle}, "additionalQueryParametersForAuthorization": extra})
@@ -183,11 +102,61 @@ func (o *operation) start(ctx context.Context, member, correlationID string, req
 }
 
 func (o *operation) call(member string, request object) reply {
-	return parse(<-o.start(o.limited, member, o.correlationID, request).Done)
+	return parse(member, <-o.start(o.limited, member, o.correlationID, request).Done)
 }
 
 func (o *operation) accounts() []object {
-	return must(o.call("getAccounts", object{"clientId": o.ClientID, "redirectUri": o.RedirectURI}).Accounts, "accounts")
+	listed := must(o.call("getAccounts", object{"clientId": o.ClientID, "redirectUri": o.RedirectURI}).Accounts, "accounts")
+	return lo.Filter(listed, func(a object, _ int) bool { return a["homeAccountId"] != nil })
+}
+
+// onlyUser is the account of the only user, or the login hint's; nil if there is none.
+func (o *operation) onlyUser() object {
+	named := lo.Filter(o.accounts(), func(a object, _ int) bool {
+		return o.LoginHint == "" || strings.EqualFold(fmt.Sprint(a["username"]), o.LoginHint)
+	})
+	if users := lo.UniqBy(named, func(a object) string { return fmt.Sprint(a["homeAccountId"]) }); len(users) > 1 {
+		panic(failure("ApiContractViolation", "", "", ""))
+	}
+	return ofHome(named)
+}
+
+func (o *operation) owner() (owner string) {
+	o.conn.BusObject().Call(bus+".GetNameOwner", 0, name).Store(&owner)
+	return owner
+}
+
+// attempt gives what a function gives, or what it panics with.
+func attempt(call func() object) (outcome, failed object) {
+	defer func() {
+		if e := recover(); e != nil {
+			failed = e.(object)
+		}
+	}()
+	return call(), nil
+}
+
+// signIn makes the interactive call; again, with the only user's account, if the broker wants one and none was named.
+func (o *operation) signIn() object {
+	once := func() object {
+		return o.acquireToken("acquireTokenInteractively", interactive, o.authority(o.Account))
+	}
+	mayRepeat := o.Account == nil && o.Prompt != "select_account"
+	if known, _ := refusedBy.Load().(string); mayRepeat && known != "" && known == o.owner() {
+		o.Account, mayRepeat = o.onlyUser(), false
+	}
+	outcome, refusal := attempt(once)
+	if refusal == nil {
+		return outcome
+	}
+	if !mayRepeat || refusal["wantsAccount"] != true {
+		panic(refusal)
+	}
+	refusedBy.Store(o.owner())
+	if o.Account = o.onlyUser(); o.Account == nil {
+		panic(lo.Ternary(o.LoginHint == "", failure("InteractionRequired", "", "", ""), refusal))
+	}
+	return once()
 }
 
 // ofHome chooses the home tenant's record, or the first.
@@ -200,7 +169,8 @@ func ofHome(accounts []object) object {
 
 // acquireToken makes the call, which has no limit if it is interactive; that one can be cancelled.
 func (o *operation) acquireToken(method string, kind int, authority string) object {
-	request := object{"authParameters": o.authParameters(kind, authority), "parentWindowHandle": o.ParentWindowHandle}
+	asked := o.authParameters(kind, authority)
+	request := object{"authParameters": asked, "parentWindowHandle": o.ParentWindowHandle}
 	call := o.start(lo.Ternary(kind == interactive, context.Background(), o.limited), method, o.correlationID, request)
 	select {
 	case <-call.Done:
@@ -208,7 +178,7 @@ func (o *operation) acquireToken(method string, kind int, authority string) obje
 		o.start(context.Background(), "cancelInteractiveFlow", uuid.NewString(), cancelRequest)
 		<-call.Done
 	}
-	return lo.FromPtr(parse(call).BrokerTokenResponse).token(o.Scopes, o.Account)
+	return lo.FromPtr(parse(method, call).BrokerTokenResponse).token(asked)
 }
 
 func (o *operation) watch() {
@@ -235,9 +205,12 @@ func (o *operation) run() object {
 	case "getAccounts":
 		return object{"accounts": o.accounts()}
 	case "findAccount":
-		return object{"account": ofHome(lo.Filter(o.accounts(), func(a object, _ int) bool {
+		named := lo.Filter(o.accounts(), func(a object, _ int) bool {
 			return strings.EqualFold(fmt.Sprint(a["username"]), o.Username) && (o.Tenant == "" || a["realm"] == o.Tenant)
-		}))}
+		})
+		work := lo.Reject(named, func(a object, _ int) bool { return a["realm"] == personal })
+		anybody := strings.HasSuffix(o.Authority, "/common") || strings.HasSuffix(o.Authority, "/consumers")
+		return object{"account": ofHome(lo.Ternary(anybody || len(work) == 0, named, work))}
 	case "getLinuxBrokerVersion":
 		return object{"version": must(o.call(o.Operation, object{"msalCppVersion": "12.0.2"}).LinuxBrokerVersion, "version")}
 	case "acquireTokenSilently", "acquireTokenByUsernamePassword":
@@ -251,19 +224,21 @@ func (o *operation) run() object {
 		if o.Prompt == "select_account" {
 			o.Account, o.LoginHint = nil, ""
 		}
-		return o.acquireToken("acquireTokenInteractively", interactive, o.authority(o.Account))
+		return o.signIn()
 	case "acquirePrtSsoCookie":
 		request := object{"account": o.Account, "authParameters": o.authParameters(cookie, o.authority(nil)), "ssoUrl": o.SsoURL}
 		answer := o.call(o.Operation, request)
 		cookies := lo.FilterMap(append(answer.CookieItems, answer), func(r reply, _ int) (object, bool) {
-			return object{"name": r.CookieName, "content": r.CookieContent}, r.CookieName != "" && r.CookieContent != ""
+			return object{"name": r.CookieName, "content": r.CookieContent}, r.CookieName != "" && credential.MatchString(r.CookieContent)
 		})
 		return object{"cookies": must(lo.Ternary(len(cookies) == 0, nil, cookies), "cookie")}
 	case "generateSignedHttpRequest":
 		request := object{"clientId": o.ClientID, "popParams": o.popParams("pop", o.Account["homeAccountId"])}
 		return object{"signedHttpRequest": must(o.call(o.Operation, request).SignedHTTPRequest, "signed request")}
 	case "removeAccount":
-		o.call(o.Operation, object{"clientId": o.ClientID, "account": o.Account})
+		if removed := o.call(o.Operation, object{"clientId": o.ClientID, "account": o.Account}); !lo.FromPtrOr(removed.Success, true) {
+			panic(failure(statuses[0], "", "", ""))
+		}
 		return object{"removed": true}
 	case "isAvailable":
 		return object{"available": o.conn.Object(name, path).CallWithContext(o.limited, bus+".Peer.Ping", 0).Err == nil}
@@ -277,8 +252,10 @@ func (o *operation) answer() {
 	o.limited, stop = context.WithTimeout(context.Background(), time.Duration(o.TimeLimit*float64(time.Second)))
 	defer stop()
 	o.Scopes = lo.Without(strings.Fields(strings.Join(o.Scopes, " ")), "openid", "profile", "offline_access")
-	said := object{}
-	lo.TryCatchWithErrorValue(func() error { said = o.run(); return nil }, func(e any) { said = object{"error": e.(object)} })
+	said, failed := attempt(o.run)
+	if failed != nil {
+		said = object{"error": failed}
+	}
 	say(object{"id": o.ID, "outcome": lo.Ternary(o.context.Err() == nil, said, object{"canceled": true})})
 }
 

@@ -14,12 +14,15 @@ const CANCELED = { status: 7, tag: 579379414, errorCode: 0, subStatus: 0, diagno
 const CANCEL = { error: { ...CANCELED, context: "The InteractiveRequest was canceled on behalf of the user" } };
 
 const homeTenant = (account) => account.homeAccountId.split(".")[1];
+const isPersonal = ({ realm }) => realm === "9188040d-6c67-4c5b-b112-36a304b66dad";
 const ofHome = (accounts) => accounts.find((account) => account.realm === homeTenant(account)) ?? accounts[0] ?? null;
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 function authorityFor(authority, account) {
   const url = authority.replace(/\/+$/, "").replace(/\/\/(login|sts)\.windows\.net/i, "//login.microsoftonline.com");
-  return account ? url.replace(/\/(common|organizations)$/i, `/${account.realm || homeTenant(account)}`) : url;
+  if (!account) return url;
+  const realm = /^[\w.-]+$/.test(account.realm) ? account.realm : homeTenant(account);
+  return url.replace(/\/(common|organizations)$/i, `/${realm}`);
 }
 
 function popParams({ httpMethod, url, nonce, clientClaims, kid }) {
@@ -32,6 +35,16 @@ function keyIdOf(reqCnf) {
   if (!kid) throw replies.brokerFailure("ApiContractViolation", "req_cnf has no kid", "5epa8");
   return kid;
 }
+
+/** The challenge as it is, or with the capabilities merged in. */
+function claimsOf({ claims, clientCapabilities: values }) {
+  if (!values) return claims;
+  const challenge = JSON.parse(claims || "{}");
+  return JSON.stringify({ ...challenge, access_token: { ...challenge.access_token, xms_cc: { values } } });
+}
+
+// The unique name of the owner that refused a sign-in without an account.
+let ownerThatWantsAccount = null;
 
 /** One operation of an application, a method for each kind. timeLimit is in seconds, for calls that wait for nobody. */
 class Operation {
@@ -55,7 +68,7 @@ class Operation {
   async #call(member, request, { timeLimit, correlationId = this.correlationId } = {}) {
     const body = ["0.0", correlationId, JSON.stringify(request)];
     const message = { ...BROKER, interface: "com.microsoft.identity.Broker1", member, signature: "sss", body };
-    return replies.parseReply(await this.#send(message, timeLimit));
+    return replies.parseReply(member, await this.#send(message, timeLimit));
   }
 
   #authParameters(authorizationType, account, options, more) {
@@ -66,7 +79,7 @@ class Operation {
       authority: authorityFor(this.authority), isSignIn: account ? undefined : true,
       username: account?.username ?? options.username ?? options.loginHint ?? "",
       requestedScopes: scopes.filter((scope) => !["openid", "profile", "offline_access"].includes(scope)),
-      accessTokenToRenew: options.accessTokenToRenew, decodedClaims: options.claims, prompt: options.prompt,
+      accessTokenToRenew: options.accessTokenToRenew, decodedClaims: claimsOf(options), prompt: options.prompt,
       popParams: reqCnf ? { kid: keyIdOf(reqCnf) } : options.pop && popParams(options.pop),
       additionalQueryParametersForAuthorization: extra, ...more,
     };
@@ -75,7 +88,7 @@ class Operation {
   async #acquireToken(method, authParameters, timeLimit) {
     const parentWindowHandle = authParameters.parentWindow?.handle;
     const reply = await this.#call(method, { authParameters, parentWindowHandle }, { timeLimit });
-    return { token: replies.tokenOf(reply, authParameters.requestedScopes, authParameters.account) };
+    return { token: replies.tokenOf(reply, authParameters) };
   }
 
   async getAccounts() {
@@ -85,7 +98,9 @@ class Operation {
 
   async findAccount({ username, tenant }) {
     const { accounts } = await this.getAccounts();
-    const records = accounts.filter((account) => account.username?.toLowerCase() === username.toLowerCase());
+    const named = accounts.filter((account) => account.username?.toLowerCase() === username.toLowerCase());
+    const workFirst = [...named.filter((account) => !isPersonal(account)), ...named.filter(isPersonal)];
+    const records = /\/(common|consumers)$/.test(this.authority) ? named : workFirst;
     return { account: ofHome(tenant ? records.filter((account) => account.realm === tenant) : records) };
   }
 
@@ -105,8 +120,39 @@ class Operation {
     return this.#acquireToken("acquireTokenSilently", this.#authParameters(PASSWORD, null, options, { password }));
   }
 
+  async #owner() {
+    const ask = this.#send({ ...BUS, member: "GetNameOwner", signature: "s", body: [NAME] });
+    return ask.then(([owner]) => owner, () => null);
+  }
+
+  /** The only user's account, or the hint's; null if there is none. */
+  async #onlyUser(hint = "") {
+    const { accounts } = await this.getAccounts();
+    const named = accounts.filter(({ username = "" }) => !hint || username.toLowerCase() === hint.toLowerCase());
+    if (new Set(named.map((account) => account.homeAccountId)).size > 1) {
+      throw replies.brokerFailure("ApiContractViolation", "several users are signed in: name the account");
+    }
+    return ofHome(named);
+  }
+
+  /** Signs in; with the only user's account if the broker wants one and the caller has not named it. */
+  async acquireTokenInteractively(options, signal) {
+    const signIn = (account) => this.#signIn({ ...options, account }, signal);
+    if (options.account || options.prompt === "select_account") return signIn(options.account);
+    const isWanted = ownerThatWantsAccount !== null && ownerThatWantsAccount === await this.#owner();
+    const known = isWanted ? await this.#onlyUser(options.loginHint) : null;
+    if (known) return signIn(known);
+    const refusal = await signIn(null).then((token) => ({ token }), (error) => error);
+    if (refusal.token) return refusal.token;
+    if (!refusal.wantsAccount || isWanted) throw refusal;
+    ownerThatWantsAccount = await this.#owner();
+    const account = await this.#onlyUser(options.loginHint);
+    if (account) return signIn(account);
+    throw options.loginHint ? refusal : replies.brokerFailure("InteractionRequired", "nobody is signed in to the broker");
+  }
+
   /** Signs in. When the signal aborts the broker is asked to stop, and its reply still waited for. */
-  async acquireTokenInteractively({ account = null, parentWindowHandle: handle, ...options }, signal) {
+  async #signIn({ account = null, parentWindowHandle: handle, ...options }, signal) {
     if (options.prompt === "select_account") account = options.loginHint = null;
     const more = { authority: authorityFor(this.authority, account), parentWindow: handle && { handle } };
     const authParameters = this.#authParameters(INTERACTIVE, account, options, more);
@@ -129,9 +175,8 @@ class Operation {
   }
 
   async removeAccount({ account }) {
-    const anyReply = (error) => error.family === "malformed" || Promise.reject(error);
-    await this.#call("removeAccount", { clientId: this.clientId, account }).catch(anyReply);
-    return { removed: true };
+    const reply = await this.#call("removeAccount", { clientId: this.clientId, account });
+    return { removed: replies.removalOf(reply) };
   }
 
   async isAvailable() {

@@ -1,4 +1,6 @@
 // What a broker's reply means: PROTOCOL.md, "Tokens" and "Errors".
+import { isFor } from "./ownership.mjs";
+
 const STATUSES = `Unexpected Reserved InteractionRequired NoNetwork NetworkTemporarilyUnavailable
   ServerTemporarilyUnavailable ApiContractViolation UserCanceled ApplicationCanceled IncorrectConfiguration
   InsufficientBuffer AuthorityUntrusted UserSwitch AccountUnusable UserDataRemovalRequired TransientError AccountSwitch
@@ -8,11 +10,27 @@ const TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789";
 const BUS_ERROR = "org.freedesktop.DBus.Error.";
 const BUS_ERROR_FAMILIES = {
   absent: ["ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound"],
+  unreachable: ["AccessDenied", "LimitsExceeded", "NoMemory", "NoServer", "IOError", "AuthFailed"],
   start: ["TimedOut"], timeout: ["Timeout"], disconnected: ["NoReply", "Disconnected"],
   unsupported: ["UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs"],
 };
 const SIGN_IN_CODES = [16000, 50055, 50058, 50072, 50074, 50076, 50078, 50079, 50126, 50132, 50133, 50144, 50158, 50173,
   65001, 70008, 70043, 70044, 700082, 700084].map((code) => `AADSTS${code}`);
+
+// The statuses of texts, in lower case; the first that fits counts. PROTOCOL.md, "What a text means".
+const STATUS_OF_TEXTS = [
+  [/broker socket connect/, "TransientError"],
+  [/^(failed to authenticate user|failed to fetch prt sso cookie)$|^interactive authentication failed/, "InteractionRequired"],
+  [/^(unable to (find|load) account|invalid request for user!)$/, "AccountNotFound"],
+  [/^missing account( username in request)?$|^error\("/, "ApiContractViolation"],
+  [/^invalid redirecturi/, "IncorrectConfiguration"],
+  [new RegExp(`(${SIGN_IN_CODES.join("|").toLowerCase()})(?!\\d)`), "InteractionRequired"],
+  [/code: '(interaction_required|invalid_grant|login_required|consent_required)'/, "InteractionRequired"],
+  [/code: '(invalid_client|unauthorized_client|invalid_request)'/, "IncorrectConfiguration"],
+  [/code: 'temporarily_unavailable'/, "ServerTemporarilyUnavailable"],
+];
+const ACCOUNT_IS_WANTED = /^missing account( username in request)?$/i;
+const GRAPH = /^https:\/\/(graph\.microsoft\.com|(dod-)?graph\.microsoft\.us|microsoftgraph\.chinacloudapi\.cn)\/(?!\.default$)/;
 
 /** A failed call. Its message holds nothing that came over the bus, and so no secret. */
 export class Failure extends Error {
@@ -23,12 +41,41 @@ export class Failure extends Error {
 }
 
 const codesIn = (context) => [...new Set(String(context ?? "").match(/AADSTS\d+/g))];
+const unsupported = () => new Failure("unsupported", "The broker does not support this.");
 const malformed = (what) => new Failure("malformed", `The broker's reply makes no sense: ${what}.`);
 
 export function brokerFailure(status, context, tag = "", subError = "") {
   const codes = codesIn(context);
   const message = `The broker failed: ${[status, tag, ...codes].filter(Boolean).join(", ")}.`;
-  return new Failure("broker", message, { status, tag, codes, subError });
+  const inText = /suberror: '([^']*)'/.exec(context)?.[1];
+  return new Failure("broker", message, { status, tag, codes, subError: subError || inText || "" });
+}
+
+/** Reads a failure by its text, as it has no status. */
+function failureOfText(context = "", tag, subError) {
+  const text = context.trim().toLowerCase();
+  if (text === "not implemented") return unsupported();
+  const status = STATUS_OF_TEXTS.find(([pattern]) => pattern.test(text))?.[1] ?? "Unexpected";
+  return Object.assign(brokerFailure(status, context, tag, subError), { wantsAccount: ACCOUNT_IS_WANTED.test(text) });
+}
+
+function failureOfEmptyReply(member) {
+  if (/^acquire/.test(member)) {
+    return Object.assign(brokerFailure("InteractionRequired", "the broker gave no reason"), { wantsAccount: true });
+  }
+  if (member === "getAccounts") return brokerFailure("AccountNotFound", "the broker has no account for this user");
+  return member === "getLinuxBrokerVersion" ? malformed("it is empty") : unsupported();
+}
+
+function failureOfError(error, { brokerTokenResponse: inner } = {}) {
+  if (typeof error !== "object") return malformed("its error is no object");
+  const { context, status = 0, tag } = error;
+  const subError = inner?.subError || inner?.stsSubError || "";
+  if (status === 6 && /^token response failed because declined scopes are present/i.test(context)) {
+    return declined([]);
+  }
+  if (status === 0) return failureOfText(context, tagName(tag), subError);
+  return brokerFailure(STATUSES[status] ?? "Unexpected", context, tagName(tag), subError);
 }
 
 function jsonObject(text) {
@@ -42,7 +89,7 @@ function jsonObject(text) {
 
 /** Reads JSON, or base64url of JSON, as an object, which is empty if that can't be done. */
 export const decode = (text = "") => jsonObject(text) ?? jsonObject(Buffer.from(text, "base64url").toString()) ?? {};
-const jwtClaims = (token) => decode(String(token).split(".")[1]);
+export const jwtClaims = (token) => decode(String(token).split(".")[1]);
 
 function tagName(tag) {
   const letters = [24, 18, 12, 6, 0].map((shift) => TAG_ALPHABET[(tag >> shift) & 63]);
@@ -51,29 +98,36 @@ function tagName(tag) {
 
 export function failureOfBusError(name, text) {
   const short = name.startsWith(BUS_ERROR) ? name.slice(BUS_ERROR.length) : "";
-  const lower = text.toLowerCase();
+  const java = name === "org.freedesktop.dbus.errors.UnknownObject";
   let family = Object.keys(BUS_ERROR_FAMILIES).find((key) => BUS_ERROR_FAMILIES[key].includes(short));
-  if (short.startsWith("Spawn.")) family ??= "start";
-  if (lower.includes("not implemented")) family ??= "unsupported";
-  if (family) return new Failure(family, `The call of the broker failed: ${family} (${name}).`);
-  if (lower.includes("broker socket connect")) return brokerFailure("TransientError", text);
-  const mendable = codesIn(text).some((code) => SIGN_IN_CODES.includes(code));
-  return brokerFailure(mendable ? "InteractionRequired" : "Unexpected", text);
+  if (short.startsWith("Spawn.") || name.startsWith("org.freedesktop.systemd1.")) family ??= "start";
+  if (java) family ??= "unsupported";
+  return family ? new Failure(family, `The call of the broker failed: ${family} (${name}).`) : failureOfText(text);
 }
 
-/** Reads a reply, and throws the error that it holds, wherever that is. */
-export function parseReply([text]) {
+const errorIn = (value) => value?.error ?? value?.Error ?? null;
+const errorAnywhere = (value) => typeof value !== "object" ? null
+  : errorIn(value) ?? Object.values(value ?? {}).reduce((found, each) => found ?? errorAnywhere(each), null);
+
+/** Reads the reply to a call of a method, and throws the error that it holds, wherever that is. */
+export function parseReply(member, [text]) {
+  if (text === "") throw failureOfEmptyReply(member);
   const reply = typeof text === "string" ? jsonObject(text) : null;
   if (!reply) throw malformed("it is no JSON object");
-  const inner = reply.brokerTokenResponse;
-  const error = reply.error ?? inner?.error ?? null;
-  if (error === null) return reply;
-  throw brokerFailure(STATUSES[error.status] ?? "Unexpected", error.context, tagName(error.tag), inner?.subError);
+  const anywhere = member === "removeAccount" ? errorAnywhere(reply) : null;
+  const error = reply.error ?? reply.brokerTokenResponse?.error ?? anywhere;
+  if (error !== null) throw failureOfError(error, reply);
+  return reply;
+}
+
+export function removalOf({ success }) {
+  if (success === false) throw brokerFailure("Unexpected", "the broker signed nobody out");
+  return true;
 }
 
 export function accountsOf({ accounts }) {
   if (!Array.isArray(accounts)) throw malformed("it has no accounts");
-  return accounts;
+  return accounts.filter((account) => account?.homeAccountId);
 }
 
 export function textOf(reply, key) {
@@ -81,15 +135,23 @@ export function textOf(reply, key) {
   return reply[key];
 }
 
+/** A text that can be the value of a header. */
+function credentialOf(reply, key) {
+  const text = textOf(reply, key);
+  if (!/^[!-~]+$/.test(text)) throw malformed(`its ${key} is not one`);
+  return text;
+}
+
 export function cookiesOf(reply) {
   const items = [reply.cookieItems ?? reply].flat();
   if (items.length === 0) throw malformed("it has no cookies");
-  return items.map((item) => ({ name: textOf(item, "cookieName"), content: textOf(item, "cookieContent") }));
+  return items.map((item) => ({ name: textOf(item, "cookieName"), content: credentialOf(item, "cookieContent") }));
 }
 
-function expiry({ accessToken, expiresOn }) {
+function expiry({ accessToken, expiresOn, extendedExpiresOn }) {
   const { exp } = jwtClaims(accessToken);
   if (Number.isFinite(exp)) return Math.floor(exp);
+  if (extendedExpiresOn > 0 && extendedExpiresOn < 1e11) return Math.floor(extendedExpiresOn);
   if (!/^\d+$/.test(String(expiresOn))) throw malformed("it does not say when the token expires");
   return expiresOn < 1e11 ? Number(expiresOn) : Math.floor(expiresOn / 1000);
 }
@@ -101,19 +163,27 @@ function accountOfToken({ idToken, clientInfo }) {
   return tid && uid ? { homeAccountId: `${uid}.${utid}`, localAccountId: oid, realm: tid, ...names } : null;
 }
 
-/** Reads a reply to a request for a token for these scopes, with this account or null. */
-export function tokenOf({ brokerTokenResponse: response }, requested, account) {
-  const accessToken = textOf(response, "accessToken");
+const comparable = (scope) => scope.toLowerCase().replace(GRAPH, "");
+const isNeverDeclined = (scope) => /(^|\/)\.default$|^(openid|profile|offline_access|email)$/i.test(scope);
+
+function declined(declinedScopes) {
+  const details = { status: "ApiContractViolation", declinedScopes };
+  return new Failure("declined", `Not granted: ${declinedScopes.join(" ")}. Ask for consent, with full names.`, details);
+}
+
+/** Reads a reply to a request for a token with these parameters. */
+export function tokenOf({ brokerTokenResponse: response }, asked) {
+  const accessToken = credentialOf(response, "accessToken");
   const tokenType = TOKEN_TYPES[String(response.accessTokenType ?? 0).toLowerCase()];
-  if (!tokenType) throw malformed("the token's type is unknown");
+  if (!tokenType || (tokenType === "pop" && !asked.popParams)) throw malformed("the token's type is not what was asked for");
+  if (tokenType === "Bearer" && asked.popParams?.uriHost) throw unsupported();
+  const account = response.account?.homeAccountId ? response.account : null;
+  if (!isFor(asked, { ...response, account })) throw brokerFailure("ApiContractViolation", "the token is for somebody else");
   const granted = [response.grantedScopes ?? ""].flat().join(" ").split(" ").filter(Boolean);
-  const scopes = granted.length > 0 ? granted : requested;
-  const lower = scopes.map((scope) => scope.toLowerCase());
-  const declinedScopes = requested.filter((scope) => !lower.includes(scope.toLowerCase()));
-  if (declinedScopes.length > 0) {
-    const details = { status: "ApiContractViolation", declinedScopes };
-    throw new Failure("declined", `The broker did not grant ${declinedScopes.join(" ")}. Ask for consent.`, details);
-  }
-  const owner = response.account ?? account ?? accountOfToken(response);
+  const scopes = granted.length > 0 ? granted : asked.requestedScopes;
+  const present = scopes.map(comparable);
+  const missing = asked.requestedScopes.filter((scope) => !isNeverDeclined(scope) && !present.includes(comparable(scope)));
+  if (missing.length > 0) throw declined(missing);
+  const owner = account ?? asked.account ?? accountOfToken(response);
   return { accessToken, tokenType, expiresOn: expiry(response), scopes, idToken: response.idToken, account: owner };
 }
