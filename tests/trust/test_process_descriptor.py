@@ -115,10 +115,10 @@ async def test_a_process_that_still_runs_is_trusted_for_its_program(bus: Bus, pr
     with _running(program) as (process,):
         bus.tells("GetConnectionCredentials", *[_is(process.pid, process.descriptor), answers("a{sv}", HERE)] * 20)
         async with _client(bus) as client:
-            assert await client.get_linux_broker_version() == "3.0.2"
+            assert await client.get_linux_broker_version() == "2.5.2"
             before = _open_files()
             for _ in range(9):
-                assert await client.get_linux_broker_version() == "3.0.2"
+                assert await client.get_linux_broker_version() == "2.5.2"
             assert _open_files() == before
 
 
@@ -130,7 +130,7 @@ async def test_a_later_process_of_the_same_id_is_not_taken_for_it(bus: Bus, prog
         told = answers("a{sv}", {**HERE, "ProcessID": Variant("u", later.pid)})
         bus.tells("GetConnectionCredentials", told, here, _is(later.pid, connected.descriptor), here)
         async with _client(bus) as client:
-            assert await client.get_linux_broker_version() == "3.0.2"  # a bus that tells no more
+            assert await client.get_linux_broker_version() == "2.5.2"  # a bus that tells no more
             with pytest.raises(UntrustedBrokerError, match=ENDED) as caught:
                 await client.get_linux_broker_version()
         assert "kill" not in str(caught.value)
@@ -228,7 +228,7 @@ async def test_descriptors_that_are_not_as_many_as_the_message_says_are_an_error
             with pytest.raises(BrokerProtocolError, match=f"announced {announced} file descriptors, and 1 came"):
                 await client.get_linux_broker_version()
             bus.tells("GetConnectionCredentials", here)
-            assert await client.get_linux_broker_version() == "3.0.2"
+            assert await client.get_linux_broker_version() == "2.5.2"
             assert len(bus.handshakes) == 1
             assert _open_files() == before
 
@@ -249,7 +249,7 @@ async def test_a_bus_that_refuses_to_pass_descriptors_is_used_without(
                 with pytest.raises(UntrustedBrokerError, match="belongs to user id"):
                     await client.get_linux_broker_version()
             else:
-                assert await client.get_linux_broker_version() == "3.0.2"
+                assert await client.get_linux_broker_version() == "2.5.2"
                 assert str(own_program) in caplog.text
     assert bus.handshakes == [AUTHENTICATION + b"NEGOTIATE_UNIX_FD\r\nBEGIN\r\n"]
 
@@ -265,5 +265,5 @@ async def test_another_answer_is_no_bus(bus: Bus, answer: bytes) -> None:
 async def test_with_trust_off_nothing_is_negotiated_beside_clients_with_trust_too(bus: Bus) -> None:
     async with _client(bus, "off") as off, _client(bus, "off") as another, _client(bus, "warn") as warn:
         for client in (off, warn, another, warn):
-            assert await client.get_linux_broker_version() == "3.0.2"
+            assert await client.get_linux_broker_version() == "2.5.2"
     assert bus.handshakes == [AUTHENTICATION + b"BEGIN\r\n", AUTHENTICATION + b"NEGOTIATE_UNIX_FD\r\nBEGIN\r\n"]
