@@ -750,8 +750,9 @@ class PublicClientApplication:
 def _data(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The extra parameters of a request, which MSAL takes as ``data``."""
     data: Concealed[object] = Concealed(kwargs.get("data") or {})
+    kind = type(data.value).__name__
     if not isinstance(data.value, Mapping):
-        raise ValueError(f"data must be a dict of extra parameters, not {type(data.value).__name__}")
+        raise ValueError(f"data must be a dict of extra parameters, not {kind}")
     return HiddenFields(cast("Mapping[str, Any]", data.value))
 
 
