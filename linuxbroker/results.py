@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -137,7 +136,7 @@ def token_result(
 
 
 def _expiry(response: BrokerTokenResponse) -> datetime | None:
-    seconds = jwt_claims.expiry(response.access_token) or _stated_expiry(response, time.time())
+    seconds = jwt_claims.expiry(response.access_token) or _stated_expiry(response)
     if seconds is None or seconds <= 0:
         return None
     try:
@@ -146,20 +145,15 @@ def _expiry(response: BrokerTokenResponse) -> datetime | None:
         return None
 
 
-def _stated_expiry(response: BrokerTokenResponse, now: float) -> float | None:
+def _stated_expiry(response: BrokerTokenResponse) -> float | None:
     """What a reply says of a token that does not tell by itself when it expires."""
     stated, extended = response.expires_on, response.extended_expires_on
     if stated is None or stated < _MILLISECONDS_FROM:
         return stated
-    # Himmelblau up to 3.1 adds the lifetime in seconds to the time in milliseconds, and is known by a later
-    # extendedExpiresOn, in seconds (PROTOCOL.md, EX-04).
-    lifetime = stated - int(now * 1000)
-    if (
-        extended is not None
-        and stated // 1000 + 1 < extended < _MILLISECONDS_FROM
-        and 0 < lifetime <= _LONGEST_LIFETIME
-    ):
-        return min(extended, now + lifetime)
+    # Himmelblau up to 3.1 adds the lifetime in seconds to the time in milliseconds; its extendedExpiresOn is right, and
+    # in seconds (PROTOCOL.md, EX-09).
+    if extended is not None and 1 < extended - stated // 1000 <= _LONGEST_LIFETIME:
+        return extended
     return stated // 1000 if stated > _LAST_MILLISECOND else stated / 1000
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -210,15 +209,15 @@ async def test_a_realm_that_is_neither_an_id_nor_a_domain_is_no_part_of_an_autho
 async def test_himmelblau_3_1_adds_seconds_to_milliseconds_and_an_opaque_tokens_lifetime_is_right_all_the_same(
     fake_broker: RunningFake, client: BrokerClient, lifetime: int
 ) -> None:
-    before = time.time()
-    stated = {"expiresOn": int(before * 1000) + lifetime, "extendedExpiresOn": int(before) + lifetime}
+    minted = 1_800_000_000
+    stated = {"expiresOn": minted * 1000 + 220 + lifetime, "extendedExpiresOn": minted + lifetime}
     fake_broker.plant("raw_reply", reply=reply(**stated))
-    token = await client.acquire_token_silent(SCOPES, ADA)
-    left = token.expires_on.timestamp() - time.time()
-    assert 0 < left <= lifetime
-    assert left > 30  # the few milliseconds of the way count as seconds
-    # Himmelblau 4.0, shortly before a token ends
-    stated = {"expiresOn": int((time.time() + 60) * 1000), "extendedExpiresOn": int(time.time() + 60)}
-    fake_broker.clear_faults()
-    fake_broker.plant("raw_reply", reply=reply(**stated))
-    assert (await client.acquire_token_silent(SCOPES, ADA)).expires_on.timestamp() <= time.time() + 61
+    assert (await client.acquire_token_silent(SCOPES, ADA)).expires_on.timestamp() == minted + lifetime
+
+
+@pytest.mark.parametrize("extended", [0, 1_800_003_600, 1_800_262_800, 1_800_003_600_000, 1_800_262_800_000])
+async def test_where_expires_on_is_right_an_extended_expiry_changes_nothing(
+    fake_broker: RunningFake, client: BrokerClient, extended: int
+) -> None:
+    fake_broker.plant("raw_reply", reply=reply(expiresOn=1_800_003_600_000, extendedExpiresOn=extended))
+    assert (await client.acquire_token_silent(SCOPES, ADA)).expires_on.timestamp() == 1_800_003_600

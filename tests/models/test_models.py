@@ -470,7 +470,9 @@ async def test_real_requests_and_replies_are_as_the_schemas_say(persona: Persona
         calls = list(broker.calls)
         broker.reset()
         replies = await replies_to(broker, calls)
-    assert {call.member for call in calls} == set(REQUEST_SCHEMAS)
+    # Himmelblau 3.1 asks nobody: its sign-in has ended before it can be cancelled.
+    may_lack = {"cancelInteractiveFlow"} if persona is PersonaName.HIMMELBLAU_3_1 else set[str]()
+    assert {call.member for call in calls} | may_lack == set(REQUEST_SCHEMAS)
     for call in calls:
         REQUEST_SCHEMAS[call.member].validate(call.request)
     answered = set(REPLY_SCHEMAS)
