@@ -13,7 +13,6 @@ import json
 import os
 import re
 import sys
-import time
 import traceback
 import uuid
 from typing import Any
@@ -551,11 +550,9 @@ def pick(accounts: list[dict[str, Any]], username: str, tenant: str | None) -> d
 
 def stated_expiry(response: dict[str, Any]) -> int:
     """PROTOCOL.md, EX-01 to EX-05 and EX-09."""
-    expires_on, extended, now = int(response.get("expiresOn") or 0), response.get("extendedExpiresOn") or 0, time.time()
-    lifetime = expires_on - int(now * 1000)
-    if expires_on // 1000 + 1 < extended < 10**11 and 0 < lifetime <= 110_000:
-        return int(min(extended, now + lifetime))
-    return expires_on
+    expires_on, extended = int(response.get("expiresOn") or 0), response.get("extendedExpiresOn") or 0
+    is_himmelblau = expires_on >= 10**11 and 1 < extended - expires_on // 1000 <= 110_000
+    return int(extended) if is_himmelblau else expires_on
 
 
 def halves(account: dict[str, Any]) -> tuple[str, str]:

@@ -375,9 +375,9 @@ MISTAKES = [
     ),
     Mistake(
         "does not know a lifetime in seconds",
-        "and 0 < lifetime <= 110_000:",
-        "and False:",
-        "rep-token-expiry-opaque-himmelblau rep-token-expiry-opaque-extended",
+        "return int(extended) if is_himmelblau else expires_on",
+        "return expires_on",
+        "rep-token-expiry-opaque-himmelblau",
     ),
     Mistake(
         "is off by one in the statuses",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -154,10 +153,6 @@ def _unlike(
     if matcher == "$pattern":
         same = isinstance(got, str) and re.fullmatch(expected[matcher], got) is not None
         return [] if same else [Difference(place, f"a text like {expected[matcher]}", got)]
-    if matcher == "$inSeconds":
-        least, most = expected[matcher]
-        same = type(got) is int and least <= got - time.time() <= most
-        return [] if same else [Difference(place, f"a time in {least} to {most} seconds", got)]
     if matcher == "$json":
         return _unlike_json(expected[matcher], got, place)
     if matcher == "$type":

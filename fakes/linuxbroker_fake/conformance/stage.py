@@ -9,11 +9,10 @@ import os
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 from linuxbroker.bus import Connection, Message, RemoteError
 from linuxbroker.bus.connection import BUS_NAME
@@ -183,24 +182,11 @@ class Stage:
             self._owner_changed.notify_all()
 
 
-def _dated(value: Any, now: float) -> Any:
-    """Replace each ``{"$milliseconds": N}`` and ``{"$seconds": N}`` by the time now in that unit, and N more."""
-    if isinstance(value, list):
-        return [_dated(item, now) for item in cast("list[object]", value)]
-    if not isinstance(value, dict):
-        return value
-    given = cast("dict[str, Any]", value)
-    for key, unit in (("$milliseconds", 1000), ("$seconds", 1)):
-        if key in given:
-            return int(now * unit) + int(given[key])
-    return {key: _dated(item, now) for key, item in given.items()}
-
-
 def _fault_of(reply: Mapping[str, Any]) -> tuple[FaultKind, dict[str, Any]]:
     """The fault of the fake broker that gives one reply of a vector."""
     delay = {"delay": float(reply["delay"])} if "delay" in reply else {}
     if "json" in reply:
-        return FaultKind.RAW_REPLY, {"reply": json.dumps(_dated(reply["json"], time.time())), **delay}
+        return FaultKind.RAW_REPLY, {"reply": json.dumps(reply["json"]), **delay}
     if "text" in reply:
         return FaultKind.RAW_REPLY, {"reply": reply["text"], **delay}
     if "dbusError" in reply:

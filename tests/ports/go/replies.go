@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/godbus/dbus/v5"
 	"github.com/samber/lo"
@@ -206,10 +205,9 @@ func (r reply) expiry() float64 {
 	given := func(value any) float64 { number, _ := json.Number(fmt.Sprint(value)).Float64(); return number }
 	claimed, _ := claimsOf(r.AccessToken)["exp"].(float64)
 	extended, _ := r.ExtendedExpiresOn.(float64)
-	stated, now := given(r.ExpiresOn), float64(time.Now().UnixMilli())
-	lifetime := stated - now // In seconds, if the broker is Himmelblau 3.1: EX-09.
-	if extended < 1e11 && extended > stated/1000+1 && lifetime > 0 && lifetime <= 110_000 {
-		stated = lo.Min([]float64{extended, now/1000 + lifetime})
+	stated := given(r.ExpiresOn)
+	if more := extended - stated/1000; stated >= 1e11 && more > 1 && more <= 110_000 { // Himmelblau 3.1: EX-09.
+		stated = extended
 	}
 	exp := lo.CoalesceOrEmpty(claimed, lo.Max([]float64{stated, 0}))
 	return must(exp, "time at which the token expires") / lo.Ternary(exp < 1e11, 1.0, 1000.0)

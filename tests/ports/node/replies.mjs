@@ -151,11 +151,8 @@ export function cookiesOf(reply) {
 function expiry({ accessToken, expiresOn, extendedExpiresOn }) {
   const { exp } = jwtClaims(accessToken);
   if (Number.isFinite(exp)) return Math.floor(exp);
-  const lifetime = expiresOn - Date.now(); // In seconds, if the broker is Himmelblau 3.1: EX-09.
-  const isLater = extendedExpiresOn > expiresOn / 1000 + 1 && extendedExpiresOn < 1e11;
-  if (isLater && lifetime > 0 && lifetime <= 110_000) {
-    return Math.floor(Math.min(extendedExpiresOn, Date.now() / 1000 + lifetime));
-  }
+  const more = extendedExpiresOn - expiresOn / 1000; // Himmelblau 3.1: EX-09.
+  if (expiresOn >= 1e11 && more > 1 && more <= 110_000) return extendedExpiresOn;
   if (!/^\d+$/.test(String(expiresOn))) throw malformed("it does not say when the token expires");
   return expiresOn < 1e11 ? Number(expiresOn) : Math.floor(expiresOn / 1000);
 }
