@@ -14,7 +14,7 @@ import pytest
 
 from tests.himmelblau.toolchain import JUDGES, build_judges
 
-# What brokers should do, and Himmelblau does not; PROTOCOL.md, "For brokers".
+# What brokers should do, and Himmelblau does not; PROTOCOL.md, "Rules for a broker".
 NOT_PASSED = {
     "bk-account-null": "an account must be named",
     "bk-account-by-username": "an account must be named, and not by a user name beside it",
