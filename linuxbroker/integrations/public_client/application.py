@@ -750,9 +750,9 @@ class PublicClientApplication:
 def _data(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The extra parameters of a request, which MSAL takes as ``data``."""
     data: Concealed[object] = Concealed(kwargs.get("data") or {})
-    kind = type(data.value).__name__
-    if not isinstance(data.value, Mapping):
-        raise ValueError(f"data must be a dict of extra parameters, not {kind}")
+    is_mapping = isinstance(data.value, Mapping)
+    if not is_mapping:
+        raise ValueError(f"data must be a dict of extra parameters, not {type(data.value).__name__}")
     return HiddenFields(cast("Mapping[str, Any]", data.value))
 
 
