@@ -333,7 +333,7 @@ class BrokerClient:
         """
         claims, access_token_to_renew = Concealed(claims_challenge), hidden(access_token_to_renew)
         del claims_challenge
-        extra_query_parameters = hidden(extra_query_parameters)
+        extra_query_parameters, onboarding_blob = hidden(extra_query_parameters), hidden(onboarding_blob)
         base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
         prompt = validation.prompt(prompt)
         if account is not None:

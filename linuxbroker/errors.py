@@ -102,10 +102,10 @@ class BrokerResponseError(BrokerError):
         self.tag = tag
         self.tag_name = words.tag_name(tag)
         self.context = context
-        self.sub_error = sub_error or words.sub_error(context)
         self.diagnostics = dict(diagnostics or {})
+        self.sub_error = sub_error or words.sub_error(context) or self._diagnosed("oauth2_sub_error_code")
         self.aadsts_codes = words.aadsts_codes(context)
-        self.oauth_error = words.oauth_error(context) or str(self.diagnostics.get("raw_error_code") or "")
+        self.oauth_error = words.oauth_error(context) or self._diagnosed("raw_error_code")
         self.telemetry = dict(telemetry or {})
         self.correlation_id = correlation_id
         self.username = username
@@ -116,6 +116,10 @@ class BrokerResponseError(BrokerError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Let a failure be copied, and pickled out of a worker process, which can't give keywords by itself."""
         return _restored, (type(self), self.args, self.__dict__)
+
+    def _diagnosed(self, key: str) -> str:
+        """What Microsoft's broker 2.0.1 says in its diagnostics (PROTOCOL.md, "Errors")."""
+        return str(self.diagnostics.get(key) or "")
 
     def _describe(self) -> str:
         who = f" for {self.username}" if self.username else ""

@@ -87,7 +87,7 @@ class AuthParameters(_SparseModel):
     enrollment_id: str = ""
     is_sign_in: bool | None = None
     is_test_mode: bool = False
-    onboarding_blob: str | None = None
+    onboarding_blob: str | None = Secret(None)
     parent_window: ParentWindow | None = None
     password: str = Secret("")
     pop_params: PopParams | None = None
