@@ -278,7 +278,7 @@ async def test_a_reply_that_cannot_be_used_shows_nothing(
         {"kind": "crash"},
         {"kind": "reply_not_text"},
         {"kind": "starting"},
-        {"kind": "keyring_locked"},
+        {"kind": "no_network"},
         {"kind": "status", "status": 7},
         {"kind": "dbus_error", "name": "org.freedesktop.DBus.Error.ServiceUnknown"},
         {"kind": "dbus_error", "name": "org.freedesktop.DBus.Error.Spawn.Failed"},
