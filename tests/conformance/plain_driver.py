@@ -398,10 +398,15 @@ class Client:
         return {"accounts": await self.listed()}
 
     async def find_account(self) -> dict[str, Any]:
-        accounts = await self.listed()
-        if self.line["authority"].rpartition("/")[2] not in ("common", "consumers"):
-            accounts.sort(key=lambda account: account.get("realm") == PERSONAL_TENANT)
-        return {"account": pick(accounts, self.line["username"], self.line.get("tenant"))}
+        username = self.line["username"]
+        named = [account for account in await self.listed() if same(account["username"], username)]
+        return {"account": pick(self.preferred(named), username, self.line.get("tenant"))}
+
+    def preferred(self, accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """PROTOCOL.md, AR-11: of accounts of one UPN the work accounts, where the authority is for them."""
+        if self.line["authority"].rpartition("/")[2] in ("common", "consumers"):
+            return accounts
+        return [account for account in accounts if account.get("realm") != PERSONAL_TENANT] or accounts
 
     async def version(self) -> dict[str, Any]:
         version = (await self.send("getLinuxBrokerVersion", {"msalCppVersion": "1.0"})).get("linuxBrokerVersion")
@@ -443,6 +448,7 @@ class Client:
         """The only user's account, or the login hint's; None where nobody is listed, or nobody of that name."""
         accounts, hint = await self.listed(), self.line.get("loginHint", "").lower()
         accounts = [account for account in accounts if hint in ("", account["username"].lower())]
+        accounts = self.preferred(accounts) if hint else accounts
         if len({account["homeAccountId"] for account in accounts}) > 1:
             raise broker_failure(6, "")
         return pick(accounts, accounts[0]["username"], None) if accounts else None

@@ -369,9 +369,9 @@ MISTAKES = [
     ),
     Mistake(
         "prefers the first account to the work account",
-        'accounts.sort(key=lambda account: account.get("realm") == PERSONAL_TENANT)',
-        "pass",
-        "seq-work-before-personal",
+        'if account.get("realm") != PERSONAL_TENANT] or accounts',
+        "]",
+        "seq-work-before-personal seq-account-wanted-hint-work",
     ),
     Mistake(
         "does not know a lifetime in seconds",

@@ -24,7 +24,16 @@ DEFAULTS: Mapping[str, str] = {
 }
 # Texts under these keys are shown nowhere.
 SECRET_KEYS = frozenset(
-    {"accessToken", "accessTokenToRenew", "cookieContent", "idToken", "nonce", "password", "signedHttpRequest"}
+    {
+        "accessToken",
+        "accessTokenToRenew",
+        "cookieContent",
+        "idToken",
+        "nonce",
+        "password",
+        "refreshToken",
+        "signedHttpRequest",
+    }
 )
 
 

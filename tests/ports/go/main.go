@@ -110,11 +110,21 @@ func (o *operation) accounts() []object {
 	return lo.Filter(listed, func(a object, _ int) bool { return a["homeAccountId"] != nil })
 }
 
+// workBeforePersonal is, of accounts of one UPN, the work accounts, where the authority is for them.
+func (o *operation) workBeforePersonal(accounts []object) []object {
+	work := lo.Reject(accounts, func(a object, _ int) bool { return a["realm"] == personal })
+	anybody := strings.HasSuffix(o.Authority, "/common") || strings.HasSuffix(o.Authority, "/consumers")
+	return lo.Ternary(anybody || len(work) == 0, accounts, work)
+}
+
 // onlyUser is the account of the only user, or the login hint's; nil if there is none.
 func (o *operation) onlyUser() object {
 	named := lo.Filter(o.accounts(), func(a object, _ int) bool {
 		return o.LoginHint == "" || strings.EqualFold(fmt.Sprint(a["username"]), o.LoginHint)
 	})
+	if o.LoginHint != "" {
+		named = o.workBeforePersonal(named)
+	}
 	if users := lo.UniqBy(named, func(a object) string { return fmt.Sprint(a["homeAccountId"]) }); len(users) > 1 {
 		panic(failure("ApiContractViolation", "", "", ""))
 	}
@@ -208,9 +218,7 @@ func (o *operation) run() object {
 		named := lo.Filter(o.accounts(), func(a object, _ int) bool {
 			return strings.EqualFold(fmt.Sprint(a["username"]), o.Username) && (o.Tenant == "" || a["realm"] == o.Tenant)
 		})
-		work := lo.Reject(named, func(a object, _ int) bool { return a["realm"] == personal })
-		anybody := strings.HasSuffix(o.Authority, "/common") || strings.HasSuffix(o.Authority, "/consumers")
-		return object{"account": ofHome(lo.Ternary(anybody || len(work) == 0, named, work))}
+		return object{"account": ofHome(o.workBeforePersonal(named))}
 	case "getLinuxBrokerVersion":
 		return object{"version": must(o.call(o.Operation, object{"msalCppVersion": "12.0.2"}).LinuxBrokerVersion, "version")}
 	case "acquireTokenSilently", "acquireTokenByUsernamePassword":

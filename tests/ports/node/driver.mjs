@@ -99,8 +99,7 @@ class Operation {
   async findAccount({ username, tenant }) {
     const { accounts } = await this.getAccounts();
     const named = accounts.filter((account) => account.username?.toLowerCase() === username.toLowerCase());
-    const workFirst = [...named.filter((account) => !isPersonal(account)), ...named.filter(isPersonal)];
-    const records = /\/(common|consumers)$/.test(this.authority) ? named : workFirst;
+    const records = this.#workBeforePersonal(named);
     return { account: ofHome(tenant ? records.filter((account) => account.realm === tenant) : records) };
   }
 
@@ -120,6 +119,12 @@ class Operation {
     return this.#acquireToken("acquireTokenSilently", this.#authParameters(PASSWORD, null, options, { password }));
   }
 
+  /** Of accounts of one UPN the work accounts, where the authority is for them. */
+  #workBeforePersonal(accounts) {
+    const work = accounts.filter((account) => !isPersonal(account));
+    return work.length === 0 || /\/(common|consumers)$/.test(this.authority) ? accounts : work;
+  }
+
   async #owner() {
     const ask = this.#send({ ...BUS, member: "GetNameOwner", signature: "s", body: [NAME] });
     return ask.then(([owner]) => owner, () => null);
@@ -129,10 +134,11 @@ class Operation {
   async #onlyUser(hint = "") {
     const { accounts } = await this.getAccounts();
     const named = accounts.filter(({ username = "" }) => !hint || username.toLowerCase() === hint.toLowerCase());
-    if (new Set(named.map((account) => account.homeAccountId)).size > 1) {
+    const records = hint ? this.#workBeforePersonal(named) : named;
+    if (new Set(records.map((account) => account.homeAccountId)).size > 1) {
       throw replies.brokerFailure("ApiContractViolation", "several users are signed in: name the account");
     }
-    return ofHome(named);
+    return ofHome(records);
   }
 
   /** Signs in; with the only user's account if the broker wants one and the caller has not named it. */
