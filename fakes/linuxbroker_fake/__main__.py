@@ -1,4 +1,4 @@
-"""What does ``python -m linuxbroker_fake`` do? The same as the command ``linuxbroker-fake``."""
+"""``python -m linuxbroker_fake``: the command ``linuxbroker-fake``."""
 
 import sys
 

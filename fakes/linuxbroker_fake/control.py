@@ -1,4 +1,4 @@
-"""How does a test in any language drive the fake broker? The D-Bus control interface, JSON in and out."""
+"""The D-Bus control interface, by which a test in any language drives the fake broker: JSON in and out."""
 
 from __future__ import annotations
 

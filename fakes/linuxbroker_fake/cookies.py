@@ -1,4 +1,4 @@
-"""What is in the cookies that sign a browser in?
+"""The cookies that sign a browser in.
 
 `x-ms-RefreshTokenCredential` is a JWT, HS256, whose header has a context (`ctx`). The real key is derived from the
 PRT's session key and that context; the fake signs with its session key itself.

@@ -1,4 +1,4 @@
-"""Who and what is in the fake Entra directory: which tenants, users, apps and devices?"""
+"""The fake Entra directory: tenants, users, apps and the device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does Entra answer to the fake broker?
+"""The fake Entra, as the fake broker asks it.
 
 A facade: each kind of answer has a file of its own (`tokens`, `scopes`, `claims_challenge`, `cookies`,
 `proof_of_possession`). No I/O: the keys are made in memory, the clock is given.

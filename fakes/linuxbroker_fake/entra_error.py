@@ -1,4 +1,4 @@
-"""Which refusals does the fake Entra know, and what do they say?
+"""The refusals of the fake Entra, and what they say.
 
 The numbers are Entra's; the words are ours.
 """

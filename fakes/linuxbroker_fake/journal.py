@@ -1,4 +1,4 @@
-"""Which calls did the fake broker get? A record of each, as it came."""
+"""The record of the calls that the fake broker got."""
 
 from __future__ import annotations
 

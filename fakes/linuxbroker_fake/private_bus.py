@@ -1,4 +1,4 @@
-"""Where does a test get a bus from? A ``dbus-daemon`` of its own, with a folder for activation files."""
+"""A bus for a test: a ``dbus-daemon`` of its own, with a folder for activation files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is an access token bound to a key, and a signed HTTP request made and checked?
+"""Access tokens that are bound to a key, and signed HTTP requests.
 
 The form is MSAL's: "A Method for Signing HTTP Requests for OAuth" (draft-ietf-oauth-signed-http-request-03), with the
 public key in `cnf` and Entra's `nonce` and `client_claims`.

@@ -1,4 +1,4 @@
-"""What does an app's own test suite get? The fixture ``fake_broker``, for sync and async tests alike."""
+"""The fixture ``fake_broker`` for an app's own test suite, sync and async tests alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a test, async or not, use the fake broker? A bus and the broker on a thread of their own."""
+"""The fake broker and its bus on a thread of their own, for tests that are async or not."""
 
 from __future__ import annotations
 

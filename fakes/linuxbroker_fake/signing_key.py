@@ -1,4 +1,4 @@
-"""How does the fake sign, and how are its public keys shown?"""
+"""The fake's signing keys, and how their public halves are shown."""
 
 from __future__ import annotations
 

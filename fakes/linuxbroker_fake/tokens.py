@@ -1,4 +1,4 @@
-"""What is in the tokens that the fake Entra mints?"""
+"""The tokens that the fake Entra mints."""
 
 from __future__ import annotations
 

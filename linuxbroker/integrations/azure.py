@@ -15,7 +15,7 @@ from azure.identity import AuthenticationRecord, AuthenticationRequiredError, Cr
 
 from linuxbroker import failures, validation
 from linuxbroker.accounts import pick_account
-from linuxbroker.authority import host_of, preferred_host
+from linuxbroker.authority import host_of, known_host, preferred_host
 from linuxbroker.claims import answering_challenges
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
@@ -250,7 +250,7 @@ class BrokerCredential:
         return AuthenticationRecord(
             tenant_id=account.realm,
             client_id=self._broker.client_id,
-            authority=account.environment or self._host,
+            authority=known_host(account.environment, self._host),
             home_account_id=account.home_account_id,
             username=account.username,
         )

@@ -82,7 +82,7 @@ async def test_a_client_finds_the_bus_in_the_runtime_directory(
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     async with BrokerClient(CLIENT_ID) as client:
-        assert await client.get_linux_broker_version() == "2.5.2"
+        assert await client.get_linux_broker_version() == "3.0.2"
 
 
 async def test_a_client_finds_the_bus_that_the_address_says_is_in_the_runtime_directory(

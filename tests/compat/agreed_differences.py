@@ -76,11 +76,12 @@ def _tenant_records(theirs: Outcome, ours: Outcome) -> bool:
     listed, lists = theirs.get("result"), ours.get("result")
     if not isinstance(listed, list) or not isinstance(lists, list):
         return False
-    homes = [
-        next(each for each in lists if each["home_account_id"] == home)
-        for home in {a["home_account_id"]: 0 for a in lists}
-    ]
-    ours["result"] = homes
+    signed_in = {each["local_account_id"] for each in listed}
+    homes: dict[str, Outcome] = {}
+    # MSAL's is the record of the tenant that the user signed in to.
+    for each in sorted(lists, key=lambda each: each["local_account_id"] not in signed_in):
+        homes.setdefault(each["home_account_id"], each)
+    ours["result"] = list(homes.values())
     return len(homes) < len(lists)
 
 

@@ -119,7 +119,7 @@ SCENARIOS = [
         (_sign_in(), ACCOUNTS),
         {"authority": f"https://login.microsoftonline.com/{FABRIKAM}"},
         ADA_ONLY,
-        differs=("tenant records", "realm"),
+        differs=("tenant records",),
     ),
     Scenario(
         "authority: United States",

@@ -88,6 +88,7 @@ TEXTS = [
     ("missing account", True, "ApiContractViolation"),
     ("missing account username in request", True, "ApiContractViolation"),
     ("no interactive prompt available", False, "Unexpected"),
+    ("broker socket read timeout", True, "TransientError"),
     ("invalid redirecturi", False, "IncorrectConfiguration"),
     ('error("', False, "ApiContractViolation"),
 ]
@@ -99,6 +100,7 @@ CODES = {
     "invalid_client": "IncorrectConfiguration",
     "unauthorized_client": "IncorrectConfiguration",
     "invalid_request": "IncorrectConfiguration",
+    "invalid_scope": "IncorrectConfiguration",
     "temporarily_unavailable": "ServerTemporarilyUnavailable",
 }
 ACCOUNT_WANTED = ("missing account", "missing account username in request")
@@ -155,7 +157,7 @@ def broker_failure(status: int, context: str, tag: int = 0, sub_error: str = "")
 def status_of_text(context: str) -> str:
     """PROTOCOL.md, "What a text means"."""
     text = context.strip().lower()
-    if "broker socket connect" in text:
+    if "broker socket connect" in text or "no such file or directory (os error 2)" in text:
         return "TransientError"
     for known, whole, status in TEXTS:
         if text == known or (not whole and text.startswith(known)):
@@ -323,7 +325,7 @@ class Client:
         return params
 
     def is_for(self, response: dict[str, Any], asked: dict[str, Any]) -> bool:
-        """PROTOCOL.md, "For whom a token is"."""
+        """PROTOCOL.md, "Whose token it is"."""
         given = account_in(response) or {}
         id_token, info = claims_of(response.get("idToken") or ""), json_of(response.get("clientInfo") or "")
         account = asked.get("account")
@@ -337,7 +339,8 @@ class Client:
                 return False
         elif asked["authorizationType"] == 3:
             names = [id_token.get(key) for key in ("preferred_username", "upn", "unique_name")]
-            if any(differ(name, asked["username"]) for name in names):
+            told = [name for name in (*names, given.get("username")) if isinstance(name, str) and name]
+            if told and not any(same(name, asked["username"]) for name in told):
                 return False
         access_token = claims_of(response.get("accessToken") or "")
         tenant = id_token.get("tid") or access_token.get("tid") or given.get("realm")
@@ -349,9 +352,7 @@ class Client:
         kind = response.get("accessTokenType", 0)
         kind = kinds.get(kind.lower() if isinstance(kind, str) else kind)
         token = response.get("accessToken")
-        extended = response.get("extendedExpiresOn") or 0
-        in_seconds = extended if isinstance(extended, int) and extended < 10**11 else 0
-        expiry = claims_of(token or "").get("exp") or in_seconds or int(response.get("expiresOn") or 0)
+        expiry = claims_of(token or "").get("exp") or stated_expiry(response)
         if not token or not kind or not expiry:
             raise Failure("malformed")
         if not token.isascii() or not token.isprintable() or " " in token:
@@ -545,6 +546,13 @@ def pick(accounts: list[dict[str, Any]], username: str, tenant: str | None) -> d
         return next((account for account in mine if account["realm"] == tenant), None)
     at_home = [account for account in mine if account["realm"] == account["homeAccountId"].partition(".")[2]]
     return next(iter(at_home + mine), None)
+
+
+def stated_expiry(response: dict[str, Any]) -> int:
+    """PROTOCOL.md, EX-01 to EX-05 and EX-09."""
+    expires_on, extended = int(response.get("expiresOn") or 0), response.get("extendedExpiresOn") or 0
+    is_himmelblau = expires_on >= 10**11 and 1 < extended - expires_on // 1000 <= 110_000
+    return int(extended) if is_himmelblau else expires_on
 
 
 def halves(account: dict[str, Any]) -> tuple[str, str]:

@@ -373,7 +373,12 @@ MISTAKES = [
         "pass",
         "seq-work-before-personal",
     ),
-    Mistake("does not know a lifetime in seconds", " or in_seconds or", " or", "rep-token-expiry-opaque-himmelblau"),
+    Mistake(
+        "does not know a lifetime in seconds",
+        "return int(extended) if is_himmelblau else expires_on",
+        "return expires_on",
+        "rep-token-expiry-opaque-himmelblau",
+    ),
     Mistake(
         "is off by one in the statuses",
         "(STATUSES[status] if",
@@ -494,7 +499,7 @@ MISTAKES = [
         "makes no account from an ID token",
         " or account_of(response)",
         "",
-        "rep-token-account-of-id-token rep-himmelblau-password",
+        "rep-token-account-of-id-token rep-3.0.2-password",
     ),
     Mistake("knows the flat cookie only", 'reply.get("cookieItems") or ', "", "rep-cookie-items"),
     Mistake(

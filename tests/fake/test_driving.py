@@ -1,4 +1,4 @@
-"""Can the fake be driven each of its ways: from Python, over D-Bus, by pytest, from a shell?"""
+"""The ways to drive the fake: from Python, over D-Bus, by pytest, from a shell."""
 
 from __future__ import annotations
 

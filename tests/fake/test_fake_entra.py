@@ -1,4 +1,4 @@
-"""Does the fake Entra issue, refuse and verify as Entra does?"""
+"""The fake Entra issues, refuses and verifies as Entra does."""
 
 from __future__ import annotations
 

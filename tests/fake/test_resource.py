@@ -1,4 +1,4 @@
-"""Does the fake's resource challenge only the clients that have declared that they understand claims challenges?"""
+"""The fake's resource challenges only clients that have declared that they understand claims challenges."""
 
 from __future__ import annotations
 

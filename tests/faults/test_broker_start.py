@@ -119,7 +119,7 @@ async def test_a_broker_that_starts_in_twenty_seconds_is_waited_for(tmp_path: Pa
             assert await client.get_accounts()
 
 
-@pytest.mark.fake_broker(persona="himmelblau")
+@pytest.mark.fake_broker(persona="himmelblau-4.0")
 @pytest.mark.parametrize("name", ["accounts", "version", "silent", "cookie"])
 async def test_a_broker_whose_daemon_starts_is_asked_until_it_has(fake_broker: RunningFake, name: str) -> None:
     operation = REPEATABLE[name]

@@ -74,12 +74,12 @@ async def test_a_bus_that_closes_at_any_byte_is_got_over(fake_broker: RunningFak
                 outcomes.append(await client.get_linux_broker_version())
             except NoSessionBusError as error:
                 outcomes.append("closed" if "closed" in str(error) or "reset" in str(error) else str(error))
-            assert await client.get_linux_broker_version() == "2.5.2"
+            assert await client.get_linux_broker_version() == "3.0.2"
             await client.aclose()
     # In the handshake, and before the bus has said hello, the call fails; after that it is repeated.
-    repeated_from = outcomes.index("2.5.2")
+    repeated_from = outcomes.index("3.0.2")
     assert set(outcomes[:repeated_from]) == {"closed"}
-    assert set(outcomes[repeated_from:]) == {"2.5.2"}
+    assert set(outcomes[repeated_from:]) == {"3.0.2"}
     assert 20 < repeated_from < len(outcomes) - 20
 
 

@@ -72,7 +72,7 @@ async def test_4_0_answers_nobody_while_the_dialog_is_open() -> None:
     ],
 )
 async def test_without_a_daemon_every_call_is_a_dbus_error(persona: str, text: str) -> None:
-    async with judge(build_judges()[persona], {"daemon": False}) as stage:
+    async with judge(build_judges()[persona], {"daemon_after": None}) as stage:
         assert await stage.ask(LIST) == Answer(error=FAILED, text=text)
         assert await stage.ask(SIGN_OUT) == Answer(error=FAILED, text=text)
 

@@ -28,7 +28,7 @@ from azure.identity.aio import AzureCliCredential, ChainedTokenCredential
 
 from linuxbroker import BrokerClient
 from linuxbroker.integrations.azure import DEVELOPER_CLIENT_ID, BrokerCredential
-from linuxbroker_fake import RevokedTokenError, RunningFake
+from linuxbroker_fake import FakeConfig, RevokedTokenError, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://storage.azure.com/.default"
@@ -208,6 +208,22 @@ async def test_record_of_one_sign_in_serves_the_next_start(fake_broker: RunningF
     parameters = _parameters(fake_broker, SILENT)
     assert parameters["clientId"] == CLIENT_ID
     assert parameters["authority"] == f"https://login.microsoftonline.com/{FABRIKAM}"
+
+
+@pytest.mark.parametrize(
+    ("environment", "authority"),
+    [
+        ("login.windows.net", "login.microsoftonline.com"),
+        ("login.evil.example", "login.microsoftonline.com"),
+        ("", "login.microsoftonline.com"),
+    ],
+)
+async def test_a_record_names_no_login_host_that_is_not_known_to_be_one(environment: str, authority: str) -> None:
+    directory = FakeConfig().directory.model_copy(update={"environment": environment})
+    with RunningFake(FakeConfig(signed_in=(ADA,), directory=directory)) as fake:
+        async with BrokerCredential(login_hint=ADA, bus_address=fake.address) as credential:
+            record = await credential.authenticate(scopes=[SCOPE])
+    assert record.authority == authority
 
 
 @pytest.mark.fake_broker(signed_in=[ADA])

@@ -46,7 +46,7 @@ async def test_a_reply_that_is_too_long_ends_its_own_call_and_no_other(fake_brok
         fake_broker.plant("raw_reply", method=VERSION, reply=_version_of(size), times=1)
         with pytest.raises(BrokerProtocolError, match=r"2,000 allowed \(max_reply_bytes\)"):
             await modest.get_linux_broker_version()
-        assert await modest.get_linux_broker_version() == "2.5.2"
+        assert await modest.get_linux_broker_version() == "3.0.2"
         assert (await in_flight).access_token
         assert not hanging.done()
         hanging.cancel()
@@ -120,7 +120,7 @@ async def test_a_reply_is_refused_when_it_is_nested_more_deeply_than_is_allowed(
                 fake_broker.plant("raw_reply", method=VERSION, reply=_nested(depth, opening, closing), times=1)
                 with pytest.raises(BrokerProtocolError, match=rf"nested more than {limit} deep \(max_reply_depth\)"):
                     await client.get_linux_broker_version()
-            assert await client.get_linux_broker_version() == "2.5.2"
+            assert await client.get_linux_broker_version() == "3.0.2"
 
 
 async def test_many_values_side_by_side_are_not_deep(fake_broker: RunningFake) -> None:

@@ -289,6 +289,8 @@ async def test_a_reply_that_cannot_be_used_shows_nothing(
 async def test_a_broker_that_is_not_reached_shows_nothing(
     fake_broker: RunningFake, seen: Seen, operation: Operation, fault: dict[str, Any]
 ) -> None:
+    if fault["kind"] == "keyring_locked" and operation.method in ("getAccounts", "getLinuxBrokerVersion"):
+        pytest.skip("a broker whose keyring is locked lists no account, and knows its version")
     for context in operation.quotations if "name" in fault else [""]:
         await _not_reached(fake_broker, seen, operation, {**fault, "context": context})
 

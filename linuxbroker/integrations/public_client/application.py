@@ -750,7 +750,8 @@ class PublicClientApplication:
 def _data(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The extra parameters of a request, which MSAL takes as ``data``."""
     data: Concealed[object] = Concealed(kwargs.get("data") or {})
-    if not isinstance(data.value, Mapping):
+    is_mapping = isinstance(data.value, Mapping)
+    if not is_mapping:
         raise ValueError(f"data must be a dict of extra parameters, not {type(data.value).__name__}")
     return HiddenFields(cast("Mapping[str, Any]", data.value))
 

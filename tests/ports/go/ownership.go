@@ -1,4 +1,4 @@
-// For whom a token is: PROTOCOL.md, "For whom a token is".
+// For whom a token is: PROTOCOL.md, "Whose token it is".
 package main
 
 import (
@@ -54,10 +54,10 @@ func (r reply) isFor(asked, account object) bool {
 			return false
 		}
 	} else if asked["authorizationType"] == password {
-		for _, claim := range []string{"preferred_username", "upn", "unique_name"} {
-			if differ(user[claim], asked["username"]) {
-				return false
-			}
+		names := []any{user["preferred_username"], user["upn"], user["unique_name"], r.Account["username"]}
+		isOther := func(name any) bool { return differ(name, asked["username"]) }
+		if lo.SomeBy(names, isOther) && lo.NoneBy(names, func(name any) bool { return equal(name, asked["username"]) }) {
+			return false
 		}
 	}
 	tenant := first(user["tid"], claimsOf(r.AccessToken)["tid"], r.Account["realm"])

@@ -31,14 +31,14 @@ var (
 	// A pattern for the text of a failure without a status, and what it means. The first that fits counts; if none: Unexpected.
 	texts = [][2]string{
 		{`(?i)^not implemented$`, "unsupported"},
-		{`(?i)broker socket connect`, "TransientError"},
+		{`(?i)broker socket connect|no such file or directory \(os error 2\)|^broker socket read timeout$`, "TransientError"},
 		{`(?i)^(failed to authenticate user|failed to fetch prt sso cookie)$|^(?i)interactive authentication failed`, "InteractionRequired"},
 		{`(?i)^(unable to (find|load) account|invalid request for user!)$`, "AccountNotFound"},
 		{`(?i)^missing account( username in request)?$|^(?i)error\("`, "ApiContractViolation"},
 		{`(?i)^invalid redirecturi`, "IncorrectConfiguration"},
 		{`AADSTS(16000|500(55|58|72|74|76|78|79)|501(26|32|33|44|58|73)|65001|70008|7004[34]|70008[24])\b`, "InteractionRequired"},
 		{`Code: '(interaction_required|invalid_grant|login_required|consent_required)'`, "InteractionRequired"},
-		{`Code: '(invalid_client|unauthorized_client|invalid_request)'`, "IncorrectConfiguration"},
+		{`Code: '(invalid_client|unauthorized_client|invalid_request|invalid_scope)'`, "IncorrectConfiguration"},
 		{`Code: 'temporarily_unavailable'`, "ServerTemporarilyUnavailable"},
 	}
 	wantsAccount  = regexp.MustCompile(`(?i)^missing account( username in request)?$`)
@@ -205,8 +205,11 @@ func (r reply) expiry() float64 {
 	given := func(value any) float64 { number, _ := json.Number(fmt.Sprint(value)).Float64(); return number }
 	claimed, _ := claimsOf(r.AccessToken)["exp"].(float64)
 	extended, _ := r.ExtendedExpiresOn.(float64)
-	seconds := lo.Ternary(extended < 1e11, extended, 0)
-	exp := lo.CoalesceOrEmpty(claimed, seconds, lo.Max([]float64{given(r.ExpiresOn), 0}))
+	stated := given(r.ExpiresOn)
+	if more := extended - stated/1000; stated >= 1e11 && more > 1 && more <= 110_000 { // Himmelblau 3.1: EX-09.
+		stated = extended
+	}
+	exp := lo.CoalesceOrEmpty(claimed, lo.Max([]float64{stated, 0}))
 	return must(exp, "time at which the token expires") / lo.Ternary(exp < 1e11, 1.0, 1000.0)
 }
 

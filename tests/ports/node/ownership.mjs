@@ -1,4 +1,4 @@
-// For whom a token is: PROTOCOL.md, "For whom a token is".
+// For whom a token is: PROTOCOL.md, "Whose token it is".
 import { decode, jwtClaims } from "./replies.mjs";
 
 const NO_TENANT = ["common", "organizations", "consumers"];
@@ -24,7 +24,8 @@ export function isFor({ account, username, authorizationType, authority }, respo
     if (pairs.some((pair) => halves(account).some((half, index) => differ(half, pair[index])))) return false;
     if (equal(user.tid, account.realm) && differ(user.oid, account.localAccountId)) return false;
   } else if (authorizationType === 3) {
-    if ([user.preferred_username, user.upn, user.unique_name].some((name) => differ(name, username))) return false;
+    const told = [user.preferred_username, user.upn, user.unique_name, response.account?.username].filter(isText);
+    if (told.length > 0 && !told.some((name) => equal(name, username))) return false;
   }
   const tenant = user.tid ?? jwtClaims(response.accessToken).tid ?? response.account?.realm;
   return !differ(tenant, tenantOf(authority, account));

@@ -19,14 +19,14 @@ const SIGN_IN_CODES = [16000, 50055, 50058, 50072, 50074, 50076, 50078, 50079, 5
 
 // The statuses of texts, in lower case; the first that fits counts. PROTOCOL.md, "What a text means".
 const STATUS_OF_TEXTS = [
-  [/broker socket connect/, "TransientError"],
+  [/broker socket connect|no such file or directory \(os error 2\)|^broker socket read timeout$/, "TransientError"],
   [/^(failed to authenticate user|failed to fetch prt sso cookie)$|^interactive authentication failed/, "InteractionRequired"],
   [/^(unable to (find|load) account|invalid request for user!)$/, "AccountNotFound"],
   [/^missing account( username in request)?$|^error\("/, "ApiContractViolation"],
   [/^invalid redirecturi/, "IncorrectConfiguration"],
   [new RegExp(`(${SIGN_IN_CODES.join("|").toLowerCase()})(?!\\d)`), "InteractionRequired"],
   [/code: '(interaction_required|invalid_grant|login_required|consent_required)'/, "InteractionRequired"],
-  [/code: '(invalid_client|unauthorized_client|invalid_request)'/, "IncorrectConfiguration"],
+  [/code: '(invalid_client|unauthorized_client|invalid_request|invalid_scope)'/, "IncorrectConfiguration"],
   [/code: 'temporarily_unavailable'/, "ServerTemporarilyUnavailable"],
 ];
 const ACCOUNT_IS_WANTED = /^missing account( username in request)?$/i;
@@ -151,7 +151,8 @@ export function cookiesOf(reply) {
 function expiry({ accessToken, expiresOn, extendedExpiresOn }) {
   const { exp } = jwtClaims(accessToken);
   if (Number.isFinite(exp)) return Math.floor(exp);
-  if (extendedExpiresOn > 0 && extendedExpiresOn < 1e11) return Math.floor(extendedExpiresOn);
+  const more = extendedExpiresOn - expiresOn / 1000; // Himmelblau 3.1: EX-09.
+  if (expiresOn >= 1e11 && more > 1 && more <= 110_000) return extendedExpiresOn;
   if (!/^\d+$/.test(String(expiresOn))) throw malformed("it does not say when the token expires");
   return expiresOn < 1e11 ? Number(expiresOn) : Math.floor(expiresOn / 1000);
 }

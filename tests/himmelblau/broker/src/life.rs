@@ -7,6 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dbus::channel::{BusType, Channel};
 use tokio::runtime::Builder;
@@ -52,11 +53,13 @@ impl Folder {
 /// Run the daemon on a thread and the session broker on this one, until the bus ends, or standard input where it is a pipe.
 ///
 /// # Arguments
-/// * `daemon`: begins to listen, and says when it does; None: there is no daemon.
+/// * `daemon`: begins to listen, and says when it does.
+/// * `daemon_after`: seconds until it begins; None: never.
 /// * `session`: serves the bus.
 pub fn serve_until_the_end<D, S, E>(
     folder: Folder,
-    daemon: Option<impl FnOnce(Receiver<bool>) -> D + Send + 'static>,
+    daemon: impl FnOnce(Receiver<bool>) -> D + Send + 'static,
+    daemon_after: Option<f64>,
     session: impl FnOnce() -> S,
 ) -> ExitCode
 where
@@ -64,18 +67,19 @@ where
     S: Future<Output = Result<(), E>>,
     E: std::fmt::Debug,
 {
-    if let Some(listen) = daemon {
+    if let Some(seconds) = daemon_after {
         let (listens, is_listening) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs_f64(seconds));
             let runtime = Builder::new_current_thread().enable_io().build().expect("a runtime");
             runtime.block_on(async {
                 let (_end, ended) = broadcast::channel(1);
-                let serving = listen(ended).await.expect("the daemon listens");
-                listens.send(()).expect("the session broker waits");
+                let serving = daemon(ended).await.expect("the daemon listens");
+                let _ = listens.send(());
                 let _ = serving.await;
             });
         });
-        if is_listening.recv().is_err() {
+        if seconds == 0.0 && is_listening.recv().is_err() {
             return ExitCode::FAILURE;
         }
     }

@@ -37,8 +37,8 @@ pub struct Settings {
     pub prompt_seconds: f64,
     /// Seconds that the session broker waits for the daemon (Himmelblau's own default: 30).
     pub connection_timeout: u64,
-    /// Whether there is a daemon.
-    pub daemon: bool,
+    /// Seconds until the daemon listens; null: never.
+    pub daemon_after: Option<f64>,
 }
 
 impl Default for Settings {
@@ -58,7 +58,7 @@ impl Default for Settings {
             prompt: Prompt::default(),
             prompt_seconds: 0.0,
             connection_timeout: 1,
-            daemon: true,
+            daemon_after: Some(0.0),
         }
     }
 }

@@ -11,8 +11,8 @@ fn main() -> ExitCode {
     let socket = folder.socket();
     let daemon = Daemon { release: Release::ThreeOne, folder: folder.path().to_owned() };
     let path = socket.clone();
-    let listen = settings.daemon.then_some(|end| async move { himmelblau_broker_serve(daemon, &path, end).await });
-    serve_until_the_end(folder, listen, || async move {
+    let listen = |end| async move { himmelblau_broker_serve(daemon, &path, end).await };
+    serve_until_the_end(folder, listen, settings.daemon_after, || async move {
         himmelblau_session_broker_serve(&socket, settings.connection_timeout).await
     })
 }

@@ -123,7 +123,9 @@ fn main() -> ExitCode {
     let socket = folder.socket();
     let daemon = Daemon { release: Release::FourZero, folder: folder.path().to_owned() };
     let path = socket.clone();
-    let listen = settings.daemon.then_some(|end| async move { himmelblau_broker_serve(daemon, &path, end).await });
+    let listen = |end| async move { himmelblau_broker_serve(daemon, &path, end).await };
     let session = Session { socket, folder: folder.path().to_owned() };
-    serve_until_the_end(folder, listen, || session_broker_serve(session, "himmelblau_broker", log_level()))
+    serve_until_the_end(folder, listen, settings.daemon_after, || {
+        session_broker_serve(session, "himmelblau_broker", log_level())
+    })
 }
