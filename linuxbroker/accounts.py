@@ -34,11 +34,25 @@ def pick_account(
     matching = [account for account in accounts if account.username.casefold() == username.casefold()]
     if tenant is not None:
         return next((account for account in matching if account.realm.casefold() == tenant.casefold()), None)
-    if authority_tenant.casefold() not in _FOR_PERSONAL:
-        matching = [account for account in matching if account.home_tenant.casefold() != PERSONAL_TENANT] or matching
+    matching = without_personal(matching, authority_tenant)
     named = (account for account in matching if account.realm)
     at_home = (account for account in named if account.realm.casefold() == account.home_tenant.casefold())
     return next(at_home, matching[0] if matching else None)
+
+
+def without_personal(accounts: Sequence[Account], authority_tenant: str) -> list[Account]:
+    """Leave personal accounts out where an authority is for work accounts, unless there are no others.
+
+    Args:
+        accounts: records of one name.
+        authority_tenant: as for ``pick_account``.
+
+    Returns:
+        Those that a name stands for.
+    """
+    if authority_tenant.casefold() in _FOR_PERSONAL:
+        return list(accounts)
+    return [account for account in accounts if account.home_tenant.casefold() != PERSONAL_TENANT] or list(accounts)
 
 
 def users_of(accounts: Iterable[Account]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from linuxbroker import validation
-from linuxbroker.accounts import pick_account
+from linuxbroker.accounts import pick_account, without_personal
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     BrokerError,
@@ -249,7 +249,7 @@ class BrokerFlows:
 
     async def _hinted(self, login_hint: str) -> Account | None:
         """The account that a hint stands for; None where it is nobody's, or that of several users."""
-        records = await self._records(login_hint)
+        records = without_personal(await self._records(login_hint), self._tenant)
         if len({record.home_account_id for record in records}) != 1:
             return None
         return pick_account(records, login_hint, self._tenant) or pick_account(records, login_hint)

@@ -12,7 +12,7 @@ from typing import Any
 import msal
 import pytest
 
-from linuxbroker import Account, PopAuthScheme, PublicClientApplication, RedirectUriError, Status
+from linuxbroker import Account, BrokerClient, PopAuthScheme, PublicClientApplication, RedirectUriError, Status
 from linuxbroker.challenges import claims_in, parse_challenges
 from linuxbroker_fake import FakeConfig, RevokedTokenError, RunningFake
 
@@ -367,6 +367,26 @@ async def test_an_account_of_a_sovereign_cloud_is_refused_at_the_commercial_one(
             with pytest.raises(ValueError, match=r"https://login\.microsoftonline\.us/common"):
                 await application.acquire_token_silent([SCOPE], account)
         assert not fake.calls_of(SILENT)
+
+
+@pytest.mark.parametrize(("tenant", "hinted"), [("organizations", True), (CONTOSO, True), ("common", False)])
+async def test_a_login_hint_means_the_work_account_where_the_authority_does(
+    fake_broker: RunningFake, tenant: str, hinted: bool
+) -> None:
+    personal_tenant = "9188040d-6c67-4c5b-b112-36a304b66dad"
+    async with BrokerClient(CLIENT_ID) as client:
+        work = await client.get_account(ADA)
+    assert work is not None
+    home = {"home_account_id": f"00000000-0000-0000-0000-0000000000ff.{personal_tenant}", "realm": personal_tenant}
+    listed = [json.loads(account.to_json()) for account in (work.model_copy(update=home), work)]
+    fake_broker.plant("raw_reply", method="getAccounts", reply=json.dumps({"accounts": listed}))
+    async with PublicClientApplication(
+        CLIENT_ID, authority=f"https://login.microsoftonline.com/{tenant}", enable_broker_on_linux=True
+    ) as application:
+        result = await application.acquire_token_interactive([SCOPE], login_hint=ADA, parent_window_handle=CONSOLE)
+    assert fake_broker.broker.verify_access_token(result["access_token"])["upn"] == ADA
+    asked = _parameters(fake_broker, SILENT)["account"]
+    assert (asked or {}).get("homeAccountId") == (work.home_account_id if hinted else None)
 
 
 async def test_username_and_password(application: PublicClientApplication, fake_broker: RunningFake) -> None:
