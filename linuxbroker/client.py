@@ -12,7 +12,7 @@ from uuid import UUID
 
 from linuxbroker import failures, models, token_match, validation
 from linuxbroker._version import __version__
-from linuxbroker.accounts import pick_account, users_of
+from linuxbroker.accounts import pick_account, users_of, without_personal
 from linuxbroker.authority import (
     authority_for_realm,
     host_of,
@@ -387,7 +387,8 @@ class BrokerClient:
         """The account of the only user whom the broker lists, or whom the hint names; None if the hint names nobody."""
         accounts = await self._list_accounts(correlation_id)
         if login_hint:
-            accounts = [account for account in accounts if account.username.casefold() == login_hint.casefold()]
+            named = [account for account in accounts if account.username.casefold() == login_hint.casefold()]
+            accounts = without_personal(named, tenant_of(self.authority))
             if not accounts:
                 return None
         elif not accounts:

@@ -245,11 +245,16 @@ def test_a_fork_with_a_call_in_flight_is_of_no_concern_to_it(fake_broker: Runnin
 
         client = BrokerClient("11111111-2222-4333-8444-555555555555")
 
+        def with_time_to_build_the_wire_types():
+            asyncio.get_running_loop().slow_callback_duration = 60
+
         async def in_child():
+            with_time_to_build_the_wire_types()
             async with client:
                 return bool(await asyncio.gather(*(client.get_accounts() for _ in range(20))))
 
         async def main():
+            with_time_to_build_the_wire_types()
             call = asyncio.ensure_future(client.acquire_token_interactive(["https://graph.microsoft.com/.default"]))
             assert await client.get_accounts()
             child = os.fork()
