@@ -822,9 +822,9 @@ class BrokerClient:
         assert response is not None
         if token_match.is_other_kind(response.access_token_type, asked):
             raise failures.other_kind(response.access_token_type, call)
-        if (other := token_match.other_account(response, asked)) is not None:
+        if (other := token_match.other_account(response, asked, result.id_token_claims)) is not None:
             raise failures.mismatched(f"a token of {other}", "that account", call)
-        if (other := token_match.other_tenant(response, asked)) is not None:
+        if (other := token_match.other_tenant(response, asked, result.id_token_claims)) is not None:
             raise failures.mismatched(f"a token of tenant {other}", tenant_of(asked.authority), call)
         if declined := declined_scopes(asked.requested_scopes, result.scopes):
             raise failures.scopes_declined(declined, result, call)

@@ -17,19 +17,20 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMES = ("preferred_username", "upn", "unique_name", "email")
 
 
-def other_account(response: BrokerTokenResponse, asked: AuthParameters) -> str | None:
+def other_account(response: BrokerTokenResponse, asked: AuthParameters, claims: Mapping[str, Any]) -> str | None:
     """Find out whether a token is for another account than it was asked for.
 
     Args:
-        response: the reply, whose ID token, client info and account tell, as far as they are there.
+        response: the reply, whose client info and account tell, as far as they are there.
         asked: the request. An interactive one that names no account lets the user choose.
+        claims: those of the reply's ID token.
 
     Returns:
         The other account's name, or what else is known of it; None where nothing speaks against the one asked for.
         Source: PROTOCOL.md, "Whose token it is".
     """
-    claims, told = jwt_claims.peek(response.id_token), response.account
-    names = [name for key in _NAMES if isinstance(name := claims.get(key), str) and name]
+    told = response.account
+    names = [name for key in _NAMES if (name := _text(claims, key))]
     names += [told.username] if told and told.username else []
     shown = names[0] if names else "another account"
     if asked.account is None:
@@ -43,12 +44,13 @@ def other_account(response: BrokerTokenResponse, asked: AuthParameters) -> str |
     return shown if in_same_tenant and _differ(asked.account.local_account_id, _text(claims, "oid")) else None
 
 
-def other_tenant(response: BrokerTokenResponse, asked: AuthParameters) -> str | None:
+def other_tenant(response: BrokerTokenResponse, asked: AuthParameters, claims: Mapping[str, Any]) -> str | None:
     """Find out whether a token is for another tenant than it was asked for.
 
     Args:
         response: the reply.
         asked: the request.
+        claims: those of the reply's ID token.
 
     Returns:
         The other tenant's id; None where the request leaves the tenant open, or the reply does not tell it.
@@ -56,7 +58,7 @@ def other_tenant(response: BrokerTokenResponse, asked: AuthParameters) -> str | 
     """
     wanted = _tenant_id(urlsplit(asked.authority).path.strip("/").partition("/")[0], asked.account)
     found = (
-        _text(jwt_claims.peek(response.id_token), "tid")
+        _text(claims, "tid")
         or _text(jwt_claims.peek(response.access_token), "tid")
         or (response.account.realm if response.account else "")
     )

@@ -64,8 +64,15 @@ def token_parameters(
         client_id=client_id,
         redirect_uri=redirect_uri,
         requested_scopes=validation.scopes(scopes),
-        decoded_claims=merge_claims(hidden(claims_challenge.value), capabilities=client_capabilities),
+        decoded_claims=_claims(claims_challenge, client_capabilities),
         access_token_to_renew=validation.text("access_token_to_renew", renew, empty=True),
         pop_params=pop_params,
         additional_query_parameters_for_authorization={**query, "x-client-xtra-sku": _SKU},
     )
+
+
+def _claims(challenge: Concealed[str | None], capabilities: Sequence[str]) -> str:
+    """The claims of a request. A challenge alone goes as it is, without a copy: ten thousand may wait with it."""
+    if not capabilities:
+        return validation.claims_challenge(challenge.value)
+    return merge_claims(hidden(challenge.value), capabilities=capabilities)

@@ -143,7 +143,7 @@ async def growth_with_accounts(one: str, many: str, count: int) -> Figure:
         count: how many calls of each.
     """
     async with BrokerClient(CLIENT_ID, bus_address=one) as few, BrokerClient(CLIENT_ID, bus_address=many) as full:
-        accounts: list[Account] = [(await client.get_accounts())[-1] for client in (few, full)]
+        accounts: list[Account] = [(await client.get_accounts())[0] for client in (few, full)]
         operations = (
             lambda: full.acquire_token_silent(SCOPES, accounts[1]),
             lambda: few.acquire_token_silent(SCOPES, accounts[0]),

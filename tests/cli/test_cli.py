@@ -499,17 +499,15 @@ def test_the_demo_tells_a_person_what_a_broker_does_not_offer() -> None:
     assert "FAILED" not in shown.stdout
 
 
-@pytest.mark.parametrize("collects", [True, False])
-def test_a_program_that_calls_the_command_keeps_its_garbage_collection(fake: RunningFake, collects: bool) -> None:
+def test_a_program_can_call_the_command_from_any_thread(fake: RunningFake) -> None:
     program = (
-        "import gc, sys, threading\n"
+        "import sys, threading\n"
         "from linuxbroker.cli.main import main\n"
-        f"(gc.enable if {collects} else gc.disable)()\n"
         "codes = []\n"
         "in_a_thread = threading.Thread(target=lambda: codes.append(main(['version'])))\n"
         "in_a_thread.start()\n"
         "in_a_thread.join()\n"
-        "sys.exit(0 if codes == [0] and main(['version']) == 0 and gc.isenabled() is " + str(collects) + " else 1)"
+        "sys.exit(0 if codes == [0] and main(['version']) == 0 else 1)"
     )
     environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": fake.address}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)

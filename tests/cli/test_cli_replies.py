@@ -10,7 +10,6 @@ import pytest
 from linuxbroker_fake import RunningFake
 from tests.cli.test_cli import error_of, linuxbroker
 
-# The command reads replies with code of its own, see linuxbroker/models/light.py.
 NUMBERS: tuple[object, ...] = (7, 7.0, "7", " 7 ", "7.0")
 NO_NUMBERS: tuple[object, ...] = (7.5, 1e300, "x", "", "9" * 5000, [])
 ADA = {"homeAccountId": "a.b", "realm": "b", "username": "ada@contoso.example"}
