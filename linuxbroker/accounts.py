@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from linuxbroker.models import Account
-
+from linuxbroker import models
 
 # The tenant of personal Microsoft accounts.
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
@@ -16,8 +13,8 @@ _FOR_PERSONAL = frozenset({"common", "consumers"})
 
 
 def pick_account(
-    accounts: Sequence[Account], username: str, tenant: str | None = None, *, authority_tenant: str = "common"
-) -> Account | None:
+    accounts: Sequence[models.Account], username: str, tenant: str | None = None, *, authority_tenant: str = "common"
+) -> models.Account | None:
     """Choose the record that a UPN means.
 
     Args:
@@ -40,7 +37,7 @@ def pick_account(
     return next(at_home, matching[0] if matching else None)
 
 
-def without_personal(accounts: Sequence[Account], authority_tenant: str) -> list[Account]:
+def without_personal(accounts: Sequence[models.Account], authority_tenant: str) -> list[models.Account]:
     """Leave personal accounts out where an authority is for work accounts, unless there are no others.
 
     Args:
@@ -55,7 +52,7 @@ def without_personal(accounts: Sequence[Account], authority_tenant: str) -> list
     return [account for account in accounts if account.home_tenant.casefold() != PERSONAL_TENANT] or list(accounts)
 
 
-def users_of(accounts: Iterable[Account]) -> list[str]:
+def users_of(accounts: Iterable[models.Account]) -> list[str]:
     """List the users whom records are of: one user can have several records.
 
     Args:
@@ -64,4 +61,18 @@ def users_of(accounts: Iterable[Account]) -> list[str]:
     Returns:
         Their UPNs, one for each home account, in order.
     """
-    return list({account.home_account_id.casefold(): account.username for account in accounts}.values())
+    first = {account.home_account_id.casefold(): account.username for account in reversed(list(accounts))}
+    return list(reversed(first.values()))
+
+
+def home_record(accounts: Sequence[models.Account]) -> models.Account:
+    """Choose among the records of one user.
+
+    Args:
+        accounts: the records, at least one; a guest's name in another tenant can be another one.
+
+    Returns:
+        The home tenant's, else the first.
+    """
+    at_home = (account for account in accounts if account.realm.casefold() == account.home_tenant.casefold() != "")
+    return next(at_home, accounts[0])

@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hash
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from linuxbroker import failures, models, token_match, validation
 from linuxbroker._version import __version__
-from linuxbroker.accounts import pick_account, users_of, without_personal
+from linuxbroker.accounts import home_record, pick_account, users_of, without_personal
 from linuxbroker.authority import (
     authority_for_realm,
     host_of,
@@ -48,15 +48,6 @@ from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
 from linuxbroker.trust.policy import TrustPolicy, UntrustedOwnerError
-
-if TYPE_CHECKING:
-    from linuxbroker.models import (
-        Account,
-        AcquireTokenInteractivelyRequest,
-        AcquireTokenReply,
-        AuthParameters,
-        WireModel,
-    )
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
@@ -140,7 +131,7 @@ class BrokerClient:
         finally:
             self._transport.close()
 
-    async def get_accounts(self, *, correlation_id: str | UUID | None = None) -> list[Account]:
+    async def get_accounts(self, *, correlation_id: str | UUID | None = None) -> list[models.Account]:
         """List the accounts that are signed in to the broker.
 
         Args:
@@ -157,7 +148,7 @@ class BrokerClient:
 
     async def get_account(
         self, username: str, tenant: str | None = None, *, correlation_id: str | UUID | None = None
-    ) -> Account | None:
+    ) -> models.Account | None:
         """Find one account.
 
         Args:
@@ -181,7 +172,7 @@ class BrokerClient:
     async def acquire_token_silent(
         self,
         scopes: Sequence[str],
-        account: Account | None = None,
+        account: models.Account | None = None,
         *,
         authority: str | None = None,
         claims_challenge: str | None = None,
@@ -222,7 +213,7 @@ class BrokerClient:
         extra_query_parameters = hidden(extra_query_parameters)
         base = self._authority(authority)
         if account is not None:
-            self._checked(account, base)
+            _check_cloud(validation.account(account), base)
         parameters = self._silent_parameters(
             scopes, claims, client_capabilities, auth_scheme, access_token_to_renew, extra_query_parameters
         )
@@ -290,7 +281,7 @@ class BrokerClient:
         self,
         scopes: Sequence[str],
         *,
-        account: Account | None = None,
+        account: models.Account | None = None,
         prompt: str | None = None,
         login_hint: str | None = None,
         parent_window_handle: int | None = None,
@@ -337,7 +328,7 @@ class BrokerClient:
         base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
         prompt = validation.prompt(prompt)
         if account is not None:
-            self._checked(account, base)
+            _check_cloud(validation.account(account), base)
         if login_hint is not None:
             validation.text("login_hint", login_hint)
         parameters = token_parameters(
@@ -358,15 +349,23 @@ class BrokerClient:
             parameters["prompt"] = prompt
         correlation = validation.correlation_id(correlation_id)
         if prompt == "select_account":
-            return await self._ask_user(parameters, correlation)
+            return await self._ask_user_to_choose(parameters, correlation)
         if account is not None:
             return await self._ask_user(_of_account(parameters, account), correlation)
         return await self._ask_anyone(parameters, login_hint or "", correlation)
 
+    async def _ask_user_to_choose(self, parameters: HiddenFields, correlation_id: str) -> TokenResult:
+        try:
+            return await self._ask_user(parameters, correlation_id)
+        except BrokerResponseError as error:
+            if failures.wants_account(error):
+                self._owner_that_wants_account = await self._transport.owner()
+            raise
+
     async def _ask_anyone(self, parameters: HiddenFields, login_hint: str, correlation_id: str) -> TokenResult:
         """Have the broker ask whoever is there; one that must be told the account is told the only user's."""
         if self._owner_that_wants_account and self._owner_that_wants_account == await self._transport.owner():
-            account = await self._only_user(login_hint, correlation_id)
+            account = await self._only_user(login_hint, parameters["authority"], correlation_id)
             if account is not None:
                 return await self._ask_user(_of_account(parameters, account), correlation_id)
         try:
@@ -377,31 +376,33 @@ class BrokerClient:
             if not failures.wants_account(error):
                 raise
             refusal = error
-        account = await self._only_user(login_hint, correlation_id)
+        account = await self._only_user(login_hint, parameters["authority"], correlation_id)
         if account is None:
             raise refusal
         self._owner_that_wants_account = await self._transport.owner()
         return await self._ask_user(_of_account(parameters, account), correlation_id)
 
-    async def _only_user(self, login_hint: str, correlation_id: str) -> Account | None:
+    async def _only_user(self, login_hint: str, authority: str, correlation_id: str) -> models.Account | None:
         """The account of the only user whom the broker lists, or whom the hint names; None if the hint names nobody."""
         accounts = await self._list_accounts(correlation_id)
         if login_hint:
             named = [account for account in accounts if account.username.casefold() == login_hint.casefold()]
-            accounts = without_personal(named, tenant_of(self.authority))
+            accounts = without_personal(named, tenant_of(authority))
             if not accounts:
                 return None
         elif not accounts:
             raise failures.no_account(CallContext("acquireTokenInteractively", correlation_id))
         if len(users := users_of(accounts)) > 1:
             raise failures.account_required(users, CallContext("acquireTokenInteractively", correlation_id))
-        return pick_account(accounts, users[0], authority_tenant=tenant_of(self.authority))
+        return home_record(accounts)
 
     async def _ask_user(self, parameters: HiddenFields, correlation_id: str) -> TokenResult:
         """Have the broker ask the user for what the parameters say; without an account they are a sign-in."""
         asked = models.AuthParameters(**parameters)
         if asked.account is None:
             asked = asked.model_copy(update={"is_sign_in": True})
+        else:
+            _check_cloud(asked.account, asked.authority)
         assert asked.parent_window is not None
         request = models.AcquireTokenInteractivelyRequest(
             auth_parameters=asked, parent_window_handle=asked.parent_window.handle
@@ -467,12 +468,14 @@ class BrokerClient:
             )
         )
         call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, request)
-        reply = await self._send(self._proxy.acquire_token_silently, request, call, CallOptions(self.timeouts.call))
+        reply = await self._send(
+            self._proxy.acquire_token_silently, request, call, CallOptions(self.timeouts.call, sent_once=True)
+        )
         return self._token(reply, request.auth_parameters, call)
 
     async def acquire_prt_sso_cookie(
         self,
-        account: Account,
+        account: models.Account,
         sso_url: str | None = None,
         *,
         scopes: Sequence[str] = ("https://graph.microsoft.com/.default",),
@@ -520,12 +523,14 @@ class BrokerClient:
         cookies = [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in reply.cookie_items or ()]
         if not cookies:
             raise failures.nonsense("it reports success, but holds no cookie", call)
+        if token_match.names_other_account(reply.account, account):
+            raise failures.mismatched("a cookie of another account", "that one", call)
         if not all(is_header_name(cookie.name) and is_header_text(cookie.content) for cookie in cookies):
             raise failures.nonsense("it holds a cookie whose name or content is invalid", call)
         return cookies
 
     async def generate_signed_http_request(
-        self, account: Account, auth_scheme: PopAuthScheme, *, correlation_id: str | UUID | None = None
+        self, account: models.Account, auth_scheme: PopAuthScheme, *, correlation_id: str | UUID | None = None
     ) -> str:
         """Sign one HTTP request with the device's proof-of-possession key.
 
@@ -557,7 +562,7 @@ class BrokerClient:
             raise failures.nonsense("its signedHttpRequest is invalid", call)
         return reply.signed_http_request
 
-    async def remove_account(self, account: Account, *, correlation_id: str | UUID | None = None) -> None:
+    async def remove_account(self, account: models.Account, *, correlation_id: str | UUID | None = None) -> None:
         """Sign an account out of this application.
 
         Args:
@@ -652,8 +657,10 @@ class BrokerClient:
         )
 
     async def _acquire_silently(
-        self, parameters: Mapping[str, Any], account: Account | None, username: str, correlation_id: str
+        self, parameters: Mapping[str, Any], account: models.Account | None, username: str, correlation_id: str
     ) -> TokenResult:
+        if account is not None:
+            _check_cloud(account, parameters["authority"])
         request = models.AcquireTokenSilentlyRequest(
             auth_parameters=models.AuthParameters(**parameters, account=account, username=username)
         )
@@ -666,21 +673,11 @@ class BrokerClient:
     def _capabilities(self, override: Sequence[str] | None) -> tuple[str, ...]:
         return self.client_capabilities if override is None else validation.client_capabilities(override)
 
-    def _checked(self, account: Account, authority: str) -> Account:
-        """Check an account that is asked for at an authority: one of a sovereign cloud is unknown to the commercial."""
-        sovereign = sovereign_host(validation.account(account).environment)
-        if sovereign and is_commercial(authority):
-            raise InvalidArgumentError(
-                "authority is invalid for this account, which is of another cloud: use "
-                f"https://{sovereign}/{tenant_of(authority)}"
-            )
-        return account
-
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
 
     def _acquire_for(
-        self, account: Account | None, parameters: HiddenFields, correlation_id: str
+        self, account: models.Account | None, parameters: HiddenFields, correlation_id: str
     ) -> Coroutine[Any, Any, TokenResult]:
         if account is None:
             return self._choose_and_acquire_silently(parameters, correlation_id)
@@ -692,7 +689,7 @@ class BrokerClient:
             parameters["is_sign_in"] = True
         return await self._acquire_silently(parameters, account, account.username if account else "", correlation_id)
 
-    async def _list_accounts(self, correlation_id: str) -> Sequence[Account]:
+    async def _list_accounts(self, correlation_id: str) -> Sequence[models.Account]:
         call = CallContext("getAccounts", correlation_id)
         # The runtime puts the client id here; it must not be empty (PROTOCOL.md, "getAccounts").
         request = models.GetAccountsRequest(client_id=self.client_id, redirect_uri=self.client_id)
@@ -702,15 +699,15 @@ class BrokerClient:
             raise failures.nonsense("it holds no list of accounts", call)
         return reply.accounts
 
-    async def _sole_account(self, correlation_id: str) -> Account | None:
+    async def _sole_account(self, correlation_id: str) -> models.Account | None:
         """The one account that is signed in; None where there are several, among which the broker chooses."""
         accounts = await self._list_accounts(correlation_id)
         if not accounts:
             raise failures.no_account(CallContext("acquireTokenSilently", correlation_id))
         several = len({account.home_account_id for account in accounts}) > 1
-        return None if several else pick_account(accounts, accounts[0].username)
+        return None if several else home_record(accounts)
 
-    async def _only_record(self, correlation_id: str) -> Account | None:
+    async def _only_record(self, correlation_id: str) -> models.Account | None:
         """The one record that is listed; None where there are others, or no list is to be had."""
         try:
             records = await self._list_accounts(correlation_id)
@@ -721,7 +718,7 @@ class BrokerClient:
     async def _send(
         self,
         method: Callable[..., Awaitable[ReplyT]],
-        request: WireModel,
+        request: models.WireModel,
         call: CallContext,
         options: CallOptions,
     ) -> ReplyT:
@@ -734,7 +731,7 @@ class BrokerClient:
     async def _attempt(
         self,
         method: Callable[..., Awaitable[ReplyT]],
-        request: WireModel,
+        request: models.WireModel,
         call: CallContext,
         options: CallOptions,
     ) -> ReplyT | BrokerError:
@@ -751,14 +748,17 @@ class BrokerClient:
         return failures.from_reply(reply, call) or reply
 
     async def _send_interactive(
-        self, request: AcquireTokenInteractivelyRequest, call: CallContext
-    ) -> AcquireTokenReply:
+        self, request: models.AcquireTokenInteractivelyRequest, call: CallContext
+    ) -> models.AcquireTokenReply:
         # A broker closes all windows of a connection when one of its sign-ins is cancelled: they are asked one by one.
-        bus = self._transport.bus()
-        async with bus.sign_in:
+        async with self._transport.bus().sign_in_turn(self.timeouts.interactive) as is_ours:
+            if not is_ours:
+                raise failures.sign_in_not_begun(self.timeouts.interactive or 0.0, call)
             return await self._send_sign_in(request, call)
 
-    async def _send_sign_in(self, request: AcquireTokenInteractivelyRequest, call: CallContext) -> AcquireTokenReply:
+    async def _send_sign_in(
+        self, request: models.AcquireTokenInteractivelyRequest, call: CallContext
+    ) -> models.AcquireTokenReply:
         sent = asyncio.Event()
         options = CallOptions(limit=None, on_send=sent.set)
         sign_in = asyncio.ensure_future(self._send(self._proxy.acquire_token_interactively, request, call, options))
@@ -772,7 +772,7 @@ class BrokerClient:
             raise failures.sign_in_timed_out(self.timeouts.interactive or 0.0, call)
         return sign_in.result()
 
-    async def _withdraw(self, sign_in: asyncio.Future[AcquireTokenReply], sent: bool) -> None:
+    async def _withdraw(self, sign_in: asyncio.Future[models.AcquireTokenReply], sent: bool) -> None:
         """End a sign-in that nobody waits for: have the broker close its window, if it could have opened one."""
         if sign_in.done() and not sign_in.cancelled():
             sign_in.exception()  # looked at: nobody is left to raise it to
@@ -785,7 +785,7 @@ class BrokerClient:
         cancellation.add_done_callback(self._cancellations.discard)
         await asyncio.shield(cancellation)
 
-    async def _cancel_interactive(self, sign_in: asyncio.Future[AcquireTokenReply]) -> None:
+    async def _cancel_interactive(self, sign_in: asyncio.Future[models.AcquireTokenReply]) -> None:
         """Tell the broker, then wait for the sign-in's own reply, as the runtime does; each for ``timeouts.cancel``."""
         call = CallContext("cancelInteractiveFlow", validation.correlation_id(None))
         # What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
@@ -807,7 +807,7 @@ class BrokerClient:
             sign_in.cancel()
             await asyncio.gather(sign_in, return_exceptions=True)
 
-    def _token(self, reply: AcquireTokenReply, asked: AuthParameters, call: CallContext) -> TokenResult:
+    def _token(self, reply: models.AcquireTokenReply, asked: models.AuthParameters, call: CallContext) -> TokenResult:
         result = token_result(
             reply.broker_token_response,
             requested_scopes=asked.requested_scopes,
@@ -831,7 +831,17 @@ class BrokerClient:
         return result
 
 
-def _of_account(parameters: HiddenFields, account: Account) -> HiddenFields:
+def _check_cloud(account: models.Account, authority: str) -> None:
+    """Refuse an account of a sovereign cloud at an authority of the commercial one, which does not know it."""
+    sovereign = sovereign_host(account.environment)
+    if sovereign and is_commercial(authority):
+        raise InvalidArgumentError(
+            "authority is invalid for this account, which is of another cloud: use "
+            f"https://{sovereign}/{tenant_of(authority)}"
+        )
+
+
+def _of_account(parameters: HiddenFields, account: models.Account) -> HiddenFields:
     """The parameters of an interactive request, for an account (PROTOCOL.md, IF-01 and QP-05)."""
     query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
     return HiddenFields(
@@ -845,7 +855,7 @@ def _of_account(parameters: HiddenFields, account: Account) -> HiddenFields:
     )
 
 
-def _what_is_asked_for(parameters: Mapping[str, Any], account: Account | None) -> Hashable:
+def _what_is_asked_for(parameters: Mapping[str, Any], account: models.Account | None) -> Hashable:
     """What two silent requests of one client, without a challenge or proof of possession, have in common when equal."""
     query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
     return (

@@ -66,7 +66,9 @@ def _error_alone(reply_type: type[ReplyT], document: Mapping[str, Any]) -> Reply
     kept = {key: document[key] for key in ("error", "telemetry") if key in document}
     if isinstance(nested, Mapping):
         token_part = cast("Mapping[str, Any]", nested)
-        kept["brokerTokenResponse"] = {key: token_part[key] for key in ("error", "subError") if key in token_part}
+        kept["brokerTokenResponse"] = {
+            key: token_part[key] for key in ("error", "subError", "stsSubError") if key in token_part
+        }
     try:
         reply = reply_type.model_validate(kept)
     except ValidationError:

@@ -118,7 +118,16 @@ def is_starting(error: RemoteError) -> bool:
         error: what came back in place of a reply. A broker's object can come later than its name. Source: PROTOCOL.md,
             "Brokers in the field".
     """
-    return error.name in _NO_OBJECT or failure_texts.is_starting(error.text)
+    return is_object_missing(error) or failure_texts.is_starting(error.text)
+
+
+def is_object_missing(error: RemoteError) -> bool:
+    """Whether the broker's object is not on the bus, as it can be just after its name.
+
+    Args:
+        error: what came back in place of a reply.
+    """
+    return error.name in _NO_OBJECT
 
 
 def is_unsupported(error: RemoteError) -> bool:

@@ -36,21 +36,26 @@ _UNSUPPORTED = Meaning(Status.UNEXPECTED, errors.UnsupportedOperationError)
 _CONFIGURATION = Meaning(Status.INCORRECT_CONFIGURATION)
 _STARTING = Meaning(Status.TRANSIENT_ERROR)
 
-# Each text, in lower case, is the beginning of what is said, or all of it. Source: Himmelblau 4.0, run; its crate
-# identity_dbus_broker is version 0.2.1, and 0.1.4 up to Himmelblau 3.1 (PROTOCOL.md, "Errors").
-_TEXTS: tuple[tuple[str, Meaning], ...] = (
-    ("failed to authenticate user", _INTERACTION),  # 4.0, a silent call
-    ("failed to fetch prt sso cookie", _INTERACTION),  # 4.0
-    ("interactive authentication failed", _INTERACTION),  # 4.0: its prompt was left, or came to nothing
-    ("unable to find account", _NO_ACCOUNT),  # 4.0: whoever calls is a local user
-    ("unable to load account", _NO_ACCOUNT),  # 4.0
-    ("invalid request for user!", Meaning(Status.ACCOUNT_NOT_FOUND)),  # 4.0: not the caller's account
-    ("missing account", _ACCOUNT_WANTED),  # 4.0; "… username in request" where it asks the user
-    ("not implemented", _UNSUPPORTED),  # 4.0; an older one as a D-Bus error
-    ("broker socket read timeout", _STARTING),  # 4.0: its daemon does not answer
-    ("no interactive prompt available", Meaning(Status.UNEXPECTED, errors.NoDisplayError)),  # 4.0
-    ("invalid redirecturi", _CONFIGURATION),  # 4.0
-    ('error("', Meaning(Status.API_CONTRACT_VIOLATION)),  # 4.0: the request can't be read
+# All of what is said, in lower case. Source: Himmelblau 4.0, run; its crate identity_dbus_broker is version 0.2.1, and
+# 0.1.4 up to Himmelblau 3.1 (PROTOCOL.md, "What a text means").
+_TEXTS: dict[str, Meaning] = {
+    "failed to authenticate user": _INTERACTION,  # a silent call
+    "failed to fetch prt sso cookie": _INTERACTION,
+    "unable to find account": _NO_ACCOUNT,  # whoever calls is a local user
+    "unable to load account": _NO_ACCOUNT,
+    "unable to load accounts": _NO_ACCOUNT,
+    "invalid request for user!": Meaning(Status.ACCOUNT_NOT_FOUND),  # not the caller's account
+    "missing account": _ACCOUNT_WANTED,
+    "missing account username in request": _ACCOUNT_WANTED,  # where it asks the user
+    "not implemented": _UNSUPPORTED,  # an older one says so as a D-Bus error
+    "broker socket read timeout": _STARTING,  # its daemon does not answer
+}
+# The beginning of what is said.
+_BEGINNINGS: tuple[tuple[str, Meaning], ...] = (
+    ("interactive authentication failed:", _INTERACTION),  # its prompt was left, or came to nothing
+    ("no interactive prompt available", Meaning(Status.UNEXPECTED, errors.NoDisplayError)),
+    ("invalid redirecturi", _CONFIGURATION),
+    ('error("', Meaning(Status.API_CONTRACT_VIOLATION)),  # the request can't be read
 )
 # What Himmelblau says, anywhere in the text, while its daemon is not there yet: up to 3.1 the second alone.
 _WHILE_STARTING = ("broker socket connect", "no such file or directory (os error 2)")
@@ -107,8 +112,9 @@ def meaning_of(text: str, status: Status = Status.UNEXPECTED) -> Meaning:
         return _STARTING
     if _INTERACTION_CODES.intersection(codes):
         return _INTERACTION
-    by_text = (meaning for beginning, meaning in _TEXTS if said.startswith(beginning))
-    return next(by_text, _OAUTH_ERRORS.get(oauth_error(text).casefold(), Meaning(status)))
+    by_text = (meaning for beginning, meaning in _BEGINNINGS if said.startswith(beginning))
+    found = _TEXTS.get(said) or next(by_text, None) or _OAUTH_ERRORS.get(oauth_error(text).casefold())
+    return found or Meaning(status)
 
 
 def is_starting(text: str) -> bool:

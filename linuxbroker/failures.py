@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from linuxbroker import dbus_errors, errors, failure_texts, surroundings
+from linuxbroker import dbus_errors, errors, failure_texts, models, surroundings
 from linuxbroker.bus import (
     AddressError,
     BadMessageError,
@@ -22,15 +23,13 @@ from linuxbroker.bus import (
 )
 from linuxbroker.dbus_errors import DBUS_ERROR
 from linuxbroker.failure_texts import Meaning
-from linuxbroker.models.status import Status
+from linuxbroker.models.status import Status, sub_error
 from linuxbroker.redaction import Secrets, redact, secrets_in
 from linuxbroker.results import TokenResult
 from linuxbroker.trust.policy import UntrustedOwnerError
 
-if TYPE_CHECKING:
-    from linuxbroker.models import Reply, WireModel
-
 _UNSUPPORTED_METHOD = Meaning(Status.UNEXPECTED, errors.UnsupportedOperationError)
+_DECLINED = re.compile(r"scopes are present: ?'([^']*)'")
 _NO_ANSWER = {DBUS_ERROR + "Timeout"}
 # Of telemetry and diagnostics; brokers give some twenty.
 _MOST_DETAILS = 1000
@@ -61,7 +60,7 @@ class CallContext:
     method: str
     correlation_id: str = ""
     username: str = ""
-    request: WireModel | None = None
+    request: models.WireModel | None = None
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -82,7 +81,8 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
     if isinstance(error, RemoteError):
         return _from_remote(error, call)
     if isinstance(error, (AddressError, ConnectError)):
-        text = f"there is no session bus to use: {error}. {_sentences(surroundings.sudo_advice(), HOW_TO_GET_A_BUS)}"
+        advice = _sentences(surroundings.sandbox_advice(), surroundings.sudo_advice(), HOW_TO_GET_A_BUS)
+        text = f"there is no session bus to use: {error}. {advice}"
         return _unreachable(errors.NoSessionBusError, text, call)
     if isinstance(error, CallTimeoutError):
         return _timed_out(f"no reply within {error.limit:g} s", call)
@@ -156,7 +156,7 @@ def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
         return _unreachable(errors.BrokerDisconnectedError, gone, call)
     if error.name in _NO_ANSWER:
         return _timed_out(f"{text} ({error.name})", call)
-    meaning = _UNSUPPORTED_METHOD if dbus_errors.is_unsupported(error) else failure_texts.meaning_of(text)
+    meaning = _UNSUPPORTED_METHOD if dbus_errors.is_unsupported(error) else failure_texts.meaning_of(error.text)
     return _failure(meaning, call, context=said, dbus_error=error.name)
 
 
@@ -183,7 +183,7 @@ _Unreachable = TypeVar("_Unreachable", bound=errors.BrokerUnreachableError)
 
 
 def _unreachable(kind: type[_Unreachable], text: str, call: CallContext) -> _Unreachable:
-    who = f" for {call.username}" if call.username else ""
+    who = f" for {redact(call.username)}" if call.username else ""
     known_as = f" (correlation id {call.correlation_id})" if call.correlation_id else ""
     return kind(f"{call.method}{who}: {text}{known_as}", method=call.method, correlation_id=call.correlation_id)
 
@@ -198,18 +198,18 @@ def _failure(meaning: Meaning, call: CallContext, *, context: str = "", **detail
         status=meaning.status,
         context=context,
         correlation_id=call.correlation_id,
-        username=call.username,
+        username=redact(call.username),
         **details,
     )
 
 
 def _quoted_scopes(context: str) -> list[str]:
-    """The scopes that the broker names as declined, between quotation marks at the end of what it says."""
-    _, mark, rest = context.partition("'")
-    return rest.rstrip(".").rstrip("'").split() if mark else []
+    """The scopes that the broker names as declined."""
+    found = _DECLINED.search(context)
+    return found[1].split() if found else []
 
 
-def from_reply(reply: Reply, call: CallContext) -> errors.BrokerResponseError | None:
+def from_reply(reply: models.Reply, call: CallContext) -> errors.BrokerResponseError | None:
     """Find the failure in a reply.
 
     Args:
@@ -222,15 +222,14 @@ def from_reply(reply: Reply, call: CallContext) -> errors.BrokerResponseError | 
     failure = reply.failure
     if failure is None:
         return None
-    context = redact(failure.context, call.secrets)
     return _failure(
-        failure_texts.meaning_of(context, Status(failure.status)),
+        failure_texts.meaning_of(failure.context, Status(failure.status)),
         call,
-        context=context,
+        context=redact(failure.context, call.secrets),
         sub_status=failure.sub_status,
         error_code=failure.error_code,
         tag=failure.tag,
-        sub_error=redact(reply.sub_error, call.secrets),
+        sub_error=redact(reply.sub_error or sub_error(failure.context), call.secrets),
         diagnostics=_redacted(failure.diagnostics or {}, call),
         telemetry=_redacted(reply.telemetry, call),
     )
@@ -260,6 +259,20 @@ def sign_in_timed_out(limit: float, call: CallContext) -> errors.BrokerError:
         The exception to raise.
     """
     text = f"the user did not sign in within {limit:g} s; allow more time (Timeouts.interactive)."
+    return _unreachable(errors.BrokerTimeoutError, text, call)
+
+
+def sign_in_not_begun(limit: float, call: CallContext) -> errors.BrokerError:
+    """Make the failure of a sign-in whose turn did not come in time.
+
+    Args:
+        limit: the limit in seconds.
+        call: the call that was not made.
+
+    Returns:
+        The exception to raise.
+    """
+    text = f"another sign-in of this program was open for {limit:g} s, and one is asked at a time; end that one first."
     return _unreachable(errors.BrokerTimeoutError, text, call)
 
 
@@ -366,7 +379,7 @@ def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallCont
     )
 
 
-def redacted_telemetry(reply: Reply) -> dict[str, Any]:
+def redacted_telemetry(reply: models.Reply) -> dict[str, Any]:
     """Give a successful reply's telemetry without anything that looks like a secret.
 
     Args:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from linuxbroker import models, validation
 from linuxbroker.errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from linuxbroker.models import PopParams
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class PopAuthScheme:
                 validation.text(name, getattr(self, name), empty=name == "nonce")
         validation.claims_challenge(self.client_claims, "client_claims")
 
-    def to_wire(self, home_account_id: str = "") -> PopParams:
+    def to_wire(self, home_account_id: str = "") -> models.PopParams:
         """Write it as the broker reads it.
 
         Args:
@@ -69,5 +65,5 @@ class PopAuthScheme:
         return wire
 
 
-def _with(params: PopParams, **values: str) -> PopParams:
+def _with(params: models.PopParams, **values: str) -> models.PopParams:
     return params.model_copy(update=values)

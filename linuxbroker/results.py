@@ -6,14 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from linuxbroker import jwt_claims, models
 from linuxbroker.authority import preferred_host
 from linuxbroker.redaction import HiddenText
-
-if TYPE_CHECKING:
-    from linuxbroker.models import Account, BrokerTokenResponse
 
 # Above it a number counts milliseconds, below it seconds: the year 5138 in one, 1973 in the other.
 _MILLISECONDS_FROM = 100_000_000_000
@@ -61,7 +58,7 @@ class TokenResult:
     scopes: tuple[str, ...]
     id_token: str = field(repr=False)
     id_token_claims: Mapping[str, Any] = field(repr=False)
-    account: Account | None
+    account: models.Account | None
     client_info: str = field(repr=False)
     telemetry: Mapping[str, Any] = field(repr=False)
     correlation_id: str
@@ -86,10 +83,10 @@ class PrtSsoCookie:
 
 
 def token_result(
-    response: BrokerTokenResponse | None,
+    response: models.BrokerTokenResponse | None,
     *,
     requested_scopes: Sequence[str],
-    account: Account | None,
+    account: models.Account | None,
     login_host: str,
     telemetry: Mapping[str, Any],
     correlation_id: str,
@@ -135,7 +132,7 @@ def token_result(
     )
 
 
-def _expiry(response: BrokerTokenResponse) -> datetime | None:
+def _expiry(response: models.BrokerTokenResponse) -> datetime | None:
     seconds = jwt_claims.expiry(response.access_token) or _stated_expiry(response)
     if seconds is None or seconds <= 0:
         return None
@@ -145,7 +142,7 @@ def _expiry(response: BrokerTokenResponse) -> datetime | None:
         return None
 
 
-def _stated_expiry(response: BrokerTokenResponse) -> float | None:
+def _stated_expiry(response: models.BrokerTokenResponse) -> float | None:
     """What a reply says of a token that does not tell by itself when it expires."""
     stated, extended = response.expires_on, response.extended_expires_on
     if stated is None or stated < _MILLISECONDS_FROM:
@@ -157,7 +154,7 @@ def _stated_expiry(response: BrokerTokenResponse) -> float | None:
     return stated // 1000 if stated > _LAST_MILLISECOND else stated / 1000
 
 
-def _shown(account: Account | None, login_host: str) -> Account | None:
+def _shown(account: models.Account | None, login_host: str) -> models.Account | None:
     return account and account.in_environment(preferred_host(account.environment or login_host))
 
 
@@ -185,7 +182,7 @@ def is_header_name(value: str) -> bool:
     return _HEADER_NAME.fullmatch(value) is not None
 
 
-def account_of(claims: Mapping[str, Any], client_info: str) -> Account | None:
+def account_of(claims: Mapping[str, Any], client_info: str) -> models.Account | None:
     """Make the account of an ID token and client info: some brokers name it in no other way.
 
     Args:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from linuxbroker import jwt_claims, models
-
-if TYPE_CHECKING:
-    from linuxbroker.models import Account, AuthParameters, BrokerTokenResponse
+from linuxbroker.accounts import PERSONAL_TENANT
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Claims that name the user; which of them a token has depends on its version and on the application.
-_NAMES = ("preferred_username", "upn", "unique_name", "email")
+_NAMES = ("preferred_username", "upn", "unique_name")
 
 
-def other_account(response: BrokerTokenResponse, asked: AuthParameters, claims: Mapping[str, Any]) -> str | None:
+def other_account(
+    response: models.BrokerTokenResponse, asked: models.AuthParameters, claims: Mapping[str, Any]
+) -> str | None:
     """Find out whether a token is for another account than it was asked for.
 
     Args:
@@ -40,11 +40,12 @@ def other_account(response: BrokerTokenResponse, asked: AuthParameters, claims: 
     ids = [_home_ids(asked.account), *_told_ids(response)]
     if any(_differ(ours, theirs) for other in ids[1:] for ours, theirs in zip(ids[0], other, strict=True)):
         return shown
-    in_same_tenant = _text(claims, "tid").casefold() == asked.account.realm.casefold()
-    return shown if in_same_tenant and _differ(asked.account.local_account_id, _text(claims, "oid")) else None
+    return shown if _differ(_object_id(asked.account, _text(claims, "tid")), _text(claims, "oid")) else None
 
 
-def other_tenant(response: BrokerTokenResponse, asked: AuthParameters, claims: Mapping[str, Any]) -> str | None:
+def other_tenant(
+    response: models.BrokerTokenResponse, asked: models.AuthParameters, claims: Mapping[str, Any]
+) -> str | None:
     """Find out whether a token is for another tenant than it was asked for.
 
     Args:
@@ -65,7 +66,21 @@ def other_tenant(response: BrokerTokenResponse, asked: AuthParameters, claims: M
     return found if wanted and _ID.fullmatch(found.casefold()) and _differ(wanted, found) else None
 
 
-def is_other_kind(token_type: int, asked: AuthParameters) -> bool:
+def names_other_account(told: models.Account | None, asked: models.Account) -> bool:
+    """Find out whether a reply names another account than it was asked for.
+
+    Args:
+        told: the account in the reply, if any.
+        asked: that of the request.
+
+    Returns:
+        Whether it does: one with another home account id.
+    """
+    pairs = zip(_home_ids(told), _home_ids(asked), strict=True) if told else ()
+    return any(_differ(one, other) for one, other in pairs)
+
+
+def is_other_kind(token_type: int, asked: models.AuthParameters) -> bool:
     """Find out whether a token is of another kind than it was asked for.
 
     Args:
@@ -81,12 +96,15 @@ def is_other_kind(token_type: int, asked: AuthParameters) -> bool:
     return pop.uri_host is not None and token_type == 0
 
 
-def _is_interactive(asked: AuthParameters) -> bool:
+def _is_interactive(asked: models.AuthParameters) -> bool:
     return asked.authorization_type is models.AuthorizationType.INTERACTIVE
 
 
-def _tenant_id(tenant: str, account: Account | None) -> str:
+def _tenant_id(tenant: str, account: models.Account | None) -> str:
     """The id of the tenant that an authority names; empty where it names none, or a domain whose id nobody tells."""
+    # Applications that take personal accounts get them from another tenant than that of the accounts.
+    if PERSONAL_TENANT in (tenant.casefold(), account.home_tenant.casefold() if account else ""):
+        return ""
     if _ID.fullmatch(tenant.casefold()):
         return tenant
     if account is None or account.realm.casefold() != account.home_tenant.casefold():
@@ -94,12 +112,20 @@ def _tenant_id(tenant: str, account: Account | None) -> str:
     return account.realm if tenant.casefold() == account.username.rpartition("@")[2].casefold() else ""
 
 
-def _home_ids(account: Account) -> tuple[str, str]:
+def _object_id(account: models.Account, tenant: str) -> str:
+    """A user's id in a tenant, which is another one in each; empty where the account does not tell it."""
+    user, home = _home_ids(account)
+    if tenant.casefold() == account.realm.casefold() and account.local_account_id:
+        return account.local_account_id
+    return user if home.casefold() in ("", tenant.casefold()) else ""
+
+
+def _home_ids(account: models.Account) -> tuple[str, str]:
     user, _, tenant = account.home_account_id.partition(".")
     return user, tenant
 
 
-def _told_ids(response: BrokerTokenResponse) -> Iterator[tuple[str, str]]:
+def _told_ids(response: models.BrokerTokenResponse) -> Iterator[tuple[str, str]]:
     home = jwt_claims.decode_segment(response.client_info)
     yield _text(home, "uid"), _text(home, "utid")
     if response.account is not None:

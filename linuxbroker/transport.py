@@ -68,12 +68,15 @@ class CallOptions:
     Attributes:
         limit: seconds to wait for the reply, a repetition's included; None for no limit.
         repeatable: whether the call may be sent a second time when the bus or the broker went away under the first,
-            and again while the broker starts.
+            and again while the broker starts. A broker whose object is not on the bus yet has done nothing with a call,
+            which is then asked again all the same.
+        sent_once: whether the call is sent once, whatever comes back: a password is.
         on_send: called when the bus is reached and the call is written.
     """
 
     limit: float | None
     repeatable: bool = False
+    sent_once: bool = False
     on_send: Callable[[], None] | None = None
 
 
@@ -188,7 +191,7 @@ class BrokerTransport:
             except BusError as error:
                 failure = error
             waited += clock() - began
-            if not options.repeatable:
+            if options.sent_once or not (options.repeatable or _was_not_taken(failure)):
                 raise failure
             if isinstance(failure, RemoteError) and dbus_errors.is_starting(failure):
                 if waited + pause > _least(self._timeouts.start_up, options.limit):
@@ -221,6 +224,11 @@ def _broker_call(member: str) -> Message:
         member=member,
         signature="sss",
     )
+
+
+def _was_not_taken(failure: BusError) -> bool:
+    """Whether the broker has not put its object on the bus yet: nothing was done with the call, whatever it is."""
+    return isinstance(failure, RemoteError) and dbus_errors.is_object_missing(failure)
 
 
 def _was_lost(failure: BusError) -> bool:

@@ -7,7 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from linuxbroker import jwt_claims, models
@@ -15,9 +15,6 @@ from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.json_text import DEEPEST_READ, read_json
 from linuxbroker.scopes import RESERVED_SCOPES
 from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
-
-if TYPE_CHECKING:
-    from linuxbroker.models import Account
 
 PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
@@ -112,7 +109,7 @@ def instance(name: str, value: object, kind: type[T]) -> T:
     return value
 
 
-def account(value: object) -> Account:
+def account(value: object) -> models.Account:
     """Check an account that goes back to the broker.
 
     Raises:

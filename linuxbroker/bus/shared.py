@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import AsyncGenerator
 from typing import TypeAlias
 
 from linuxbroker.bus.connection import Connection
@@ -67,9 +68,6 @@ class SharedBus:
     """A bus connection that is opened by the first call, shared by its users, and closed with the last of them.
 
     A user that is dropped without ``release`` counts as done once it is collected.
-
-    Attributes:
-        sign_in: held by the one call that waits for a person.
     """
 
     def __init__(self, address: str | None, wants_descriptors: bool) -> None:
@@ -80,7 +78,7 @@ class SharedBus:
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
         self._waiting = 0
-        self.sign_in = asyncio.Lock()
+        self._sign_in = asyncio.Lock()
 
     async def connection(self, user: object, *, limit: float | None) -> Connection:
         """Give the open connection, opening one if there is none.
@@ -114,6 +112,25 @@ class SharedBus:
         if not opening.done():
             raise ConnectError(f"{self._address or 'the session bus'} gave no answer within {limit:g} s")
         return opening.result()
+
+    @contextlib.asynccontextmanager
+    async def sign_in_turn(self, limit: float | None) -> AsyncGenerator[bool, None]:
+        """Wait for the turn to ask a person, which one call of the connection has at a time.
+
+        Args:
+            limit: seconds to wait; None for no limit.
+
+        Yields:
+            Whether it is this call's turn, until the end of the block; False where the limit came first.
+        """
+        turn = asyncio.ensure_future(self._sign_in.acquire())
+        try:
+            await asyncio.wait({turn}, timeout=limit)
+            yield turn.done()
+        finally:
+            if turn.done() and not turn.cancelled():
+                self._sign_in.release()
+            turn.cancel()
 
     def release(self, user: object) -> None:
         """Note that a user is done; the connection is closed with its last user.

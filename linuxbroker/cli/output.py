@@ -76,7 +76,7 @@ def write_error(text: str) -> None:
     stream = _standard("stderr")
     if stream is not None:
         with contextlib.suppress(OSError):
-            print(f"linuxbroker: {text}", file=stream, flush=True)
+            print(f"linuxbroker: {plain(text)}", file=stream, flush=True)
 
 
 def plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,16 @@ from pydantic.alias_generators import to_camel
 from linuxbroker.redaction import HiddenText
 
 _building = threading.RLock()
+
+
+def _renew_after_fork() -> None:
+    """In a child nobody builds: the thread that did so is in the parent."""
+    global _building
+    _building = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_after_fork)
 
 
 class WireModel(BaseModel):

@@ -5,6 +5,7 @@ Nothing above this file asks which broker answered.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, cast
 
@@ -50,18 +51,25 @@ def _account_or_none(value: object, read: Callable[[object], Account | None]) ->
         return None
 
 
-def _error_inside(value: object) -> BrokerErrorBody | None:
-    """The first error in a JSON value, however deep; not by recursion, as the depth is the broker's."""
-    waiting = [value]
+def _refusal_inside(value: object) -> BrokerErrorBody | None:
+    """The first refusal in a JSON value, however deep: an error, or a success that is not true.
+
+    Not by recursion, as the depth is the broker's, and each item is looked at once.
+    """
+    waiting = deque([value])
     while waiting:
-        item = waiting.pop(0)
-        if isinstance(item, Mapping):
+        item = waiting.popleft()
+        if isinstance(item, list):
+            waiting.extend(inner for inner in cast("list[object]", item) if isinstance(inner, (dict, list)))
+        elif isinstance(item, Mapping):
             for key, inner in cast("Mapping[str, object]", item).items():
-                if key in ("error", "Error") and inner:
+                name = key.casefold()
+                if name == "error" and (inner or isinstance(inner, Mapping)):
                     return _error_body(inner)
-                waiting.append(inner)
-        elif isinstance(item, list):
-            waiting += cast("list[object]", item)
+                if name == "success" and inner not in (None, True):
+                    return BrokerErrorBody()
+                if isinstance(inner, (dict, list)):
+                    waiting.append(cast("object", inner))
     return None
 
 
@@ -194,9 +202,7 @@ class RemoveAccountReply(Reply):
     @property
     def failure(self) -> BrokerErrorBody | None:
         """The error wherever it stands; one without a text where the reply says ``"success": false``."""
-        if (found := self.error or _error_inside(self.model_extra)) is not None:
-            return found
-        return BrokerErrorBody() if self.success is False else None
+        return self.error or _refusal_inside({**(self.model_extra or {}), "success": self.success})
 
 
 class CancelInteractiveFlowReply(Reply):

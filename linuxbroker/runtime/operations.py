@@ -23,6 +23,7 @@ from linuxbroker.accounts import pick_account
 from linuxbroker.authority import host_of, preferred_host
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
+    AccountRequiredError,
     AccountUnusableError,
     BrokerError,
     BrokerResponseError,
@@ -58,7 +59,7 @@ _log = logging.getLogger("linuxbroker.runtime")
 _NOBODY = "00000000-0000-0000-0000-000000000001"
 _CONSUMERS = "consumers"
 _USERNAME, _PASSWORD = "MSALRuntime_Username", "MSALRuntime_Password"
-_CODES_OF_THE_USER = (InteractionRequiredError, AccountUnusableError)
+_CODES_OF_THE_USER = (InteractionRequiredError, AccountUnusableError, AccountRequiredError)
 
 _memory = Memory()
 _clients: dict[tuple[str, str], BrokerClient] = {}

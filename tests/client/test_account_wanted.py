@@ -11,7 +11,9 @@ import pytest
 from linuxbroker import (
     AccountRequiredError,
     BrokerClient,
+    BrokerTimeoutError,
     InteractionRequiredError,
+    Timeouts,
     UserCanceledError,
 )
 from linuxbroker_fake import RunningFake
@@ -151,6 +153,34 @@ async def test_sign_ins_of_one_connection_are_asked_one_by_one(fake_broker: Runn
         assert first.cancelled()
         fake_broker.answer("approve")
         assert (await second).access_token
+
+
+async def test_waiting_for_the_turn_has_the_limit_of_a_sign_in(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    async with BrokerClient(CLIENT_ID) as one, BrokerClient(CLIENT_ID, timeouts=Timeouts(interactive=0.05)) as other:
+        first = asyncio.ensure_future(one.acquire_token_interactive(SCOPES))
+        await fake_broker.called(INTERACTIVE)
+        with pytest.raises(BrokerTimeoutError, match="another sign-in of this program"):
+            await other.acquire_token_interactive(SCOPES)
+        fake_broker.answer("approve")
+        await first
+    assert len(fake_broker.calls_of(INTERACTIVE)) == 1
+
+
+async def test_a_guests_other_name_is_no_other_user(fake_broker: RunningFake, refusal: dict[str, Any]) -> None:
+    guest = {**ADA_ELSEWHERE, "username": "ada_contoso.example#EXT#@fabrikam.example"}
+    lists(fake_broker, guest, ADA)
+    fake_broker.plant(**refusal, method=INTERACTIVE, times=1)
+    async with BrokerClient(CLIENT_ID) as client:
+        await client.acquire_token_interactive(SCOPES)
+    _, second = fake_broker.calls_of(INTERACTIVE)
+    assert second.request["authParameters"]["account"]["username"] == "ada@contoso.example"
+
+
+async def test_a_sign_in_is_asked_again_where_the_brokers_object_comes_late(fake_broker: RunningFake) -> None:
+    fake_broker.plant("object_missing", method=INTERACTIVE, times=2)
+    async with BrokerClient(CLIENT_ID) as client:
+        assert (await client.acquire_token_interactive(SCOPES)).access_token
 
 
 async def test_a_sign_in_that_waits_for_its_turn_can_be_cancelled(fake_broker: RunningFake) -> None:

@@ -62,6 +62,14 @@ async def test_a_sign_out_is_told_as_one_only_where_it_was(
     assert (account.realm in left) == (persona in HIMMELBLAU)
 
 
+async def test_a_sign_out_for_which_no_account_is_listed_is_none(fake: RunningFake) -> None:
+    async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True, bus_address=fake.address) as application:
+        (account, *_) = await application.get_accounts()
+        fake.plant("raw_reply", method="getAccounts", reply="")
+        with pytest.raises(NoAccountError):
+            await application.remove_account(account)
+
+
 async def test_an_msal_application_does_not_take_a_refused_sign_out_for_one(
     persona: PersonaName, fake: RunningFake
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from linuxbroker import Account, BrokerClient, InvalidArgumentError
@@ -58,5 +60,11 @@ async def test_an_account_of_a_sovereign_cloud_at_the_commercial_authority_is_re
             with pytest.raises(InvalidArgumentError, match=r"use https://login\.microsoftonline\.us/common"):
                 await ask
         await client.acquire_token_silent(SCOPES, account, authority=f"https://{SOVEREIGN}/common")
+    listed_there = json.dumps({"accounts": [account.model_dump(by_alias=True)]})
+    fake_broker.plant("raw_reply", method="getAccounts", reply=listed_there)
+    async with BrokerClient(CLIENT_ID) as client:
+        for ask in (client.acquire_token_silent(SCOPES), client.sign_in_silent(SCOPES)):
+            with pytest.raises(InvalidArgumentError, match=r"use https://login\.microsoftonline\.us/"):
+                await ask
     (call,) = fake_broker.calls_of("acquireTokenSilently", "acquireTokenInteractively")
     assert call.request["authParameters"]["authority"].startswith(f"https://{SOVEREIGN}/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,12 @@ def test_importing_the_client_builds_no_wire_type() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "['linuxbroker.models', 'linuxbroker.models.status']\n"
+
+
+def test_type_hints_can_be_read() -> None:
+    methods = [getattr(linuxbroker.BrokerClient, name) for name in dir(linuxbroker.BrokerClient) if name[0] != "_"]
+    for described in (linuxbroker.TokenResult, *filter(callable, methods)):
+        assert typing.get_type_hints(described)
 
 
 def test_every_public_name_is_there() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from linuxbroker import Account, BrokerClient, BrokerProtocolError, MismatchedTokenError, PopAuthScheme
+from linuxbroker.accounts import PERSONAL_TENANT
 from linuxbroker.errors import UnsupportedOperationError
 from linuxbroker_fake import RunningFake
 
@@ -67,6 +68,7 @@ OTHERS: dict[str, dict[str, Any]] = {
         "idToken": "",
         "clientInfo": "",
     },
+    "another user by ID token, whose home it is": {"idToken": id_token(oid=GRACE_ID), "clientInfo": ""},
     "another tenant": {"idToken": id_token(tid=GUEST_IN)},
     "another tenant by the access token": {
         "idToken": "",
@@ -160,6 +162,25 @@ async def test_the_tenant_that_the_authority_names_is_compared(
     else:
         with pytest.raises(MismatchedTokenError, match=f"of tenant {found}"):
             await asking
+
+
+async def test_an_account_that_tells_little_is_compared_by_what_it_tells(
+    fake_broker: RunningFake, client: BrokerClient
+) -> None:
+    fake_broker.plant("raw_reply", reply=reply(idToken=id_token(oid=GRACE_ID), clientInfo=""))
+    without_local_id = ADA.model_copy(update={"local_account_id": ""})
+    for account in (without_local_id, WITHOUT_TENANT.model_copy(update={"local_account_id": ""})):
+        with pytest.raises(MismatchedTokenError):
+            await client.acquire_token_silent(SCOPES, account)
+
+
+async def test_a_personal_account_may_get_a_token_of_the_tenant_for_such_applications(
+    fake_broker: RunningFake, client: BrokerClient
+) -> None:
+    personal = ADA.model_copy(update={"home_account_id": f"{ADA_ID}.{PERSONAL_TENANT}", "realm": PERSONAL_TENANT})
+    changes = {"idToken": id_token(tid="f8cdef31-a31e-4b4a-93e4-5f571e91255a"), "clientInfo": ""}
+    fake_broker.plant("raw_reply", reply=reply(**changes))
+    assert (await client.acquire_token_silent(SCOPES, personal)).access_token == "opaque"
 
 
 ASKED_WITH_POP: dict[str, Ask] = {

@@ -183,9 +183,12 @@ SCENARIOS = [
         differs=("failure keys", "wording"),
     ),
     Scenario(
-        "device not registered", (_sign_in(),), broker=_failing("device_not_registered"), differs=("failure keys",)
+        "device not registered",
+        (_sign_in(),),
+        broker=_failing("device_not_registered"),
+        differs=("failure keys", "wording"),
     ),
-    Scenario("no network", (_sign_in(),), broker=_failing("no_network"), differs=("failure keys",)),
+    Scenario("no network", (_sign_in(),), broker=_failing("no_network"), differs=("failure keys", "wording")),
     Scenario(
         "keyring locked",
         (_sign_in(),),

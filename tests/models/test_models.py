@@ -235,7 +235,7 @@ ITEMS = {
     ("reply", "content"),
     [
         (FLAT, "flat"),
-        ({**FLAT, "account": {"homeAccountId": "a.b"}}, "flat"),
+        ({**FLAT, "account": {"homeAccountId": ADA_ID}}, "flat"),
         (ITEMS, "item"),
         ({**FLAT, **ITEMS}, "item"),
     ],

@@ -30,6 +30,7 @@ from linuxbroker import (
     BrokerUnreachableError,
     DeclinedScopesError,
     InteractionRequiredError,
+    MismatchedTokenError,
     NoAccountError,
     PopAuthScheme,
     Status,
@@ -269,6 +270,11 @@ NO_SIGN_OUTS = {
     "an error that is a number": '{"result": {"error": 5}}',
     "an error with a capital": '{"Error": {"status": 2}}',
     "in a token's place": json.dumps({"brokerTokenResponse": {"error": {"status": 2}}}),
+    "an empty error inside": '{"result": {"error": {}}}',
+    "success false inside": '{"result": {"success": false}}',
+    "success with a capital": '{"Success": false}',
+    "success as a text": '{"success": "false"}',
+    "success as a number": '{"success": 0}',
     "Himmelblau 4.0": json.dumps({"error": {"context": "Not implemented", "status": 0, "subStatus": 0}}),
     "nothing": "",
     "false": "false",
@@ -854,6 +860,52 @@ async def test_an_odd_account_beside_a_cookie_costs_only_itself(
     cookie = {"account": odd, "cookieName": "x-ms-RefreshTokenCredential", "cookieContent": COOKIE}
     broker.plant("raw_reply", method="acquirePrtSsoCookie", reply=json.dumps(cookie))
     assert [item.content for item in await client.acquire_prt_sso_cookie(ADA)] == [COOKIE]
+
+
+async def test_a_cookie_of_another_account_is_an_error(broker: RunningFake, client: BrokerClient) -> None:
+    other = {"homeAccountId": "b." + ADA.home_tenant, "username": "grace@contoso.example"}
+    cookie = {"account": other, "cookieName": "x-ms-RefreshTokenCredential", "cookieContent": COOKIE}
+    broker.plant("raw_reply", method="acquirePrtSsoCookie", reply=json.dumps(cookie))
+    assert type(await failure_of("cookie", client)) is MismatchedTokenError
+
+
+async def test_a_sign_out_reply_of_very_many_items_is_read_at_once(broker: RunningFake, client: BrokerClient) -> None:
+    broker.plant("raw_reply", method="removeAccount", reply=json.dumps({"items": [[]] * 1_000_000}))
+    await client.remove_account(ADA)  # by moving a list for each of its items it would be an hour
+
+
+TEXTS_THAT_MEAN_SOMETHING_ELSE = [
+    "Unable to find account key in TPM",
+    "Missing accounts database",
+    "Failed to authenticate userland",
+    "Not implemented on Linux platform, but elsewhere",
+]
+
+
+@pytest.mark.parametrize("said", TEXTS_THAT_MEAN_SOMETHING_ELSE)
+async def test_a_text_that_merely_begins_like_one_that_is_known_means_nothing(
+    broker: RunningFake, client: BrokerClient, said: str
+) -> None:
+    broker.plant("status", status=0, context=said)
+    assert type(await failure_of("silent", client)) is BrokerResponseError
+
+
+async def test_what_stands_behind_a_long_text_counts_too(broker: RunningFake, client: BrokerClient) -> None:
+    said = "word " * 1000 + "AADSTS50058: sign in. suberror: 'token_expired'"
+    broker.plant("status", status=0, context=said, tag=0)
+    error = await failure_of("silent", client)
+    assert isinstance(error, InteractionRequiredError)
+    assert error.sub_error == "token_expired"
+
+
+async def test_a_users_name_is_no_way_to_the_terminal(broker: RunningFake, client: BrokerClient) -> None:
+    evil = ADA.model_copy(update={"username": "\x1b[31mevil\x07@x"})
+    for fault in ({"kind": "status", "status": 2}, {"kind": "reply_not_text"}):
+        broker.clear_faults()
+        broker.plant(**fault)
+        with pytest.raises(BrokerError) as caught:
+            await client.acquire_token_silent([SCOPE], evil)
+        assert str(caught.value).isprintable()
 
 
 NO_COOKIES = [("a b", "c"), ("a:", "c"), ("", "c"), ("a\n", "c"), ("a", ""), ("a", "b\r\nX: y"), ("a", "b c")]

@@ -222,7 +222,7 @@ class BrokerFlows:
         Raises:
             BrokerError: the broker did not do it.
         """
-        for record in accounts.of_user(await self._listed(), account):
+        for record in accounts.of_user(await self._client.get_accounts(), account):
             await self._client.remove_account(record)
 
     @_failures_as_dicts
