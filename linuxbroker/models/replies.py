@@ -60,17 +60,21 @@ def _refusal_inside(value: object) -> BrokerErrorBody | None:
     while waiting:
         item = waiting.popleft()
         if isinstance(item, list):
-            waiting.extend(inner for inner in cast("list[object]", item) if isinstance(inner, (dict, list)))
+            waiting.extend(inner for inner in cast("list[object]", item) if _has_items(inner))
         elif isinstance(item, Mapping):
             for key, inner in cast("Mapping[str, object]", item).items():
                 name = key.casefold()
-                if name == "error" and (inner or isinstance(inner, Mapping)):
+                if name == "error" and (inner or inner == {}):
                     return _error_body(inner)
                 if name == "success" and inner not in (None, True):
                     return BrokerErrorBody()
-                if isinstance(inner, (dict, list)):
-                    waiting.append(cast("object", inner))
+                if _has_items(inner):
+                    waiting.append(inner)
     return None
+
+
+def _has_items(value: object) -> bool:
+    return isinstance(value, (dict, list))
 
 
 def _error_body(value: object) -> BrokerErrorBody:
