@@ -9,6 +9,8 @@ from urllib.parse import unquote_to_bytes
 
 from linuxbroker.bus.errors import AddressError
 
+# What an alternative of an address is given before the next one is tried.
+SECONDS_BEFORE_THE_NEXT = 1.5
 # What may stand unescaped in a value, by the D-Bus specification, "Server Addresses".
 _UNESCAPED = re.compile(rb"(?:[-0-9A-Za-z_/.\\*]|%[0-9A-Fa-f]{2})*")
 

@@ -162,8 +162,13 @@ class Connection:
         cls, candidates: list[bytes], failures: list[str], max_message_bytes: int, wants_descriptors: bool
     ) -> Connection:
         for candidate in candidates:
+            # One that is silent must not hide the next; the last has all the time that is left.
+            limit = None if candidate == candidates[-1] else addresses.SECONDS_BEFORE_THE_NEXT
             try:
-                return await cls._open_one(candidate, max_message_bytes, wants_descriptors)
+                opening = cls._open_one(candidate, max_message_bytes, wants_descriptors)
+                return await asyncio.wait_for(opening, limit)
+            except asyncio.TimeoutError:
+                failures.append("no answer in time")
             except (BusError, OSError) as error:
                 failures.append(_reason(error))
         raise ConnectError("no alternative of the address led to a bus")

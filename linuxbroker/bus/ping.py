@@ -63,12 +63,15 @@ def ping(address: str | None, destination: str, path: str, *, limit: float) -> N
 
 def _connected(address: str, end: float) -> socket.socket:
     failures: list[str] = []
-    for candidate in addresses.unix_sockets(address, failures):
+    candidates = addresses.unix_sockets(address, failures)
+    for candidate in candidates:
+        is_last = candidate == candidates[-1]
+        until = end if is_last else min(end, time.monotonic() + addresses.SECONDS_BEFORE_THE_NEXT)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _wait_at_most_until(sock, end)
+            _wait_at_most_until(sock, until)
             sock.connect(candidate)
-            _authenticate(sock, end)
+            _authenticate(sock, until)
         except TimeoutError:
             sock.close()
             failures.append("no answer in time")

@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from linuxbroker import BrokerClient, NoSessionBusError
+from linuxbroker import BrokerClient, NoSessionBusError, Timeouts
 from linuxbroker.bus import AddressError, ConnectError, Connection
 from linuxbroker.bus.address import escape, session_address, unix_sockets
 from linuxbroker.bus.ping import ping
@@ -155,6 +156,16 @@ async def test_an_alternative_that_cannot_be_used_does_not_hide_the_next(
         address = f"{unusable};{fake_broker.address}"
         async with BrokerClient(CLIENT_ID, bus_address=address) as client:
             assert await client.is_available()
+        await asyncio.to_thread(ping, address, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=30)
+
+
+async def test_an_alternative_that_is_silent_does_not_hide_the_next(fake_broker: RunningFake, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "silent"))
+        silent.listen()
+        address = f"unix:path={tmp_path}/silent;{fake_broker.address}"
+        async with BrokerClient(CLIENT_ID, bus_address=address, timeouts=Timeouts(connect=60.0)) as client:
+            assert await client.get_linux_broker_version()
         await asyncio.to_thread(ping, address, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=30)
 
 
