@@ -32,9 +32,7 @@ def pick_account(
     if tenant is not None:
         return next((account for account in matching if account.realm.casefold() == tenant.casefold()), None)
     matching = without_personal(matching, authority_tenant)
-    named = (account for account in matching if account.realm)
-    at_home = (account for account in named if account.realm.casefold() == account.home_tenant.casefold())
-    return next(at_home, matching[0] if matching else None)
+    return home_record(matching) if matching else None
 
 
 def without_personal(accounts: Sequence[models.Account], authority_tenant: str) -> list[models.Account]:

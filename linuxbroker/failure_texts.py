@@ -32,7 +32,7 @@ class Meaning:
 _INTERACTION = Meaning(Status.INTERACTION_REQUIRED)
 _NO_ACCOUNT = Meaning(Status.ACCOUNT_NOT_FOUND, errors.NoAccountError)
 _ACCOUNT_WANTED = Meaning(Status.API_CONTRACT_VIOLATION, errors.AccountRequiredError)
-_UNSUPPORTED = Meaning(Status.UNEXPECTED, errors.UnsupportedOperationError)
+UNSUPPORTED = Meaning(Status.UNEXPECTED, errors.UnsupportedOperationError)
 _CONFIGURATION = Meaning(Status.INCORRECT_CONFIGURATION)
 _STARTING = Meaning(Status.TRANSIENT_ERROR)
 
@@ -47,7 +47,7 @@ _TEXTS: dict[str, Meaning] = {
     "invalid request for user!": Meaning(Status.ACCOUNT_NOT_FOUND),  # not the caller's account
     "missing account": _ACCOUNT_WANTED,
     "missing account username in request": _ACCOUNT_WANTED,  # where it asks the user
-    "not implemented": _UNSUPPORTED,  # an older one says so as a D-Bus error
+    "not implemented": UNSUPPORTED,  # an older one says so as a D-Bus error
     "broker socket read timeout": _STARTING,  # its daemon does not answer
 }
 # The beginning of what is said.
@@ -65,8 +65,8 @@ _SILENCES: dict[str, Meaning] = {
     "acquireTokenInteractively": _INTERACTION,
     "acquirePrtSsoCookie": _INTERACTION,
     "getAccounts": _NO_ACCOUNT,
-    "removeAccount": _UNSUPPORTED,
-    "generateSignedHttpRequest": _UNSUPPORTED,
+    "removeAccount": UNSUPPORTED,
+    "generateSignedHttpRequest": UNSUPPORTED,
 }
 # The broker's own check of the granted scopes (PROTOCOL.md, "Scopes").
 _DECLINED = "token response failed because declined scopes are present"

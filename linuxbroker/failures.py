@@ -28,7 +28,6 @@ from linuxbroker.redaction import Secrets, redact, secrets_in
 from linuxbroker.results import TokenResult
 from linuxbroker.trust.policy import UntrustedOwnerError
 
-_UNSUPPORTED_METHOD = Meaning(Status.UNEXPECTED, errors.UnsupportedOperationError)
 _DECLINED = re.compile(r"scopes are present: ?'([^']*)'")
 _NO_ANSWER = {DBUS_ERROR + "Timeout"}
 # Of telemetry and diagnostics; brokers give some twenty.
@@ -156,7 +155,7 @@ def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
         return _unreachable(errors.BrokerDisconnectedError, gone, call)
     if error.name in _NO_ANSWER:
         return _timed_out(f"{text} ({error.name})", call)
-    meaning = _UNSUPPORTED_METHOD if dbus_errors.is_unsupported(error) else failure_texts.meaning_of(error.text)
+    meaning = failure_texts.UNSUPPORTED if dbus_errors.is_unsupported(error) else failure_texts.meaning_of(error.text)
     return _failure(meaning, call, context=said, dbus_error=error.name)
 
 
@@ -338,7 +337,7 @@ def other_kind(token_type: int, call: CallContext) -> errors.BrokerError:
     if token_type != 0:
         return nonsense("it holds a proof-of-possession token, and a bearer token was asked for", call)
     said = "the broker gave a bearer token in place of a proof-of-possession token, which it can't make"
-    return _failure(_UNSUPPORTED_METHOD, call, context=said)
+    return _failure(failure_texts.UNSUPPORTED, call, context=said)
 
 
 def mismatched(got: str, asked_for: str, call: CallContext) -> errors.BrokerResponseError:

@@ -88,8 +88,7 @@ def oauth_error(text: str) -> str:
     Returns:
         Such as ``interaction_required``, or the empty string.
     """
-    found = _OAUTH_ERROR.search(text)
-    return found[1] if found else ""
+    return _first(_OAUTH_ERROR, text)
 
 
 def sub_error(text: str) -> str:
@@ -101,5 +100,9 @@ def sub_error(text: str) -> str:
     Returns:
         Such as ``token_expired``, or the empty string.
     """
-    found = _SUB_ERROR.search(text)
+    return _first(_SUB_ERROR, text)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
     return found[1] if found else ""
