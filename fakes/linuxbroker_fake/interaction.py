@@ -40,11 +40,16 @@ class Screen:
     def __init__(self, user: InteractiveUser) -> None:
         self.user = user
         self._windows: list[SignInWindow] = []
+        self._asking = asyncio.Event()
 
     @property
     def open_windows(self) -> int:
         """How many sign-in windows are open."""
         return len(self._windows)
+
+    async def asked(self) -> None:
+        """Wait until a sign-in window is open."""
+        await self._asking.wait()
 
     def answer(self, action: UserAction) -> int:
         """Have the person answer every open window now.
@@ -92,7 +97,10 @@ class Screen:
     def _window(self, sender: str, correlation_id: str) -> Generator[SignInWindow, None, None]:
         window = SignInWindow(sender, correlation_id)
         self._windows.append(window)
+        self._asking.set()
         try:
             yield window
         finally:
             self._windows.remove(window)
+            if not self._windows:
+                self._asking.clear()

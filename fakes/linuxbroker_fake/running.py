@@ -123,6 +123,15 @@ class RunningFake:
         waiting = asyncio.run_coroutine_threadsafe(self.broker.journal.wait_for(member, count), self._loop)
         return await asyncio.wait_for(asyncio.wrap_future(waiting), _PATIENCE_SECONDS)
 
+    async def asked(self) -> None:
+        """Wait until a sign-in window is open, without blocking the loop.
+
+        Raises:
+            TimeoutError: none was within 30 seconds (``asyncio.TimeoutError`` before Python 3.11).
+        """
+        waiting = asyncio.run_coroutine_threadsafe(self.broker.screen.asked(), self._loop)
+        await asyncio.wait_for(asyncio.wrap_future(waiting), _PATIENCE_SECONDS)
+
     def plant(self, kind: FaultKind | str, **details: Any) -> None:
         """Make something go wrong.
 

@@ -159,7 +159,7 @@ async def test_waiting_for_the_turn_has_the_limit_of_a_sign_in(fake_broker: Runn
     fake_broker.set_user("never")
     async with BrokerClient(CLIENT_ID) as one, BrokerClient(CLIENT_ID, timeouts=Timeouts(interactive=0.05)) as other:
         first = asyncio.ensure_future(one.acquire_token_interactive(SCOPES))
-        await fake_broker.called(INTERACTIVE)
+        await fake_broker.asked()
         with pytest.raises(BrokerTimeoutError, match="another sign-in of this program"):
             await other.acquire_token_interactive(SCOPES)
         fake_broker.answer("approve")
@@ -187,7 +187,7 @@ async def test_a_sign_in_that_waits_for_its_turn_can_be_cancelled(fake_broker: R
     fake_broker.set_user("never")
     async with BrokerClient(CLIENT_ID) as client:
         first = asyncio.ensure_future(client.acquire_token_interactive(SCOPES))
-        await fake_broker.called(INTERACTIVE)
+        await fake_broker.asked()
         second = asyncio.ensure_future(client.acquire_token_interactive(SCOPES))
         await client.get_accounts()
         second.cancel()

@@ -202,7 +202,7 @@ async def test_a_sign_in_waits_for_the_user_past_the_limit_of_other_calls(fake_b
     fake_broker.set_user("never")
     async with BrokerClient(CLIENT_ID, timeouts=Timeouts(call=0.05)) as client:
         sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
-        await fake_broker.called("acquireTokenInteractively")
+        await fake_broker.asked()
         fake_broker.plant("hang", method="getAccounts")
         with pytest.raises(TimeoutError):
             await client.get_accounts()

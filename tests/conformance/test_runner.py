@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -11,6 +13,9 @@ from typing import Any
 import pytest
 
 from linuxbroker_fake.cli import main
+from linuxbroker_fake.conformance.report import describe
+from linuxbroker_fake.conformance.runner import run_client
+from linuxbroker_fake.conformance.vectors import Vector, load_vectors
 
 HERE = Path(__file__).parent
 PLAIN = [sys.executable, str(HERE / "plain_driver.py")]
@@ -233,3 +238,15 @@ def test_a_slow_case_is_played_beside_the_others_and_each_is_told_once(
         "ok    req-version",
     ]
     assert told[-1] == "2 cases: 1 passed, 1 failed: seq-interactive-slow"
+
+
+@pytest.mark.parametrize("name", ["seq-user-cancels", "seq-calls-beside-sign-in"])
+def test_the_person_answers_a_window_that_opens_late(name: str) -> None:
+    vector = next(vector for vector in load_vectors() if vector.id == name)
+    steps = tuple(
+        {**step, "replies": [{"method": "acquireTokenInteractively", "delay": 0.2}]} if step.get("pending") else step
+        for step in vector.steps
+    )
+    late: Vector = dataclasses.replace(vector, steps=steps)
+    (result,) = asyncio.run(run_client([late], PLAIN, limit=5.0))
+    assert result.passed, describe(result)

@@ -70,20 +70,12 @@ async def test_himmelblau_4_0_asks_the_user_and_then_itself(ask: Asker, fake_bro
     account = await ask.account()
     fake_broker.set_user("never")
     asking = asyncio.ensure_future(ask.interactively(account))
-    await _open_window(fake_broker)
+    await fake_broker.asked()
     assert fake_broker.answer("approve") == 1
     assert response(await asking)
     fake_broker.set_user("approve")
     stranger = {**account, "username": GRACE}
     assert await ask.interactively(stranger) == {"brokerTokenResponse": bare_error("Invalid request for user!")}
-
-
-async def _open_window(fake_broker: RunningFake) -> None:
-    for _ in range(200):
-        if fake_broker.broker.screen.open_windows:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("no window opened")
 
 
 @old_himmelblau
@@ -182,7 +174,7 @@ async def test_a_prompt_opens_a_window_all_the_same(ask: Asker, fake_broker: Run
     fake_broker.plant("silent_refused")
     fake_broker.set_user("never")
     asking = asyncio.ensure_future(ask.interactively(**{"account": account, **more}))
-    await _open_window(fake_broker)
+    await fake_broker.asked()
     fake_broker.answer("approve")
     assert response(await asking)
     assert response(await ask.silently(account))
@@ -234,7 +226,7 @@ async def test_a_cancel_waits_behind_the_dialog(ask: Asker, fake_broker: Running
     account = await ask.account()
     fake_broker.set_user("never")
     asking = asyncio.ensure_future(ask.interactively(account))
-    await _open_window(fake_broker)
+    await fake_broker.asked()
     cancel = asyncio.ensure_future(ask("cancelInteractiveFlow", {}))
     await fake_broker.called("cancelInteractiveFlow")
     await asyncio.sleep(0.05)

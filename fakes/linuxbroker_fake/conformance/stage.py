@@ -109,6 +109,8 @@ class Stage:
         if name in ("startBroker", "restartBroker"):
             await self._put_on_bus(broker)
         if name in ("userApproves", "userCancels"):
+            # A monitor sees a call before the broker does.
+            await asyncio.wait_for(broker.screen.asked(), _START_SECONDS)
             broker.screen.answer(UserAction.APPROVE if name == "userApproves" else UserAction.CANCEL)
 
     def plant(self, replies: Sequence[Mapping[str, Any]]) -> None:
