@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from linuxbroker import texts
 from linuxbroker.models import status as words
 from linuxbroker.models.status import Status
 
@@ -48,7 +49,10 @@ NOT_DONE: Mapping[str, str] = {"removeAccount": " Nobody was signed out."}
 
 
 class BrokerError(Exception):
-    """Anything that this library raises on purpose."""
+    """Anything that this library raises on purpose. Its text can be shown: one line, of at most 4,000 characters."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(texts.shown(arg, texts.LONGEST_MESSAGE) if isinstance(arg, str) else arg for arg in args))
 
 
 class InvalidArgumentError(BrokerError, ValueError):

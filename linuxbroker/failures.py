@@ -10,7 +10,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any, TypeVar
 
-from linuxbroker import dbus_errors, errors, failure_texts, models, surroundings
+from linuxbroker import dbus_errors, errors, failure_texts, models, surroundings, texts
 from linuxbroker.bus import (
     AddressError,
     BadMessageError,
@@ -60,6 +60,11 @@ class CallContext:
     correlation_id: str = ""
     username: str = ""
     request: models.WireModel | None = None
+
+    @property
+    def who(self) -> str:
+        """The user name, fit to be shown."""
+        return texts.shown(redact(self.username))
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -182,7 +187,7 @@ _Unreachable = TypeVar("_Unreachable", bound=errors.BrokerUnreachableError)
 
 
 def _unreachable(kind: type[_Unreachable], text: str, call: CallContext) -> _Unreachable:
-    who = f" for {redact(call.username)}" if call.username else ""
+    who = f" for {call.who}" if call.username else ""
     known_as = f" (correlation id {call.correlation_id})" if call.correlation_id else ""
     return kind(f"{call.method}{who}: {text}{known_as}", method=call.method, correlation_id=call.correlation_id)
 
@@ -197,7 +202,7 @@ def _failure(meaning: Meaning, call: CallContext, *, context: str = "", **detail
         status=meaning.status,
         context=context,
         correlation_id=call.correlation_id,
-        username=redact(call.username),
+        username=call.who,
         **details,
     )
 
@@ -319,7 +324,7 @@ def account_required(usernames: Sequence[str], call: CallContext) -> errors.Acco
         usernames=shown,
         method=call.method,
         status=Status.API_CONTRACT_VIOLATION,
-        context=f"the broker does not ask who signs in, and has several users: {', '.join(shown)}",
+        context=f"the broker does not ask who signs in, and has several users: {texts.shown_list(shown)}",
         correlation_id=call.correlation_id,
     )
 
@@ -374,7 +379,7 @@ def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallCont
         context=f"the token lacks scopes that were asked for: {redact(' '.join(declined), call.secrets)}",
         telemetry=_redacted(result.telemetry, call),
         correlation_id=call.correlation_id,
-        username=call.username,
+        username=call.who,
     )
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
+from linuxbroker import texts
 from linuxbroker.spellings import base64_run, encoded, in_base64, layers
 
 # Runs of base64, base64url, hex or their percent-encoding that are longer than any name, code or UUID of the protocol;
@@ -153,11 +154,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     rest = text[at : max(at, end)]
     rest = rest.rstrip(_OPAQUE_CHARACTERS) if is_cut else rest  # the beginning of a token does not look like one
     text = "".join((*shown, _OPAQUE.sub(_hide_unless_path, rest)))
-    if is_cut or len(text) > _LONGEST_TEXT:
-        text = text[:_LONGEST_TEXT] + "…"
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " for character in text)
+    return texts.shown(text + "…" if is_cut else text, _LONGEST_TEXT)
 
 
 def _places(text: str, secrets: Secrets) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from linuxbroker import jwt_claims, models
+from linuxbroker import jwt_claims, models, texts
 from linuxbroker.authority import preferred_host
 from linuxbroker.redaction import HiddenText
 
@@ -63,6 +63,9 @@ class TokenResult:
     telemetry: Mapping[str, Any] = field(repr=False)
     correlation_id: str
 
+    def __repr__(self) -> str:
+        return texts.brief_fields(self)
+
     @property
     def authorization_header(self) -> str:
         """The value for an HTTP request's ``Authorization`` header, a text that no ``repr`` shows."""
@@ -80,6 +83,9 @@ class PrtSsoCookie:
 
     name: str
     content: str = field(repr=False)
+
+    def __repr__(self) -> str:
+        return texts.brief_fields(self)
 
 
 def token_result(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from linuxbroker import texts
 from linuxbroker.bus import address as addresses
 from linuxbroker.bus.descriptors import DescriptorReader, Descriptors
 from linuxbroker.bus.errors import (
@@ -43,7 +44,6 @@ _UNSENT_LIMIT_BYTES = 1024 * 1024
 _MAX_SERIAL = 0xFFFFFFFF
 _READS_IN_A_ROW = 16
 _BACKLOG_PAUSE_SECONDS = 0.01
-_LONGEST_SAID = 300
 # The signature of what the bus answers. Source: D-Bus specification, "Message Bus Messages".
 _BUS_ANSWERS = {
     "AddMatch": "",
@@ -155,7 +155,7 @@ class Connection:
             failures.append(f"no answer within {limit:g} s")
         except ConnectError:
             pass
-        raise ConnectError(f"can't connect to the bus at {text!r}: {'; '.join(failures)}")
+        raise ConnectError(f"can't connect to the bus at {texts.brief(text)}: {'; '.join(failures)}")
 
     @classmethod
     async def _open_first(
@@ -568,8 +568,7 @@ def method_return(call: Message, signature: str = "", *body: Any) -> Message:
 def _reason(error: BusError | OSError) -> str:
     """Why an alternative of an address did not lead to a bus; with what the bus said, to which nothing was told yet."""
     if isinstance(error, RemoteError):
-        said = "".join(character if character.isprintable() else " " for character in error.text[:_LONGEST_SAID])
-        return f"{error.name}: {said}"
+        return f"{error.name}: {texts.shown(error.text)}"
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, cast
 
-from linuxbroker import failures, jwt_claims
+from linuxbroker import failures, jwt_claims, texts
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments, UsageError
 from linuxbroker.client import BrokerClient
@@ -280,11 +280,11 @@ def _bound_request(signed: str) -> Details:
 
 def _told(step: Details) -> str:
     if step.get("unsupported"):
-        return f"    not offered by this broker: {output.plain(str(step['reason']))}"
+        return f"    not offered by this broker: {texts.shown(str(step['reason']))}"
     lines = ["    done" if step["ok"] else "    FAILED"]
     for name, value in step.items():
         if name != "ok":
-            lines.append(f"    {name}: {output.plain(_spelt(value))}")
+            lines.append(f"    {name}: {texts.shown(_spelt(value), texts.LONGEST_MESSAGE)}")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timezone
 
-from linuxbroker import validation
+from linuxbroker import texts, validation
 from linuxbroker._version import __version__
 from linuxbroker.authority import authority_for_realm
 from linuxbroker.cli import output
@@ -214,7 +214,7 @@ async def sign_out(client: BrokerClient, arguments: Arguments) -> None:
     if arguments.json:
         output.write_json({"signed_out": output.account_json(account)})
     else:
-        output.write_line(f"signed out {output.plain(account.username)} (tenant {output.plain(account.realm)})")
+        output.write_line(f"signed out {texts.shown(account.username)} (tenant {texts.shown(account.realm)})")
 
 
 async def version(client: BrokerClient, arguments: Arguments) -> None:
@@ -234,7 +234,7 @@ async def version(client: BrokerClient, arguments: Arguments) -> None:
     if arguments.json:
         output.write_json({"linuxbroker": __version__, "broker": broker})
     else:
-        output.write_line(f"broker {output.plain(broker)}")
+        output.write_line(f"broker {texts.shown(broker)}")
 
 
 async def monitor(client: BrokerClient, arguments: Arguments) -> None:
@@ -279,15 +279,15 @@ async def _account(client: BrokerClient, arguments: Arguments) -> Account:
 async def _hinted_account(client: BrokerClient, login_hint: str, tenant: str | None) -> Account:
     found = await client.get_account(login_hint, tenant)
     if found is None:
-        raise NoAccountError(f"{output.plain(login_hint)} is not signed in to the broker. {_HOW_TO_SIGN_IN}")
+        raise NoAccountError(f"{texts.shown(login_hint)} is not signed in to the broker. {_HOW_TO_SIGN_IN}")
     return found
 
 
 def _unknown(username: str, tenant: str | None, known: Sequence[Account]) -> str:
-    where = "" if tenant is None else f" in tenant {output.plain(tenant)}"
-    names = ", ".join(dict.fromkeys(output.plain(account.username) for account in known)) or "none"
+    where = "" if tenant is None else f" in tenant {texts.shown(tenant)}"
+    names = texts.shown_list(dict.fromkeys(account.username for account in known)) or "none"
     return (
-        f"the broker has no account {output.plain(username)}{where}; it has: {names}. To sign another user in: "
+        f"the broker has no account {texts.shown(username)}{where}; it has: {names}. To sign another user in: "
         "linuxbroker token --interactive --login-hint UPN --scope SCOPE"
     )
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from linuxbroker import texts
+
 if TYPE_CHECKING:
     from linuxbroker.errors import BrokerResponseError
     from linuxbroker.models import Account
@@ -76,30 +78,19 @@ def write_error(text: str) -> None:
     stream = _standard("stderr")
     if stream is not None:
         with contextlib.suppress(OSError):
-            print(f"linuxbroker: {plain(text)}", file=stream, flush=True)
-
-
-def plain(text: str) -> str:
-    """Make a text from outside fit for a terminal.
-
-    Args:
-        text: anything, such as an account's display name.
-
-    Returns:
-        The text with a space for each control character.
-    """
-    return "".join(character if character.isprintable() else " " for character in text)
+            print(f"linuxbroker: {texts.shown(text, texts.LONGEST_MESSAGE)}", file=stream, flush=True)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Set rows in columns.
 
     Args:
-        rows: the rows, the heading first, all of the same length.
+        rows: the rows, the heading first, all of the same length; texts from outside as they came.
 
     Returns:
         The lines.
     """
+    rows = [[texts.shown(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines)
@@ -159,7 +150,7 @@ def accounts_table(accounts: Sequence[Account]) -> str:
         A line an account, below a heading.
     """
     rows = [("UPN", "NAME", "TENANT", "HOME")]
-    rows += [(plain(a.username), plain(a.name), plain(a.realm), "yes" if is_home(a) else "") for a in accounts]
+    rows += [(a.username, a.name, a.realm, "yes" if is_home(a) else "") for a in accounts]
     return table(rows)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from linuxbroker import texts
 from linuxbroker.redaction import HiddenText
 
 _building = threading.RLock()
@@ -84,6 +85,9 @@ class WireModel(BaseModel):
         for name, field in type(self).model_fields.items():
             if field.repr:
                 yield name, getattr(self, name)
+
+    def __repr_str__(self, join_str: str) -> str:
+        return join_str.join(f"{name}={texts.brief(value)}" for name, value in self.__repr_args__())
 
 
 def Secret(default: Any = ..., **options: Any) -> Any:  # noqa: N802 - reads as a field declaration
