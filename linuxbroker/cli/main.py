@@ -117,9 +117,10 @@ def _cancelled_by_signals() -> Generator[None]:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     cancel: Callable[[], object] = task.cancel
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     handled: list[signal.Signals] = []
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in before:
             try:
                 loop.add_signal_handler(number, cancel)
             except (RuntimeError, ValueError):  # main() runs in a thread that gets no signals
@@ -129,6 +130,7 @@ def _cancelled_by_signals() -> Generator[None]:
     finally:
         for number in handled:
             loop.remove_signal_handler(number)
+            signal.signal(number, before[number])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,31 @@
+"""The command ``linuxbroker`` from its first moment: Ctrl-C ends it while it is still being imported, too."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+_CANCELED = 5
+
+
+def main() -> int:
+    """Run the command on this process's arguments.
+
+    Returns:
+        The exit code, as ``linuxbroker --help`` lists them.
+
+    Raises:
+        SystemExit: help was asked for, or the program ended so that ``linuxbroker run`` ran.
+    """
+    if sys.argv[1:2] != ["run"]:  # whose Ctrl-C is the program's own
+        signal.signal(signal.SIGINT, _leave)
+    from linuxbroker.cli.main import main as command
+
+    return command()
+
+
+def _leave(_number: int, _frame: object) -> None:
+    """End at once: nothing is begun that has to be ended, and an exception could land where Python drops it."""
+    os.write(2, b"linuxbroker: cancelled\n")
+    os._exit(_CANCELED)
