@@ -338,8 +338,16 @@ def time_limit(name: str, value: object | None) -> None:
     """
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0 or _is_beyond_floats(value):
         raise InvalidArgumentError(f"{name} must be a number of seconds, at least 0, or None for no limit")
+
+
+def _is_beyond_floats(value: float) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return True
+    return False
 
 
 def ssh_key_id(query: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from linuxbroker_fake.conformance.command import add_arguments as add_conformanc
 from linuxbroker_fake.conformance.command import run as run_conformance
 from linuxbroker_fake.persona_name import persona_choices
 from linuxbroker_fake.private_bus import DBusDaemonMissingError, PrivateBus
-from linuxbroker_fake.service import FakeService, NameTakenError, serve
+from linuxbroker_fake.service import NameTakenError, serve
 
 DONE, FAILED, USAGE, NO_BUS = 0, 1, 2, 3
 _CRASHED = 70
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="linuxbroker-fake", description="A fake identity broker on a real bus, for tests. Its tokens open nothing."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="serve on the session bus until it is told to end (Ctrl-C, SIGTERM)")
+    run = commands.add_parser("run", help="serve on the session bus until it is told to end (Ctrl-C, SIGTERM, SIGHUP)")
     run.add_argument("--bus-address", help="a D-Bus address in place of the session bus's")
     execute = commands.add_parser(
         "exec", help="run a command on a private session bus with the fake broker on it; its exit code is passed on"
@@ -105,38 +105,48 @@ def _config(arguments: argparse.Namespace) -> FakeConfig:
 
 async def _run(config: FakeConfig, address: str | None) -> int:
     async with serve(FakeBroker(config), address) as service:
-        _end_on_signals(service)
+        _handle_ends(lambda _number: service.stopped.set())
         print(f"{BROKER_BUS_NAME}: {config.persona.value} is ready", flush=True)
         await service.stopped.wait()
         return _CRASHED if service.crashed else DONE
 
 
-def _end_on_signals(service: FakeService) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, service.stopped.set)
-
-
 async def _execute(config: FakeConfig, program: Sequence[str]) -> int:
-    async with PrivateBus() as bus, serve(FakeBroker(config), bus.address):
-        environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address}
-        try:
-            process = await asyncio.create_subprocess_exec(*program, env=environment)
-        except FileNotFoundError:
-            return _fail(_NOT_FOUND, f"there is no command {program[0]!r}")
-        except PermissionError:
-            return _fail(_NOT_EXECUTABLE, f"{program[0]!r} can't be executed")
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _pass_on, process, number)
-        code = await process.wait()
-        return 128 - code if code < 0 else code
+    received: list[signal.Signals] = []
+    process: asyncio.subprocess.Process | None = None
+    starting = asyncio.current_task()
+    assert starting is not None
+
+    def on_signal(number: signal.Signals) -> None:
+        received.append(number)
+        if process is None:
+            starting.cancel()
+        elif number is not signal.SIGINT and process.returncode is None:
+            # Ctrl-C reaches the command by itself: it is in the same process group.
+            process.send_signal(number)
+
+    _handle_ends(on_signal)
+    try:
+        async with PrivateBus() as bus, serve(FakeBroker(config), bus.address):
+            environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address}
+            try:
+                process = await asyncio.create_subprocess_exec(*program, env=environment)
+            except FileNotFoundError:
+                return _fail(_NOT_FOUND, f"there is no command {program[0]!r}")
+            except PermissionError:
+                return _fail(_NOT_EXECUTABLE, f"{program[0]!r} can't be executed")
+            code = await process.wait()
+            return 128 - code if code < 0 else code
+    except asyncio.CancelledError:
+        return 128 + received[0]
 
 
-def _pass_on(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    # Ctrl-C reaches the command by itself: it is in the same process group.
-    if number is not signal.SIGINT and process.returncode is None:
-        process.send_signal(number)
+def _handle_ends(handle: Callable[[signal.Signals], object]) -> None:
+    """Have what ends a program handled, but for what its starter has it ignore, as ``nohup`` does."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, handle, number)
 
 
 def _write_service(arguments: argparse.Namespace) -> int:

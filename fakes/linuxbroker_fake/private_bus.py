@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from xml.sax.saxutils import escape as xml_escape
+
+from linuxbroker.bus import address
 
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
   "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
   <keep_umask/>
-  <listen>unix:path={socket}</listen>
+  <listen>{address}</listen>
   <auth>EXTERNAL</auth>
   <servicedir>{services}</servicedir>
   <policy context="default">
@@ -67,17 +71,20 @@ class PrivateBus:
         self._folder = Path(tempfile.mkdtemp(prefix="linuxbroker-bus-"))
         self.services = self._folder / "services"
         self.services.mkdir()
-        self.address = f"unix:path={self._folder / 'bus'}"
+        self.address = "unix:path=" + address.escape(os.fsencode(self._folder / "bus"))
         config = self._folder / "bus.conf"
         config.write_text(
             _CONFIG.format(
-                socket=self._folder / "bus", services=self.services, start_timeout=int(self._start_timeout * 1000)
+                address=xml_escape(self.address),
+                services=xml_escape(str(self.services)),
+                start_timeout=int(self._start_timeout * 1000),
             ),
             encoding="utf-8",
         )
         try:
             await self.start()
         except BaseException:
+            await self.stop()
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
         return self

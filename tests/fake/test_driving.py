@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 
 from linuxbroker import BrokerClient, BrokerError, InteractionRequiredError, Presence, Status, UserCanceledError
 from linuxbroker.bus import Connection, Message, MessageKind, RemoteError
+from linuxbroker.bus.address import unix_sockets
 from linuxbroker_fake import FakeBroker, FakeConfig, NameTakenError, PrivateBus, RunningFake, serve
 from linuxbroker_fake.cli import main as fake_command
 
@@ -175,6 +179,105 @@ def test_exec_gives_a_command_a_bus_with_the_fake_on_it(tmp_path: Path) -> None:
 )
 def test_exec_passes_the_exit_code_on(command: list[str], code: int) -> None:
     assert _fake("exec", "--", *command).returncode == code
+
+
+@contextlib.contextmanager
+def _executing(*words: str) -> Generator[tuple[subprocess.Popen[str], Path]]:
+    """The command at work, with a command of its own that waits; and the folder of its bus."""
+    command = [*words, sys.executable, "-m", "linuxbroker_fake", "exec", "--", "sh", "-c"]
+    script = 'echo "$DBUS_SESSION_BUS_ADDRESS"; exec sleep 600'
+    with subprocess.Popen([*command, script], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            (socket,) = unix_sockets(process.stdout.readline().strip())
+            yield process, Path(os.fsdecode(socket)).parent
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_exec_ends_bus_and_command_when_it_is_told_to(number: signal.Signals) -> None:
+    with _executing() as (process, folder):
+        assert folder.exists()
+        process.send_signal(number)
+        # The command holds standard output open as long as it runs.
+        assert process.communicate(timeout=60)[0] == ""
+        assert process.returncode == 128 + number
+        assert not folder.exists()
+
+
+def test_exec_goes_on_after_a_hangup_where_its_starter_wants_that() -> None:
+    with _executing("sh", "-c", 'trap "" HUP; exec "$0" "$@"') as (process, _):
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        assert process.returncode == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_exec_leaves_nothing_behind_when_it_is_told_to_end_while_the_bus_starts(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    silent = tmp_path / "dbus-daemon"
+    silent.write_text(f'#!/bin/sh\necho $$ >"{started}"\nexec sleep 600\n')
+    silent.chmod(0o755)
+    folders = tmp_path / "tmp"
+    folders.mkdir()
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(folders)}
+    command = [sys.executable, "-m", "linuxbroker_fake", "exec", "--", "true"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        daemon = int(started.read_text())
+        process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+    assert not list(folders.iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(daemon, 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a&b", "a,b", "a%b", "a%20b", "a<b>", "a;b=c", "é漢", "a'b\"c", "a#b*", "a\\b"]
+)
+def test_the_folder_for_temporary_files_may_have_any_name(tmp_path: Path, name: str) -> None:
+    # Below /tmp: a socket's path has 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix=name, dir="/tmp") as folder:
+        program = (
+            "import asyncio, linuxbroker\n"
+            f"client = linuxbroker.BrokerClient({CLIENT_ID!r})\n"
+            "print(asyncio.run(client.get_linux_broker_version()))"
+        )
+        environment = {**os.environ, "TMPDIR": folder}
+        done = _fake("exec", "--", sys.executable, "-c", program, env=environment)
+        assert (done.returncode, done.stdout) == (0, "3.0.2\n"), done.stderr
+        assert not list(Path(folder).iterdir())
+
+
+def test_a_bus_in_a_folder_of_any_name_starts_services() -> None:
+    program = f"""
+import asyncio
+from linuxbroker import BrokerClient
+from linuxbroker_fake import PrivateBus
+from linuxbroker_fake.cli import main
+
+async def start() -> None:
+    async with PrivateBus() as bus:
+        assert main(["write-service", str(bus.services)]) == 0
+        async with BrokerClient({CLIENT_ID!r}, bus_address=bus.address) as client:
+            assert await client.get_linux_broker_version() == "3.0.2"
+
+asyncio.run(start())
+"""
+    with tempfile.TemporaryDirectory(prefix="a &<%,é b", dir="/tmp") as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"persona": "no such"}', '{"no_such_key": 1}'])

@@ -429,9 +429,17 @@ def test_an_auth_scheme_is_not_made_with_a_wrong_argument(argument: str, wrong: 
         PopAuthScheme(**{**good, **wrong})
 
 
-@pytest.mark.parametrize("name", ["connect", "call", "interactive", "ping", "cancel"])
-@pytest.mark.parametrize("wrong", [-1, -0.5, math.nan, True, "5", b"5", [5]], ids=repr)
+@pytest.mark.parametrize("name", ["connect", "call", "interactive", "ping", "cancel", "start_up"])
+@pytest.mark.parametrize("wrong", [-1, -0.5, math.nan, True, "5", b"5", [5], 10**400, -(10**400), -math.inf], ids=str)
 def test_a_time_limit_that_is_no_number_of_seconds_is_refused(name: str, wrong: Any) -> None:
     arguments: dict[str, Any] = {name: wrong}
     with pytest.raises(InvalidArgumentError, match=name):
         Timeouts(**arguments)
+
+
+@pytest.mark.parametrize("long", [10**308, 1e308, math.inf], ids=["int", "float", "inf"])
+async def test_a_time_limit_may_be_longer_than_anybody_lives(fake_broker: RunningFake, long: float) -> None:
+    limits = Timeouts(connect=long, call=long, interactive=long, ping=long, cancel=long, start_up=long)
+    async with BrokerClient(CLIENT_ID, timeouts=limits) as client:
+        assert await client.is_available()
+        assert (await client.acquire_token_interactive(SCOPES)).access_token
