@@ -222,6 +222,38 @@ async def test_a_sign_in_that_takes_too_long_closes_the_brokers_window(fake_brok
     assert fake_broker.broker.screen.open_windows == 0
 
 
+async def _cancelled_twice(client: BrokerClient, fake_broker: RunningFake) -> None:
+    """A sign-in whose caller does not even wait for the broker's window to close."""
+    sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
+    await fake_broker.asked()
+    sign_in.cancel()
+    while not client._cancellations:
+        await asyncio.sleep(0)
+    sign_in.cancel()
+    await asyncio.wait({sign_in})
+    assert sign_in.cancelled()
+
+
+async def test_closing_the_client_waits_until_the_brokers_window_is_closed(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    fake_broker.plant("slow", method="cancelInteractiveFlow", delay=0.2)
+    client = BrokerClient(CLIENT_ID)
+    await _cancelled_twice(client, fake_broker)
+    assert fake_broker.broker.screen.open_windows == 1
+    await client.aclose()
+    assert fake_broker.broker.screen.open_windows == 0
+    assert len(fake_broker.calls_of("cancelInteractiveFlow")) == 1
+
+
+async def test_closing_the_client_does_not_wait_for_a_broker_that_closes_no_window(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    fake_broker.plant("hang", method="cancelInteractiveFlow")
+    client = BrokerClient(CLIENT_ID, timeouts=Timeouts(cancel=0.05))
+    await _cancelled_twice(client, fake_broker)
+    await client.aclose()
+    assert fake_broker.broker.screen.open_windows == 1
+
+
 def test_a_sign_in_that_is_left_when_the_loop_ends_closes_the_brokers_window(fake_broker: RunningFake) -> None:
     fake_broker.set_user("never")
 
