@@ -131,6 +131,19 @@ class BrokerClient:
         finally:
             self._transport.close()
 
+    @property
+    def waiting_sign_ins(self) -> int:
+        """How many sign-ins wait until the user is done with another one.
+
+        A broker's cancel names no sign-in, and ends those of a whole connection. So the clients of one event loop and
+        bus, which share a connection, ask the user for one sign-in after the other; each has its
+        ``Timeouts.interactive`` for waiting, and again for the user. 0 where no loop runs. Source: PROTOCOL.md, CL-17.
+        """
+        try:
+            return self._transport.bus().waiting_sign_ins
+        except RuntimeError:
+            return 0
+
     async def get_accounts(self, *, correlation_id: str | UUID | None = None) -> list[models.Account]:
         """List the accounts that are signed in to the broker.
 

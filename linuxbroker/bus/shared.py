@@ -68,6 +68,9 @@ class SharedBus:
     """A bus connection that is opened by the first call, shared by its users, and closed with the last of them.
 
     A user that is dropped without ``release`` counts as done once it is collected.
+
+    Attributes:
+        waiting_sign_ins: how many calls wait in ``sign_in_turn`` for one that has it.
     """
 
     def __init__(self, address: str | None, wants_descriptors: bool) -> None:
@@ -79,6 +82,7 @@ class SharedBus:
         self._opening: asyncio.Task[Connection] | None = None
         self._waiting = 0
         self._sign_in = asyncio.Lock()
+        self.waiting_sign_ins = 0
 
     async def connection(self, user: object, *, limit: float | None) -> Connection:
         """Give the open connection, opening one if there is none.
@@ -124,8 +128,13 @@ class SharedBus:
             Whether it is this call's turn, until the end of the block; False where the limit came first.
         """
         turn = asyncio.ensure_future(self._sign_in.acquire())
+        waits = int(self._sign_in.locked())
+        self.waiting_sign_ins += waits
         try:
-            await asyncio.wait({turn}, timeout=limit)
+            try:
+                await asyncio.wait({turn}, timeout=limit)
+            finally:
+                self.waiting_sign_ins -= waits
             yield turn.done()
         finally:
             if turn.done() and not turn.cancelled():

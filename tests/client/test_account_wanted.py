@@ -145,12 +145,15 @@ async def test_sign_ins_of_one_connection_are_asked_one_by_one(fake_broker: Runn
     async with BrokerClient(CLIENT_ID) as one, BrokerClient("00000000-0000-0000-0000-00000000c12e") as other:
         first = asyncio.ensure_future(one.acquire_token_interactive(SCOPES))
         await fake_broker.called(INTERACTIVE)
+        assert one.waiting_sign_ins == 0
         second = asyncio.ensure_future(other.acquire_token_interactive(SCOPES))
         await other.get_accounts()
         assert len(fake_broker.calls_of(INTERACTIVE)) == 1
+        assert one.waiting_sign_ins == other.waiting_sign_ins == 1
         first.cancel()
         await fake_broker.called(INTERACTIVE, 2)
         assert first.cancelled()
+        assert other.waiting_sign_ins == 0
         fake_broker.answer("approve")
         assert (await second).access_token
 
