@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from pydantic import ValidationError
 
-from linuxbroker.json_text import DEEPEST_READ, TooDeepError, read_json
+from linuxbroker.json_text import DEEPEST_READ, MOST_VALUES, TooDeepError, TooManyValuesError, read_json
 
 if TYPE_CHECKING:
     from linuxbroker.models import Reply
@@ -38,7 +38,8 @@ def read_reply(reply_type: type[ReplyT], text: str, max_depth: int = DEEPEST_REA
 
     Raises:
         EmptyReplyError: the text is empty.
-        MalformedReplyError: the text is not a JSON object, is nested too deeply, or a key has an invalid value.
+        MalformedReplyError: the text is not a JSON object, is nested too deeply, holds too many values, or a key has an
+            invalid value.
     """
     if not text.strip() and reply_type.content_matters:
         raise EmptyReplyError("it is empty")
@@ -80,6 +81,8 @@ def _read_object(text: str, max_depth: int) -> tuple[dict[str, Any] | None, str]
     too_deep = f"it is nested more than {max_depth} deep (max_reply_depth)"
     try:
         document = read_json(text, allow_inf_nan=False)
+    except TooManyValuesError:
+        return None, f"it holds more than {MOST_VALUES:,} values"
     except TooDeepError:
         return None, too_deep
     except ValueError:

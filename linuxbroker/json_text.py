@@ -6,13 +6,21 @@ import pydantic_core
 
 # The limit of pydantic_core.from_json.
 DEEPEST_READ = 200
+# The longest list of accounts that is read has 10,000, each of which can have 28 keys.
+MOST_VALUES = 300_000
+# What begins a value that is not the first in its object or array, and an object or array itself.
+_MARKS = ",{["
 
 
 class TooDeepError(ValueError):
     """Objects and arrays are nested more deeply than can be read."""
 
 
-def read_json(text: str | bytes, *, allow_inf_nan: bool = True) -> object:
+class TooManyValuesError(ValueError):
+    """There are more values than are read."""
+
+
+def read_json(text: str, *, allow_inf_nan: bool = True) -> object:
     """Read the text of a JSON value.
 
     Args:
@@ -23,9 +31,12 @@ def read_json(text: str | bytes, *, allow_inf_nan: bool = True) -> object:
         The value, as ``json.loads`` gives it.
 
     Raises:
+        TooManyValuesError: it holds more than 300,000 values; nothing was made of them.
         TooDeepError: it is nested more deeply than can be read: 200 levels can.
         ValueError: it is not JSON, or holds half a surrogate pair, which can't be sent.
     """
+    if _has_more_values(text, MOST_VALUES):
+        raise TooManyValuesError
     try:
         value: object = pydantic_core.from_json(text, allow_inf_nan=allow_inf_nan)
     except ValueError as error:
@@ -33,3 +44,26 @@ def read_json(text: str | bytes, *, allow_inf_nan: bool = True) -> object:
             raise TooDeepError from None
         raise
     return value
+
+
+def _has_more_values(text: str, most: int) -> bool:
+    """Whether a JSON text holds more values than that; each object and array that is not empty counts twice.
+
+    What is counted is in the text, as the values would take up to thirty times its size.
+    """
+    if len(text) <= most or sum(map(text.count, _MARKS)) <= most:
+        return False
+    # What stands in strings begins nothing: they are passed over, without the quotes in them.
+    if "\\" in text:
+        text = text.replace("\\\\", "").replace('\\"', "")
+    if text.count('"') > 4 * (most + 1):  # two for each key and each text
+        return True
+    marks = position = 0
+    while marks <= most:
+        opening = text.find('"', position)
+        end = len(text) if opening < 0 else opening
+        marks += sum(text.count(mark, position, end) for mark in _MARKS)
+        position = text.find('"', end + 1) + 1
+        if position == 0:
+            break
+    return marks > most

@@ -33,7 +33,7 @@ def decode_segment(segment: str) -> dict[str, Any]:
         The object; empty where the text is not one.
     """
     try:
-        decoded = read_json(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+        decoded = read_json(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)).decode())
     except (ValueError, binascii.Error):
         return {}
     return cast("dict[str, Any]", decoded) if isinstance(decoded, dict) else {}

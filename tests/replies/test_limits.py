@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import sys
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +18,14 @@ from linuxbroker.bus.connection import method_return
 from linuxbroker.bus.frames import LARGE_MESSAGE_BYTES, FrameReader
 from linuxbroker.bus.messages import encode
 from linuxbroker.codec import MalformedReplyError, read_reply
-from linuxbroker.models import AcquirePrtSsoCookieReply, AcquireTokenReply, GetAccountsReply, Reply
+from linuxbroker.jwt_claims import peek
+from linuxbroker.models import (
+    AcquirePrtSsoCookieReply,
+    AcquireTokenReply,
+    GetAccountsReply,
+    GetLinuxBrokerVersionReply,
+    Reply,
+)
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
@@ -156,6 +165,82 @@ def test_a_list_that_is_longer_than_any_brokers_is_refused(
     read_reply(reply_type, json.dumps(reply(10_000)))
     with pytest.raises(MalformedReplyError, match="value_error"):
         read_reply(reply_type, json.dumps(reply(10_001)))
+
+
+SIZE = 4 * 1024 * 1024
+
+
+def _filled(item: str, opening: str = "[", closing: str = "]") -> str:
+    """A reply of about four MiB, most of it one item over and over."""
+    return f'{{"telemetry": {{"a": {opening}{",".join([item] * (SIZE // (len(item) + 1)))}{closing}}}}}'
+
+
+TOO_MANY = {
+    "empty objects": _filled("{}"),
+    "small objects": _filled('{"a":{}}'),
+    "keys": _filled('"a":0', "{", "}"),
+    "different keys": "{" + ",".join(f'"{number:x}":0' for number in range(SIZE // 6)) + "}",
+    "numbers": _filled("1.5"),
+    "texts": _filled('""'),
+    "texts with quotes in them": _filled(r'"\"\\"'),
+    "texts with letters from everywhere": _filled('"\u20ac"'),
+    "open brackets": '{"a":' + "[" * SIZE,
+    "commas": "," * SIZE,
+    "quotes, then commas": '"" ' * (SIZE // 6) + "," * (SIZE // 2),
+}
+LONG = {
+    "a letter": "x",
+    "commas": ",",
+    "brackets": "{[",
+    "quotes": '"',
+    "backslashes": "\\",
+    "what ends in a backslash": ",\\",
+    "control characters": "\0",
+    "JSON": '[{"a":1},"b"],',
+}
+
+
+def _peak_of(read: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        read()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("text", TOO_MANY.values(), ids=TOO_MANY)
+def test_a_reply_of_more_values_than_any_brokers_is_refused_within_four_times_its_size(text: str) -> None:
+    def read() -> None:
+        with pytest.raises(MalformedReplyError, match="it holds more than 300,000 values"):
+            read_reply(GetAccountsReply, text)
+
+    assert sys.getsizeof(text) + _peak_of(read) < 4 * sys.getsizeof(text)
+
+
+@pytest.mark.parametrize("repeated", LONG.values(), ids=LONG)
+def test_a_long_text_is_one_value_whatever_is_in_it(repeated: str) -> None:
+    long = repeated * (SIZE // len(json.dumps(repeated)[1:-1]))
+    text = json.dumps({"linuxBrokerVersion": "9.9.9", "telemetry": {"a": long, "b": f"{long},"}})
+    read: list[Reply] = []
+    peak = _peak_of(lambda: read.append(read_reply(GetLinuxBrokerVersionReply, text)))
+    assert read[0].telemetry == {"a": long, "b": f"{long},"}
+    assert sys.getsizeof(text) + peak < 4 * sys.getsizeof(text)
+
+
+def test_ten_thousand_accounts_with_all_their_keys_are_taken() -> None:
+    account = {"homeAccountId": "a.b", **{f"key{number}": "a, b: [c]" for number in range(23)}}
+    reply = read_reply(GetAccountsReply, json.dumps({"accounts": [account] * 10_000, "telemetry": {}}))
+    assert len(reply.accounts or ()) == 10_000
+
+
+def test_a_token_with_more_claims_than_any_says_nothing_of_itself() -> None:
+    def token(claims: int) -> str:
+        payload = json.dumps({"exp": 4_102_444_800, "many": [0] * claims}).encode()
+        return f"e30.{base64.urlsafe_b64encode(payload).decode()}.x"
+
+    assert peek(token(200_000))["exp"] == 4_102_444_800
+    assert peek(token(300_000)) == {}
 
 
 async def test_details_of_a_failure_beyond_the_first_thousand_are_left_out(fake_broker: RunningFake) -> None:
