@@ -35,14 +35,7 @@ from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
 from linuxbroker.redaction import Concealed, HiddenFields, hidden
-from linuxbroker.results import (
-    PrtSsoCookie,
-    TokenResult,
-    UnusableToken,
-    is_header_name,
-    is_header_text,
-    token_result,
-)
+from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, token_result
 from linuxbroker.scopes import declined_scopes
 from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
@@ -538,8 +531,6 @@ class BrokerClient:
             raise failures.nonsense("it reports success, but holds no cookie", call)
         if token_match.names_other_account(reply.account, account):
             raise failures.mismatched("a cookie of another account", "that one", call)
-        if not all(is_header_name(cookie.name) and is_header_text(cookie.content) for cookie in cookies):
-            raise failures.nonsense("it holds a cookie whose name or content is invalid", call)
         return cookies
 
     async def generate_signed_http_request(
@@ -571,8 +562,6 @@ class BrokerClient:
         reply = await self._send(self._proxy.generate_signed_http_request, request, call, options)
         if not reply.signed_http_request:
             raise failures.nonsense("it reports success, but holds no signed request", call)
-        if not is_header_text(reply.signed_http_request):
-            raise failures.nonsense("its signedHttpRequest is invalid", call)
         return reply.signed_http_request
 
     async def remove_account(self, account: models.Account, *, correlation_id: str | UUID | None = None) -> None:

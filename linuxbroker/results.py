@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -19,9 +18,6 @@ _LONGEST_LIFETIME = 110_000
 # The year 9999 ends with it, and with it Python's calendar.
 _LAST_MILLISECOND = 253_402_300_799_999
 _TOKEN_TYPES = {0: "Bearer", 1: "pop"}
-# What an HTTP header can carry as a value without changing its meaning: no blank, no end of line.
-_HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 @dataclass(frozen=True)
@@ -112,10 +108,6 @@ def token_result(
     """
     if response is None or not response.access_token:
         return UnusableToken("it reports success, but holds no access token")
-    if not is_header_text(response.access_token):
-        return UnusableToken(
-            "its accessToken is invalid: a token has no blank, no end of line and ASCII characters only"
-        )
     token_type = _TOKEN_TYPES.get(response.access_token_type)
     if token_type is None:
         return UnusableToken("its accessTokenType is neither 0 nor 1")
@@ -162,30 +154,6 @@ def _stated_expiry(response: models.BrokerTokenResponse) -> float | None:
 
 def _shown(account: models.Account | None, login_host: str) -> models.Account | None:
     return account and account.in_environment(preferred_host(account.environment or login_host))
-
-
-def is_header_text(value: str) -> bool:
-    """Tell whether a text can stand in an HTTP header as it is, as tokens, cookies and signed requests do.
-
-    Args:
-        value: the text.
-
-    Returns:
-        False for the empty text, and for one with a blank, a control character or one that is not ASCII.
-    """
-    return _HEADER_TEXT.fullmatch(value) is not None
-
-
-def is_header_name(value: str) -> bool:
-    """Tell whether a text can be the name of an HTTP header (RFC 9110, 5.6.2).
-
-    Args:
-        value: the text.
-
-    Returns:
-        Whether it can.
-    """
-    return _HEADER_NAME.fullmatch(value) is not None
 
 
 def account_of(claims: Mapping[str, Any], client_info: str) -> models.Account | None:

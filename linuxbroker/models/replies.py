@@ -5,11 +5,13 @@ Nothing above this file asks which broker answered.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -18,6 +20,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from linuxbroker.models.account import Account
 from linuxbroker.models.base import Secret, WireModel
@@ -26,6 +29,10 @@ from linuxbroker.models.failure import BrokerErrorBody
 _MOST_ITEMS = 10_000
 # An old Himmelblau wrote the names in place of the numbers (PROTOCOL.md, "Tokens").
 _TOKEN_TYPE_NAMES = {"bearer": 0, "pop": 1}
+# What can stand in an HTTP header as a value, and alone: visible ASCII (RFC 9110, 5.5), as JWTs and opaque tokens are.
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]*")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
+_COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")  # RFC 6265, 4.1.1
 
 
 # What the schemas say of keys that the validators below even out: as the wire has them, not as the model does.
@@ -33,6 +40,20 @@ _NULL = {"type": "null"}
 _NumberOrName = WithJsonSchema({"anyOf": [{"type": "integer"}, {"enum": ["Bearer", "bearer", "PoP", "pop"]}, _NULL]})
 _NumberOrDigits = WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]*$"}, _NULL]})
 _TextOrList = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, _NULL]})
+
+
+def _matching(alphabet: re.Pattern[str]) -> AfterValidator:
+    """Refuse a text with other characters: it would end the header that it is put into, or change it."""
+
+    def check(value: str) -> str:
+        if not alphabet.fullmatch(value):
+            raise PydanticCustomError("no_header_value", "it can't stand in an HTTP header")
+        return value
+
+    return AfterValidator(check)
+
+
+_HeaderValue = Annotated[str, _matching(_HEADER_VALUE)]
 
 
 def _few(value: Any) -> Any:
@@ -119,15 +140,15 @@ class Reply(WireModel):
 class BrokerTokenResponse(WireModel):
     """The token part of a token reply. Source: PROTOCOL.md, "Tokens"."""
 
-    access_token: str = Secret("")
+    access_token: _HeaderValue = Secret("")
     access_token_type: Annotated[int, _NumberOrName] = 0
     account: Account | None = None
-    client_info: str = Secret("")
+    client_info: _HeaderValue = Secret("")
     error: BrokerErrorBody | None = None
     expires_on: Annotated[int | None, _NumberOrDigits] = None
     extended_expires_on: Annotated[int | None, _NumberOrDigits] = None
     granted_scopes: Annotated[Sequence[str] | None, _TextOrList] = None
-    id_token: str = Secret("")
+    id_token: _HeaderValue = Secret("")
     refresh_token: str = Secret("")
     sts_sub_error: str = ""
     sub_error: str = ""
@@ -218,8 +239,8 @@ class CancelInteractiveFlowReply(Reply):
 class CookieItem(WireModel):
     """One cookie: the name of the HTTP header that it goes into, and what the header holds."""
 
-    cookie_name: str
-    cookie_content: str = Secret()
+    cookie_name: Annotated[str, _matching(_HEADER_NAME)]
+    cookie_content: Annotated[str, _matching(_COOKIE_VALUE)] = Secret()
 
 
 class AcquirePrtSsoCookieReply(Reply):
@@ -265,7 +286,7 @@ class AcquirePrtSsoCookieReply(Reply):
 class GenerateSignedHttpRequestReply(Reply):
     """The reply of ``generateSignedHttpRequest``."""
 
-    signed_http_request: str | None = Secret(None)
+    signed_http_request: _HeaderValue | None = Secret(None)
 
 
 class GetLinuxBrokerVersionReply(Reply):
