@@ -20,8 +20,11 @@ _CLOUDS: tuple[tuple[str, ...], ...] = (
 _COMMERCIAL = "login.microsoftonline.com"
 # The authorities that stand for "whichever tenant the account is in".
 _ANY_TENANT = frozenset({"common", "organizations"})
-# A tenant id, or a domain name.
-_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_TENANT_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+# A domain name of two labels or more, the last of which does not begin with a digit, as those of IP addresses do.
+_LABEL = r"(?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"(?:[A-Za-z0-9]{_LABEL}\.)+[A-Za-z]{_LABEL}")
+_LONGEST_DOMAIN = 253
 _PREFERRED = {alias: cloud[0] for cloud in _CLOUDS for alias in cloud}
 
 
@@ -34,7 +37,19 @@ def preferred_host(environment: str) -> str:
     Returns:
         Its cloud's preferred host, or the same host where no alias is known.
     """
-    return _PREFERRED.get(environment.casefold(), environment)
+    return _cloud_host(environment) or environment
+
+
+def is_known_host(host: str) -> bool:
+    """Tell whether a host is known to be a cloud's login host.
+
+    Args:
+        host: such as ``login.microsoftonline.com``, in any case.
+
+    Returns:
+        Whether it is.
+    """
+    return _cloud_host(host) != ""
 
 
 def host_of(authority: str) -> str:
@@ -70,7 +85,7 @@ def sovereign_host(environment: str) -> str:
     Returns:
         Such as ``login.microsoftonline.us``; empty for the commercial cloud, and for a host that is not known.
     """
-    host = _PREFERRED.get(environment.casefold(), "")
+    host = _cloud_host(environment)
     return "" if host == _COMMERCIAL else host
 
 
@@ -83,7 +98,7 @@ def is_commercial(authority: str) -> bool:
     Returns:
         Whether it is.
     """
-    return _PREFERRED.get(host_of(authority).casefold()) == _COMMERCIAL
+    return _cloud_host(host_of(authority)) == _COMMERCIAL
 
 
 def known_host(environment: str, otherwise: str) -> str:
@@ -96,7 +111,19 @@ def known_host(environment: str, otherwise: str) -> str:
     Returns:
         The preferred host of the environment's cloud, or ``otherwise``.
     """
-    return _PREFERRED.get(environment.casefold(), otherwise)
+    return _cloud_host(environment) or otherwise
+
+
+def is_tenant(text: str) -> bool:
+    """Tell whether a text names one tenant, and nothing else.
+
+    Args:
+        text: such as an account's ``realm``.
+
+    Returns:
+        Whether it is a tenant id or a domain name; not for ``common`` and the like.
+    """
+    return bool(_TENANT_ID.fullmatch(text)) or (len(text) <= _LONGEST_DOMAIN and bool(_DOMAIN.fullmatch(text)))
 
 
 def authority_for_realm(authority: str, realm: str) -> str:
@@ -112,4 +139,9 @@ def authority_for_realm(authority: str, realm: str) -> str:
         Source: PROTOCOL.md, "authParameters".
     """
     names_none = tenant_of(authority).casefold() in _ANY_TENANT
-    return f"https://{host_of(authority)}/{realm}" if names_none and _TENANT.fullmatch(realm) else authority
+    return f"https://{host_of(authority)}/{realm}" if names_none and is_tenant(realm) else authority
+
+
+def _cloud_host(host: str) -> str:
+    """The preferred login host of a host's cloud; empty where none is known."""
+    return _PREFERRED.get(host.lower(), "") if host.isascii() else ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+from linuxbroker.authority import is_tenant
 from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
@@ -280,7 +280,7 @@ def _not_empty(text: str) -> str:
 
 
 def _tenant(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]+", text):
+    if not is_tenant(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a tenant's id")
     return text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -15,7 +14,7 @@ from azure.identity import AuthenticationRecord, AuthenticationRequiredError, Cr
 
 from linuxbroker import failures, validation
 from linuxbroker.accounts import pick_account
-from linuxbroker.authority import host_of, known_host, preferred_host
+from linuxbroker.authority import host_of, is_known_host, is_tenant, known_host, preferred_host
 from linuxbroker.claims import answering_challenges
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
@@ -48,7 +47,7 @@ _DEFAULT_SCOPES = {
     "login.microsoftonline.us": ("https://management.core.usgovcloudapi.net//.default",),
     "login.partner.microsoftonline.cn": ("https://management.core.chinacloudapi.cn//.default",),
 }
-_TENANT = re.compile(r"[A-Za-z0-9.-]+")
+_MULTI_TENANT = ("common", "organizations", "consumers")
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,7 @@ class BrokerCredential:
         authority: the login host, such as ``login.microsoftonline.us``; else AZURE_AUTHORITY_HOST, else Azure's own.
         login_hint: the UPN of the account.
         authentication_record: the account, from ``authenticate``; its client id and authority go before those given.
+            As it may have been kept in a file, its authority must be one of Azure's login hosts, or the one given.
         use_default_broker_account: whether the account of the broker's choice is used without asking.
         disable_automatic_authentication: whether ``AuthenticationRequiredError`` is raised in place of asking.
         additionally_allowed_tenants: what a request's ``tenant_id`` may be, besides ``tenant_id``; ``*`` is any.
@@ -116,8 +116,7 @@ class BrokerCredential:
         trust: TrustPolicy = "off",
     ) -> None:
         if authentication_record is not None:
-            client_id, authority = authentication_record.client_id, authentication_record.authority
-            tenant_id = tenant_id or authentication_record.tenant_id
+            client_id, tenant_id = authentication_record.client_id, tenant_id or authentication_record.tenant_id
         if login_hint is not None:
             validation.text("login_hint", login_hint)
         validation.time_limit("timeout", timeout)
@@ -125,6 +124,8 @@ class BrokerCredential:
             raise ValueError('additionally_allowed_tenants must be a list of str, such as ["*"]')
         self._tenant = _checked_tenant(tenant_id or _DEFAULT_TENANT)
         self._host = _login_host(authority or os.environ.get("AZURE_AUTHORITY_HOST") or _DEFAULT_AUTHORITY)
+        if authentication_record is not None:
+            self._host = _host_of_record(authentication_record, self._host)
         self._allowed_tenants = frozenset(additionally_allowed_tenants or ())
         self._username = authentication_record.username if authentication_record else login_hint
         self._home_account_id = authentication_record.home_account_id if authentication_record else ""
@@ -248,7 +249,7 @@ class BrokerCredential:
         if account is None:
             raise ClientAuthenticationError(message="Authentication failed: the broker does not say who signed in")
         return AuthenticationRecord(
-            tenant_id=account.realm,
+            tenant_id=account.realm if is_tenant(account.realm) else wanted.tenant,
             client_id=self._broker.client_id,
             authority=known_host(account.environment, self._host),
             home_account_id=account.home_account_id,
@@ -360,7 +361,7 @@ class BrokerCredential:
 
 
 def _checked_tenant(tenant: str) -> str:
-    if not _TENANT.fullmatch(tenant):
+    if not is_tenant(tenant) and tenant.lower() not in _MULTI_TENANT:
         raise ValueError("tenant_id is neither a tenant id nor a domain")
     return tenant
 
@@ -368,6 +369,17 @@ def _checked_tenant(tenant: str) -> str:
 def _login_host(authority: str) -> str:
     url = authority if "://" in authority else f"https://{authority}"
     return host_of(validation.https_url("authority", url.rstrip(" /")))
+
+
+def _host_of_record(record: AuthenticationRecord, configured: str) -> str:
+    """The login host of a record: nobody but the application names one that is not Azure's."""
+    host = _login_host(record.authority or configured)
+    if not is_known_host(host) and host.lower() != configured.lower():
+        raise ValueError(
+            "authentication_record is invalid: its authority is none of Azure's login hosts; "
+            "for one of your own give the same as authority"
+        )
+    return host
 
 
 def _auth_scheme(pop: object) -> PopAuthScheme | None:

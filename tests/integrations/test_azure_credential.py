@@ -226,6 +226,71 @@ async def test_a_record_names_no_login_host_that_is_not_known_to_be_one(environm
     assert record.authority == authority
 
 
+@pytest.mark.parametrize("realm", ["", "contoso", "../x", "a b.example", "login.evil.example/x", "127.0.0.1", "adfs"])
+@pytest.mark.parametrize("tenant", [None, "contoso.example"])
+async def test_a_record_names_no_tenant_that_is_none(fake_broker: RunningFake, realm: str, tenant: str | None) -> None:
+    account = {"homeAccountId": f"00000000-0000-0000-0000-0000000000a1.{CONTOSO}", "username": ADA, "realm": realm}
+    response = {"accessToken": "opaque", "expiresOn": 4_102_444_800, "grantedScopes": SCOPE, "account": account}
+    fake_broker.plant("raw_reply", method=INTERACTIVE, reply=json.dumps({"brokerTokenResponse": response}))
+    async with BrokerCredential(tenant_id=tenant) as credential:
+        record = await credential.authenticate(scopes=[SCOPE])
+    assert record.tenant_id == (tenant or "organizations")
+    async with BrokerCredential(authentication_record=AuthenticationRecord.deserialize(record.serialize())) as again:
+        await again.get_token(SCOPE)
+
+
+def _record(authority: str, tenant: str = CONTOSO) -> AuthenticationRecord:
+    return AuthenticationRecord(tenant, CLIENT_ID, authority, f"00000000-0000-0000-0000-0000000000a1.{CONTOSO}", ADA)
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        "login.evil.example",
+        "https://login.evil.example",
+        "login.microsoftonline.com.",
+        "login.microsoftonline.com:8443",
+        "login.microsoftonline.com@evil.example",
+        "ada@login.microsoftonline.com",
+        "evil.example/login.microsoftonline.com",
+        "evil.example#login.microsoftonline.com",
+        "http://login.microsoftonline.com",
+        "127.0.0.1",
+    ],
+)
+def test_a_record_of_a_host_that_is_not_azures_is_refused(authority: str) -> None:
+    for configured in (None, "login.microsoftonline.us", "login.other.example"):
+        with pytest.raises(ValueError, match="authority"):
+            BrokerCredential(authentication_record=_record(authority), authority=configured)
+
+
+@pytest.mark.parametrize("tenant", ["..", "x/y", "-contoso.example", "contoso", "127.0.0.1"])
+def test_a_record_of_a_tenant_that_is_none_is_refused(tenant: str) -> None:
+    with pytest.raises(ValueError, match="tenant_id"):
+        BrokerCredential(authentication_record=_record("login.microsoftonline.com", tenant))
+
+
+@pytest.mark.parametrize(
+    ("authority", "configured"),
+    [
+        ("login.chinacloudapi.cn", None),
+        ("https://login.chinacloudapi.cn/", "login.microsoftonline.com"),
+        ("login.azurestack.example", "https://Login.AzureStack.example/"),
+        ("", "login.azurestack.example"),
+    ],
+)
+async def test_a_record_of_azures_or_of_the_applications_host_is_taken(
+    fake_broker: RunningFake, monkeypatch: pytest.MonkeyPatch, authority: str, configured: str | None
+) -> None:
+    host = "login.azurestack.example" if configured and "chinacloud" not in authority else "login.chinacloudapi.cn"
+    async with BrokerCredential(authentication_record=_record(authority), authority=configured) as credential:
+        await credential.get_token(SCOPE)
+    assert _parameters(fake_broker, SILENT)["authority"] == f"https://{host}/{CONTOSO}"
+    if configured:
+        monkeypatch.setenv("AZURE_AUTHORITY_HOST", configured)
+        BrokerCredential(authentication_record=_record(authority))
+
+
 @pytest.mark.fake_broker(signed_in=[ADA])
 async def test_user_of_a_record_that_the_broker_lacks_is_asked(fake_broker: RunningFake) -> None:
     record = AuthenticationRecord(
@@ -318,8 +383,9 @@ async def test_other_tenants_can_be_switched_off(fake_broker: RunningFake, monke
 
 async def test_a_tenant_can_not_lead_the_request_elsewhere(fake_broker: RunningFake) -> None:
     async with BrokerCredential(login_hint=ADA, additionally_allowed_tenants=["*"]) as credential:
-        with pytest.raises(ValueError, match="tenant_id"):
-            await credential.get_token(SCOPE, tenant_id="x/y?z")
+        for tenant in ("x/y?z", "..", "contoso", "-contoso.example", "contoso.example.", "127.0.0.1"):
+            with pytest.raises(ValueError, match="tenant_id"):
+                await credential.get_token(SCOPE, tenant_id=tenant)
     assert not fake_broker.calls
 
 
