@@ -19,7 +19,7 @@ def pick_account(
 
     Args:
         accounts: what the broker listed.
-        username: the UPN, compared case-insensitively.
+        username: the UPN, as for ``named``.
         tenant: the tenant id that the record must be in; None to prefer the home tenant's.
         authority_tenant: what the client's authority names; unless that is ``common`` or ``consumers``, a work account
             comes before a personal one of the same name.
@@ -28,11 +28,45 @@ def pick_account(
         With a tenant, that tenant's record or None. Without, the home tenant's, else the first, else None.
         Source: PROTOCOL.md, "Accounts".
     """
-    matching = [account for account in accounts if account.username.casefold() == username.casefold()]
+    matching = named(accounts, username)
     if tenant is not None:
-        return next((account for account in matching if account.realm.casefold() == tenant.casefold()), None)
+        return next((account for account in matching if folded(account.realm) == folded(tenant)), None)
     matching = without_personal(matching, authority_tenant)
     return home_record(matching) if matching else None
+
+
+def named(accounts: Sequence[models.Account], username: str) -> list[models.Account]:
+    """List the records that a UPN stands for.
+
+    Args:
+        accounts: what the broker listed.
+        username: the UPN, in any case.
+
+    Returns:
+        The records of that name; where the name is spelled exactly so for some users, those of these users alone.
+        Source: PROTOCOL.md, AR-06.
+    """
+    matching = [account for account in accounts if folded(account.username) == folded(username)]
+    exact = {folded(account.home_account_id) for account in matching if account.username == username}
+    return [account for account in matching if folded(account.home_account_id) in exact] or matching
+
+
+def folded(text: str) -> str:
+    """Spell a UPN or an id without regard to case, for comparing it with others that were spelled so.
+
+    Args:
+        text: the UPN or id.
+
+    Returns:
+        The text with a small letter for each capital that is the only one of that letter: no letter becomes two, as ß
+        would, and none another one's, as the Kelvin sign would.
+    """
+    return text.lower() if text.isascii() else "".join(map(_small, text))
+
+
+def _small(letter: str) -> str:
+    small = letter.lower()
+    return small if small.upper() == letter else letter
 
 
 def without_personal(accounts: Sequence[models.Account], authority_tenant: str) -> list[models.Account]:
@@ -45,9 +79,9 @@ def without_personal(accounts: Sequence[models.Account], authority_tenant: str) 
     Returns:
         Those that a name stands for.
     """
-    if authority_tenant.casefold() in _FOR_PERSONAL:
+    if authority_tenant.lower() in _FOR_PERSONAL:
         return list(accounts)
-    return [account for account in accounts if account.home_tenant.casefold() != PERSONAL_TENANT] or list(accounts)
+    return [account for account in accounts if folded(account.home_tenant) != PERSONAL_TENANT] or list(accounts)
 
 
 def users_of(accounts: Iterable[models.Account]) -> list[str]:
@@ -59,7 +93,7 @@ def users_of(accounts: Iterable[models.Account]) -> list[str]:
     Returns:
         Their UPNs, one for each home account, in order.
     """
-    first = {account.home_account_id.casefold(): account.username for account in reversed(list(accounts))}
+    first = {folded(account.home_account_id): account.username for account in reversed(list(accounts))}
     return list(reversed(first.values()))
 
 
@@ -72,5 +106,5 @@ def home_record(accounts: Sequence[models.Account]) -> models.Account:
     Returns:
         The home tenant's, else the first.
     """
-    at_home = (account for account in accounts if account.realm.casefold() == account.home_tenant.casefold() != "")
+    at_home = (account for account in accounts if folded(account.realm) == folded(account.home_tenant) != "")
     return next(at_home, accounts[0])

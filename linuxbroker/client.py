@@ -12,7 +12,7 @@ from uuid import UUID
 
 from linuxbroker import failures, models, token_match, validation
 from linuxbroker._version import __version__
-from linuxbroker.accounts import home_record, pick_account, users_of, without_personal
+from linuxbroker.accounts import home_record, named, pick_account, users_of, without_personal
 from linuxbroker.authority import (
     authority_for_realm,
     host_of,
@@ -158,7 +158,7 @@ class BrokerClient:
         """Find one account.
 
         Args:
-            username: its UPN, in any case.
+            username: its UPN, in any case; a user whose name is spelled exactly so goes before others.
             tenant: the tenant id that the record must be in; the home tenant's record is preferred without, and a work
                 account to a personal one of the same name unless the client's authority is ``common`` or ``consumers``.
             correlation_id: a UUID for the logs; a new one unless given.
@@ -392,8 +392,7 @@ class BrokerClient:
         """The account of the only user whom the broker lists, or whom the hint names; None if the hint names nobody."""
         accounts = await self._list_accounts(correlation_id)
         if login_hint:
-            named = [account for account in accounts if account.username.casefold() == login_hint.casefold()]
-            accounts = without_personal(named, tenant_of(authority))
+            accounts = without_personal(named(accounts, login_hint), tenant_of(authority))
             if not accounts:
                 return None
         elif not accounts:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from linuxbroker import jwt_claims, models
-from linuxbroker.accounts import PERSONAL_TENANT
+from linuxbroker.accounts import PERSONAL_TENANT, folded
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Claims that name the user; which of them a token has depends on its version and on the application.
@@ -35,7 +35,7 @@ def other_account(
     shown = names[0] if names else "another account"
     if asked.account is None:
         chosen_by_name = bool(asked.username) and not _is_interactive(asked)
-        differs = chosen_by_name and bool(names) and (asked.username or "").casefold() not in map(str.casefold, names)
+        differs = chosen_by_name and bool(names) and folded(asked.username or "") not in map(folded, names)
         return shown if differs else None
     ids = [_home_ids(asked.account), *_told_ids(response)]
     if any(_differ(ours, theirs) for other in ids[1:] for ours, theirs in zip(ids[0], other, strict=True)):
@@ -63,7 +63,7 @@ def other_tenant(
         or _text(jwt_claims.peek(response.access_token), "tid")
         or (response.account.realm if response.account else "")
     )
-    return found if wanted and _ID.fullmatch(found.casefold()) and _differ(wanted, found) else None
+    return found if wanted and _ID.fullmatch(folded(found)) and _differ(wanted, found) else None
 
 
 def names_other_account(told: models.Account | None, asked: models.Account) -> bool:
@@ -103,21 +103,21 @@ def _is_interactive(asked: models.AuthParameters) -> bool:
 def _tenant_id(tenant: str, account: models.Account | None) -> str:
     """The id of the tenant that an authority names; empty where it names none, or a domain whose id nobody tells."""
     # Applications that take personal accounts get them from another tenant than that of the accounts.
-    if PERSONAL_TENANT in (tenant.casefold(), account.home_tenant.casefold() if account else ""):
+    if PERSONAL_TENANT in (folded(tenant), folded(account.home_tenant) if account else ""):
         return ""
-    if _ID.fullmatch(tenant.casefold()):
+    if _ID.fullmatch(folded(tenant)):
         return tenant
-    if account is None or account.realm.casefold() != account.home_tenant.casefold():
+    if account is None or folded(account.realm) != folded(account.home_tenant):
         return ""
-    return account.realm if tenant.casefold() == account.username.rpartition("@")[2].casefold() else ""
+    return account.realm if folded(tenant) == folded(account.username.rpartition("@")[2]) else ""
 
 
 def _object_id(account: models.Account, tenant: str) -> str:
     """A user's id in a tenant, which is another one in each; empty where the account does not tell it."""
     user, home = _home_ids(account)
-    if tenant.casefold() == account.realm.casefold() and account.local_account_id:
+    if folded(tenant) == folded(account.realm) and account.local_account_id:
         return account.local_account_id
-    return user if home.casefold() in ("", tenant.casefold()) else ""
+    return user if folded(home) in ("", folded(tenant)) else ""
 
 
 def _home_ids(account: models.Account) -> tuple[str, str]:
@@ -138,4 +138,4 @@ def _text(values: Mapping[str, Any], key: str) -> str:
 
 
 def _differ(one: str, other: str) -> bool:
-    return bool(one) and bool(other) and one.casefold() != other.casefold()
+    return bool(one) and bool(other) and folded(one) != folded(other)

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 
 from linuxbroker import texts, validation
 from linuxbroker._version import __version__
+from linuxbroker.accounts import folded, named
 from linuxbroker.authority import authority_for_realm
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments
@@ -68,12 +69,11 @@ async def accounts(client: BrokerClient, arguments: Arguments) -> None:
         BrokerError: the broker can't list them.
         OutputError: standard output can't be written to.
     """
-    listed = [
-        account
-        for account in await client.get_accounts()
-        if arguments.account is None or account.username.casefold() == arguments.account.casefold()
-        if arguments.tenant is None or account.realm.casefold() == arguments.tenant.casefold()
-    ]
+    listed = await client.get_accounts()
+    if arguments.account is not None:
+        listed = named(listed, arguments.account)
+    if arguments.tenant is not None:
+        listed = [account for account in listed if folded(account.realm) == folded(arguments.tenant)]
     if arguments.json:
         output.write_json([output.account_json(account) for account in listed])
     elif listed:
@@ -270,7 +270,7 @@ async def _account(client: BrokerClient, arguments: Arguments) -> Account:
             raise UnknownAccountError(_unknown(arguments.account, arguments.tenant, await client.get_accounts()))
         return found
     for account in await client.get_accounts():
-        if arguments.tenant is None or account.realm.casefold() == arguments.tenant.casefold():
+        if arguments.tenant is None or folded(account.realm) == folded(arguments.tenant):
             return account
     where = "" if arguments.tenant is None else f" in tenant {arguments.tenant}"
     raise NoAccountError(f"no account is signed in to the broker{where}. {_HOW_TO_SIGN_IN}")

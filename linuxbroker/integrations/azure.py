@@ -13,7 +13,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import AuthenticationRecord, AuthenticationRequiredError, CredentialUnavailableError
 
 from linuxbroker import failures, validation
-from linuxbroker.accounts import pick_account
+from linuxbroker.accounts import folded, pick_account
 from linuxbroker.authority import host_of, is_known_host, is_tenant, known_host, preferred_host
 from linuxbroker.claims import answering_challenges
 from linuxbroker.client import BrokerClient
@@ -320,8 +320,8 @@ class BrokerCredential:
             return None
         accounts = await self._broker.get_accounts()
         if self._home_account_id:
-            home = self._home_account_id.casefold()
-            accounts = [account for account in accounts if account.home_account_id.casefold() == home]
+            home = folded(self._home_account_id)
+            accounts = [account for account in accounts if folded(account.home_account_id) == home]
         username = accounts[0].username if accounts and self._home_account_id else self._username
         return pick_account(accounts, username, tenant) or pick_account(accounts, username, authority_tenant=tenant)
 

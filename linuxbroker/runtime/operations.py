@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from linuxbroker import validation
 from linuxbroker._version import __version__
-from linuxbroker.accounts import pick_account
+from linuxbroker.accounts import folded, pick_account
 from linuxbroker.authority import host_of, preferred_host
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
@@ -213,7 +213,7 @@ async def signin(window: int, asked: Asked, hint: str, report: Report) -> MSALRu
     with _asking():
         # The broker has work accounts only: without the user none of them is one for consumers.
         result = None if request.is_for_consumers else await _signed_in_silently(request, window, hint)
-        if result and (not hint or (result.account and result.account.username.casefold() == hint.casefold())):
+        if result and (not hint or (result.account and folded(result.account.username) == folded(hint))):
             return _result(request, result)
         return _result(request, await _ask(request, window, hint), interactive=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from linuxbroker.accounts import folded
 from linuxbroker.authority import preferred_host
 from linuxbroker.models import Account
 
@@ -63,8 +64,8 @@ def find(records: Sequence[Account], wanted: Mapping[str, Any]) -> Account | Non
     """
     theirs = of_user(records, wanted)
     realm = _folded(wanted.get("realm"))
-    in_tenant = [record for record in theirs if record.realm and record.realm.casefold() == realm]
-    at_home = [record for record in theirs if record.realm and record.realm.casefold() == record.home_tenant.casefold()]
+    in_tenant = [record for record in theirs if record.realm and folded(record.realm) == realm]
+    at_home = [record for record in theirs if record.realm and folded(record.realm) == folded(record.home_tenant)]
     return next(iter([*in_tenant, *at_home, *theirs]), None)
 
 
@@ -82,8 +83,8 @@ def of_user(records: Sequence[Account], wanted: Mapping[str, Any]) -> list[Accou
     return [
         record
         for record in records
-        if (home and record.home_account_id.casefold() == home)
-        or (not home and local and record.local_account_id.casefold() == local)
+        if (home and folded(record.home_account_id) == home)
+        or (not home and local and folded(record.local_account_id) == local)
     ]
 
 
@@ -114,8 +115,8 @@ def cached(token_cache: Any, host: str) -> list[dict[str, Any]]:
 
 
 def _cloud(host: str) -> str:
-    return preferred_host(host).casefold()
+    return preferred_host(host).lower()
 
 
 def _folded(value: object) -> str:
-    return value.casefold() if isinstance(value, str) else ""
+    return folded(value) if isinstance(value, str) else ""

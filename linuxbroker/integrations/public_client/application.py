@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from linuxbroker import validation
+from linuxbroker.accounts import folded
 from linuxbroker.authority import host_of
 from linuxbroker.claims import merge_claims
 from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
@@ -439,7 +440,7 @@ class PublicClientApplication:
             account
             for account in await self._cached_accounts()
             if account["home_account_id"] not in known
-            and (not username or str(account["username"]).casefold() == username.casefold())
+            and (not username or folded(str(account["username"])) == folded(username))
         ]
         return brokers + others
 

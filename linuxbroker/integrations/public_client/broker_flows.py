@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from linuxbroker import validation
-from linuxbroker.accounts import pick_account, without_personal
+from linuxbroker.accounts import folded, named, pick_account, without_personal
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     BrokerError,
@@ -243,9 +243,8 @@ class BrokerFlows:
             return []
 
     async def _records(self, username: str | None) -> list[Account]:
-        folded = username.casefold() if username else None
         records = await self._listed()
-        return [record for record in records if folded is None or record.username.casefold() == folded]
+        return named(records, username) if username else records
 
     async def _hinted(self, login_hint: str) -> Account | None:
         """The account that a hint stands for; None where it is nobody's, or that of several users."""
@@ -257,4 +256,4 @@ class BrokerFlows:
 
 def _is_for(token: Mapping[str, Any], login_hint: str | None) -> bool:
     whose = str(token.get("id_token_claims", {}).get("preferred_username", ""))
-    return login_hint is None or whose.casefold() == login_hint.casefold()
+    return login_hint is None or folded(whose) == folded(login_hint)
