@@ -7,7 +7,7 @@ import base64
 import json
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -22,6 +22,7 @@ from linuxbroker import (
     InvalidArgumentError,
     PopAuthScheme,
     RedirectUriError,
+    Timeouts,
     UnsupportedOperationError,
     UserCanceledError,
 )
@@ -197,8 +198,6 @@ async def test_the_user_signs_in_interactively(fake_broker: RunningFake) -> None
 
 
 async def test_a_sign_in_waits_for_the_user_past_the_limit_of_other_calls(fake_broker: RunningFake) -> None:
-    from linuxbroker import Timeouts
-
     fake_broker.set_user("never")
     async with BrokerClient(CLIENT_ID, timeouts=Timeouts(call=0.05)) as client:
         sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
@@ -228,6 +227,42 @@ async def test_cancelling_the_task_closes_the_brokers_window(fake_broker: Runnin
             await sign_in
         assert len(fake_broker.calls_of("cancelInteractiveFlow")) == 1
         assert fake_broker.broker.screen.open_windows == 0
+
+
+@pytest.mark.parametrize("answer", ["approve", "cancel"])
+async def test_a_cancelled_sign_in_takes_the_reply_that_comes_after_the_cancels(
+    fake_broker: RunningFake, answer: Literal["approve", "cancel"]
+) -> None:
+    fake_broker.set_user("never")
+    fake_broker.plant("raw_reply", method="cancelInteractiveFlow", reply="{}")
+    async with BrokerClient(CLIENT_ID, timeouts=Timeouts(cancel=60)) as client:
+        connection = await client._transport.bus().connection(client._transport, limit=5)
+        sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
+        await fake_broker.asked()
+        sign_in.cancel()
+        await fake_broker.called("cancelInteractiveFlow")
+        assert await client.get_accounts()  # so that the cancel's own reply has come
+        assert (sign_in.done(), connection.pending_calls) == (False, 1)
+        assert fake_broker.answer(answer) == 1
+        with pytest.raises(asyncio.CancelledError):
+            await sign_in
+        assert connection.pending_calls == 0
+        assert len(await client.get_accounts()) > 1
+
+
+async def test_a_cancelled_sign_in_waits_no_longer_for_its_reply_than_is_allowed(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    fake_broker.plant("raw_reply", method="cancelInteractiveFlow", reply="{}")
+    async with BrokerClient(CLIENT_ID, timeouts=Timeouts(cancel=0.1)) as client:
+        connection = await client._transport.bus().connection(client._transport, limit=5)
+        sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
+        await fake_broker.asked()
+        sign_in.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sign_in
+        assert connection.pending_calls == 0
+        assert fake_broker.answer("approve") == 1  # a reply that nobody waits for
+        assert await client.get_accounts()
 
 
 @_with("himmelblau-3.1")

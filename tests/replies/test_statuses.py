@@ -37,6 +37,7 @@ from linuxbroker import (
     UserCanceledError,
     errors,
 )
+from linuxbroker.failure_texts import meaning_of
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
@@ -319,6 +320,27 @@ async def test_a_failure_of_a_real_broker_is_read_whole(
     assert error.telemetry == reply["telemetry"]
     assert error.tag_name == error.telemetry.get("all_error_tags", "") == tag_name
     assert error.aadsts_codes == aadsts_codes
+
+
+# What the user mends by signing in anew, with a second factor, a new password or consent: Entra's list of its codes.
+CODES_FOR_THE_USER = [
+    *("16000", "50055", "50058", "50072", "50074", "50076", "50078", "50079", "50126", "50132", "50133", "50144"),
+    *("50158", "50173", "65001", "70008", "70043", "70044", "700082", "700084"),
+]
+CODES_FOR_SOMEBODY_ELSE = ["50020", "50034", "50053", "50057", "50105", "53003", "70011", "90002", "700016", "700043"]
+
+
+@pytest.mark.parametrize("code", CODES_FOR_THE_USER)
+def test_a_code_that_a_sign_in_mends_asks_for_one(code: str) -> None:
+    for text in (f"AADSTS{code}: no.", f"(pii) AADSTS{code}", f"Trace: AADSTS50105, then AADSTS{code}: no."):
+        assert meaning_of(text).status is Status.INTERACTION_REQUIRED
+    for longer in (f"AADSTS{code}99: no.", f"AADSTS9{code}: no.", code):
+        assert meaning_of(longer).status is Status.UNEXPECTED
+
+
+@pytest.mark.parametrize("code", CODES_FOR_SOMEBODY_ELSE)
+def test_a_code_that_no_sign_in_mends_asks_for_none(code: str) -> None:
+    assert meaning_of(f"AADSTS{code}: no.").status is Status.UNEXPECTED
 
 
 @pytest.mark.parametrize("code", ["AADSTS50011", "AADSTS7000218"])
