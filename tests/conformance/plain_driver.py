@@ -111,6 +111,11 @@ NO_TENANT = ("common", "organizations", "consumers")
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 GRAPH_HOSTS = ("graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn")
 LACKS_METHOD = ("UnknownMethod", "UnknownInterface", "UnknownObject", "NotSupported", "InvalidArgs")
+# PROTOCOL.md, SE-10 and SE-11.
+LABEL = "[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?"
+TENANT = re.compile(rf"[0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}|(?:{LABEL}\.)+(?![0-9]){LABEL}")
+HEADER_VALUE = re.compile("[!-~]*")
+COOKIE = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]+=[!#-+\--:<-\[\]-~]+")
 CANCELLATION = {
     "context": "The InteractiveRequest was canceled on behalf of the user",
     "diagnostics": None,
@@ -282,7 +287,7 @@ class Client:
         chosen = self.account
         if not chosen or tenant not in ("common", "organizations"):
             return authority
-        realm = chosen["realm"] if re.fullmatch(r"[0-9A-Za-z.-]+", chosen["realm"]) else halves(chosen)[1]
+        realm = chosen["realm"] if TENANT.fullmatch(chosen["realm"]) else halves(chosen)[1]
         return f"https://{host}/{realm}"
 
     def parameters(self, kind: int, **more: Any) -> dict[str, Any]:
@@ -355,7 +360,7 @@ class Client:
         expiry = claims_of(token or "").get("exp") or stated_expiry(response)
         if not token or not kind or not expiry:
             raise Failure("malformed")
-        if not token.isascii() or not token.isprintable() or " " in token:
+        if not all(HEADER_VALUE.fullmatch(text) for text in (token, response.get("idToken") or "")):
             raise Failure("malformed")
         pop = asked["popParams"] or {}
         if kind == "pop" and not pop:
@@ -496,8 +501,8 @@ class Client:
         }  # fmt: skip
         reply = await self.send("acquirePrtSsoCookie", request)
         items = reply.get("cookieItems") or ([reply] if "cookieName" in reply else [])
-        cookies = [{"name": item.get("cookieName"), "content": item.get("cookieContent")} for item in items]
-        if not cookies or not all(cookie["content"] and cookie["content"].isprintable() for cookie in cookies):
+        cookies = [{"name": item.get("cookieName"), "content": item.get("cookieContent") or ""} for item in items]
+        if not cookies or not all(COOKIE.fullmatch("{name}={content}".format(**cookie)) for cookie in cookies):
             raise Failure("malformed")
         return {"cookies": cookies}
 
@@ -505,7 +510,7 @@ class Client:
         assert self.account is not None
         pop = {**(self.pop() or {}), "authenticationScheme": "pop", "homeAccountId": self.account["homeAccountId"]}
         reply = await self.send("generateSignedHttpRequest", {"clientId": self.line["clientId"], "popParams": pop})
-        if not reply.get("signedHttpRequest"):
+        if not reply.get("signedHttpRequest") or not HEADER_VALUE.fullmatch(reply["signedHttpRequest"]):
             raise Failure("malformed")
         return {"signedHttpRequest": reply["signedHttpRequest"]}
 
@@ -548,6 +553,7 @@ class Client:
 def pick(accounts: list[dict[str, Any]], username: str, tenant: str | None) -> dict[str, Any] | None:
     """PROTOCOL.md, AR-05 and AR-06."""
     mine = [account for account in accounts if account["username"].lower() == username.lower()]
+    mine = [account for account in mine if account["username"] == username] or mine
     if tenant is not None:
         return next((account for account in mine if account["realm"] == tenant), None)
     at_home = [account for account in mine if account["realm"] == account["homeAccountId"].partition(".")[2]]

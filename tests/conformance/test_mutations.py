@@ -357,13 +357,13 @@ MISTAKES = [
     ),
     Mistake(
         "puts any realm into the authority",
-        're.fullmatch(r"[0-9A-Za-z.-]+", chosen["realm"])',
+        'TENANT.fullmatch(chosen["realm"])',
         "True",
         "req-silent-odd-realm",
     ),
     Mistake(
         "takes any text for a token",
-        'if not token.isascii() or not token.isprintable() or " " in token:',
+        'if not all(HEADER_VALUE.fullmatch(text) for text in (token, response.get("idToken") or "")):',
         "if False:",
         "rep-token-line-break rep-token-blank",
     ),
@@ -512,6 +512,19 @@ MISTAKES = [
         "        if not isinstance(document, dict):\n            raise",
         "rep-remove-not-json rep-remove-false rep-remove-list",
     ),
+    Mistake(
+        "takes the first of several users whose names differ in case",
+        'if account["username"] == username] or mine',
+        "] or mine",
+        "seq-find-exact-spelling",
+    ),
+    Mistake(
+        "takes what ends a cookie for a part of one",
+        '[!#-+\\--:<-\\[\\]-~]+")',
+        '[!-~]+")',
+        "rep-cookie-two-in-one",
+    ),
+    Mistake("takes an address for a domain", "(?![0-9])", "", "req-silent-realm-address"),
     Mistake(
         "compares UPNs with regard to case",
         'account["username"].lower() == username.lower()',

@@ -19,7 +19,7 @@ import (
 
 const (
 	name, path                            = "com.microsoft.identity.broker1", "/com/microsoft/identity/broker1"
-	bus, iface                            = "org.freedesktop.DBus", "com.microsoft.identity.Broker1"
+	bus, iface, personal                  = "org.freedesktop.DBus", "com.microsoft.identity.Broker1", "9188040d-6c67-4c5b-b112-36a304b66dad"
 	silent, password, interactive, cookie = 1, 3, 6, 8
 )
 
@@ -27,8 +27,7 @@ type object = map[string]any
 
 var (
 	hostAliases   = regexp.MustCompile(`//(login|sts)\.windows\.net`)
-	realmPattern  = regexp.MustCompile(`^[0-9A-Za-z.-]+$`)
-	personal      = "9188040d-6c67-4c5b-b112-36a304b66dad"
+	realmPattern  = regexp.MustCompile(`(?i)^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|([0-9a-z]([0-9a-z-]*[0-9a-z])?\.)+[a-z]([0-9a-z-]*[0-9a-z])?)$`)
 	refusedBy     atomic.Value // The unique name of the owner that wants an account for a sign-in.
 	anyTenant     = regexp.MustCompile(`(?i)/(common|organizations)$`)
 	cancelRequest = object{"error": object{"errorCode": 0, "status": 7, "subStatus": 0, "tag": 579379414,
@@ -218,7 +217,8 @@ func (o *operation) run() object {
 		named := lo.Filter(o.accounts(), func(a object, _ int) bool {
 			return strings.EqualFold(fmt.Sprint(a["username"]), o.Username) && (o.Tenant == "" || a["realm"] == o.Tenant)
 		})
-		return object{"account": ofHome(o.workBeforePersonal(named))}
+		exact := lo.Filter(named, func(a object, _ int) bool { return a["username"] == o.Username })
+		return object{"account": ofHome(o.workBeforePersonal(lo.Ternary(len(exact) > 0, exact, named)))}
 	case "getLinuxBrokerVersion":
 		return object{"version": must(o.call(o.Operation, object{"msalCppVersion": "12.0.2"}).LinuxBrokerVersion, "version")}
 	case "acquireTokenSilently", "acquireTokenByUsernamePassword":
@@ -237,12 +237,12 @@ func (o *operation) run() object {
 		request := object{"account": o.Account, "authParameters": o.authParameters(cookie, o.authority(nil)), "ssoUrl": o.SsoURL}
 		answer := o.call(o.Operation, request)
 		cookies := lo.FilterMap(append(answer.CookieItems, answer), func(r reply, _ int) (object, bool) {
-			return object{"name": r.CookieName, "content": r.CookieContent}, r.CookieName != "" && credential.MatchString(r.CookieContent)
+			return object{"name": r.CookieName, "content": r.CookieContent}, cookieForm.MatchString(r.CookieName + "=" + r.CookieContent)
 		})
 		return object{"cookies": must(lo.Ternary(len(cookies) == 0, nil, cookies), "cookie")}
 	case "generateSignedHttpRequest":
 		request := object{"clientId": o.ClientID, "popParams": o.popParams("pop", o.Account["homeAccountId"])}
-		return object{"signedHttpRequest": must(o.call(o.Operation, request).SignedHTTPRequest, "signed request")}
+		return object{"signedHttpRequest": must(credential.FindString(o.call(o.Operation, request).SignedHTTPRequest), "signed request")}
 	case "removeAccount":
 		if removed := o.call(o.Operation, object{"clientId": o.ClientID, "account": o.Account}); !lo.FromPtrOr(removed.Success, true) {
 			panic(failure(statuses[0], "", "", ""))

@@ -41,13 +41,13 @@ var (
 		{`Code: '(invalid_client|unauthorized_client|invalid_request|invalid_scope)'`, "IncorrectConfiguration"},
 		{`Code: 'temporarily_unavailable'`, "ServerTemporarilyUnavailable"},
 	}
-	wantsAccount  = regexp.MustCompile(`(?i)^missing account( username in request)?$`)
-	aadstsCode    = regexp.MustCompile(`AADSTS\d+`)
-	subErrorIn    = regexp.MustCompile(`suberror: '([^']*)'`)
-	brokerDecline = regexp.MustCompile(`(?i)^token response failed because declined scopes are present`)
-	neverDeclined = regexp.MustCompile(`(?i)(^|/)\.default$|^(openid|profile|offline_access|email)$`)
-	graphScope    = regexp.MustCompile(`^https://(graph\.microsoft\.com|(?:dod-)?graph\.microsoft\.us|microsoftgraph\.chinacloudapi\.cn)/`)
-	credential    = regexp.MustCompile(`^[!-~]+$`)
+	wantsAccount           = regexp.MustCompile(`(?i)^missing account( username in request)?$`)
+	aadstsCode             = regexp.MustCompile(`AADSTS\d+`)
+	subErrorIn             = regexp.MustCompile(`suberror: '([^']*)'`)
+	brokerDecline          = regexp.MustCompile(`(?i)^token response failed because declined scopes are present`)
+	neverDeclined          = regexp.MustCompile(`(?i)(^|/)\.default$|^(openid|profile|offline_access|email)$`)
+	graphScope             = regexp.MustCompile(`^https://(graph\.microsoft\.com|(?:dod-)?graph\.microsoft\.us|microsoftgraph\.chinacloudapi\.cn)/`)
+	credential, cookieForm = regexp.MustCompile(`^[!-~]+$`), regexp.MustCompile("^[0-9A-Za-z!#$%&'*+.^_`|~-]+=[!#-+\\--:<-\\[\\]-~]+$")
 )
 
 // A reply has the keys of all replies, and of the objects in them.
@@ -226,7 +226,7 @@ func (r reply) token(asked object) object {
 		r.Account = nil
 	}
 	tokenType := must(tokenTypes[strings.ToLower(fmt.Sprint(r.AccessTokenType))], "token of a known type")
-	must(credential.FindString(r.AccessToken), "token")
+	must(lo.Ternary(credential.MatchString(r.AccessToken+r.IDToken), r.AccessToken, ""), "token")
 	switch {
 	case tokenType == "pop" && pop == nil:
 		panic(malformed("nobody asked for a proof of possession"))

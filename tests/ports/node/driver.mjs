@@ -16,12 +16,13 @@ const CANCEL = { error: { ...CANCELED, context: "The InteractiveRequest was canc
 const homeTenant = (account) => account.homeAccountId.split(".")[1];
 const isPersonal = ({ realm }) => realm === "9188040d-6c67-4c5b-b112-36a304b66dad";
 const ofHome = (accounts) => accounts.find((account) => account.realm === homeTenant(account)) ?? accounts[0] ?? null;
+const TENANT = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|([0-9a-z]([0-9a-z-]*[0-9a-z])?\.)+[a-z]([0-9a-z-]*[0-9a-z])?)$/i;
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 function authorityFor(authority, account) {
   const url = authority.replace(/\/+$/, "").replace(/\/\/(login|sts)\.windows\.net/i, "//login.microsoftonline.com");
   if (!account) return url;
-  const realm = /^[\w.-]+$/.test(account.realm) ? account.realm : homeTenant(account);
+  const realm = TENANT.test(account.realm) ? account.realm : homeTenant(account);
   return url.replace(/\/(common|organizations)$/i, `/${realm}`);
 }
 
@@ -99,7 +100,8 @@ class Operation {
   async findAccount({ username, tenant }) {
     const { accounts } = await this.getAccounts();
     const named = accounts.filter((account) => account.username?.toLowerCase() === username.toLowerCase());
-    const records = this.#workBeforePersonal(named);
+    const exact = named.filter((account) => account.username === username);
+    const records = this.#workBeforePersonal(exact.length > 0 ? exact : named);
     return { account: ofHome(tenant ? records.filter((account) => account.realm === tenant) : records) };
   }
 
@@ -177,7 +179,7 @@ class Operation {
   async generateSignedHttpRequest({ account: { homeAccountId }, pop }) {
     const params = { ...popParams(pop), authenticationScheme: "pop", homeAccountId };
     const reply = await this.#call("generateSignedHttpRequest", { clientId: this.clientId, popParams: params });
-    return { signedHttpRequest: replies.textOf(reply, "signedHttpRequest") };
+    return { signedHttpRequest: replies.credentialOf(reply, "signedHttpRequest") };
   }
 
   async removeAccount({ account }) {

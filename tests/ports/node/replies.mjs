@@ -136,16 +136,19 @@ export function textOf(reply, key) {
 }
 
 /** A text that can be the value of a header. */
-function credentialOf(reply, key) {
+export function credentialOf(reply, key, alphabet = /^[!-~]+$/) {
   const text = textOf(reply, key);
-  if (!/^[!-~]+$/.test(text)) throw malformed(`its ${key} is not one`);
+  if (!alphabet.test(text)) throw malformed(`its ${key} is not one`);
   return text;
 }
 
 export function cookiesOf(reply) {
   const items = [reply.cookieItems ?? reply].flat();
   if (items.length === 0) throw malformed("it has no cookies");
-  return items.map((item) => ({ name: textOf(item, "cookieName"), content: credentialOf(item, "cookieContent") }));
+  return items.map((item) => ({
+    name: credentialOf(item, "cookieName", /^[\w!#$%&'*+.^`|~-]+$/),
+    content: credentialOf(item, "cookieContent", /^[!#-+\--:<-[\]-~]+$/),
+  }));
 }
 
 function expiry({ accessToken, expiresOn, extendedExpiresOn }) {
@@ -175,6 +178,7 @@ function declined(declinedScopes) {
 /** Reads a reply to a request for a token with these parameters. */
 export function tokenOf({ brokerTokenResponse: response }, asked) {
   const accessToken = credentialOf(response, "accessToken");
+  if (response.idToken) credentialOf(response, "idToken");
   const tokenType = TOKEN_TYPES[String(response.accessTokenType ?? 0).toLowerCase()];
   if (!tokenType || (tokenType === "pop" && !asked.popParams)) throw malformed("the token's type is not what was asked for");
   if (tokenType === "Bearer" && asked.popParams?.uriHost) throw unsupported();
