@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -40,7 +41,7 @@ from linuxbroker.scopes import declined_scopes
 from linuxbroker.sharing import SharedCalls
 from linuxbroker.token_parameters import token_parameters
 from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
-from linuxbroker.trust.policy import TrustPolicy, UntrustedOwnerError
+from linuxbroker.trust.policy import TrustPolicy, UntrustedError
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
@@ -68,10 +69,16 @@ class BrokerClient:
         timeouts: the time limits.
         max_reply_bytes: a reply larger than this many bytes is refused, without being taken in.
         max_reply_depth: a reply whose JSON objects and arrays are nested more deeply than this is refused; up to 200.
-        trust: what is done, before each call, about a process that owns the broker's bus name and is not to be trusted
-            as its program does not belong to root: ``off`` does not look, ``warn`` logs a warning (logger
-            ``linuxbroker.trust``), ``strict`` sends nothing and raises ``UntrustedBrokerError``. See the README,
-            "Security", for what that can't protect from.
+        trust: what is done, before each call, about a bus of another user who is not root, and about a process that
+            owns the broker's bus name and is no program of a broker, or one that others than root can change: ``off``
+            does not look at the process, and does not send a password, a token to renew or a sign-in over such a bus;
+            ``warn`` logs a warning (logger ``linuxbroker.trust``) besides; ``strict`` sends nothing at all. What is not
+            sent raises ``UntrustedBrokerError``. See the README, "Security", for what that can't protect from.
+        trusted_programs: absolute paths of programs that ``trust`` takes for a broker besides Microsoft's and
+            Himmelblau's, links that root alone can change included. They must belong to root like those. An interpreter
+            (Python, Java) is trusted with every program that it runs, whoever wrote it.
+        allow_bus_of_other_user: whether a bus of another user is used like one's own: by root, say, with ``sudo`` and
+            the user's DBUS_SESSION_BUS_ADDRESS. That user can then read all that is sent.
 
     Raises:
         InvalidArgumentError: an argument can't be right.
@@ -89,6 +96,8 @@ class BrokerClient:
         max_reply_bytes: int = MAX_REPLY_BYTES,
         max_reply_depth: int = MAX_REPLY_DEPTH,
         trust: TrustPolicy = "off",
+        trusted_programs: Sequence[str | os.PathLike[str]] = (),
+        allow_bus_of_other_user: bool = False,
     ) -> None:
         self.client_id = validation.client_id(client_id)
         self.authority = validation.authority(authority)
@@ -97,10 +106,9 @@ class BrokerClient:
         self.timeouts = Timeouts() if timeouts is None else validation.instance("timeouts", timeouts, Timeouts)
         if bus_address is not None:
             validation.text("bus_address", bus_address, empty=True)
-        self.trust = validation.trust_policy(trust)
-        self._transport = BrokerTransport(
-            bus_address, self.timeouts, validation.reply_limit(max_reply_bytes), self.trust
-        )
+        options = validation.trust_options(trust, trusted_programs, allow_bus_of_other_user)
+        self.trust = options.policy
+        self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes), options)
         self._proxy = Broker1Proxy(self._transport, validation.reply_depth(max_reply_depth))
         self._shared_tokens: SharedCalls[TokenResult] = SharedCalls()
         self._cancellations: set[asyncio.Task[None]] = set()
@@ -473,9 +481,8 @@ class BrokerClient:
             )
         )
         call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, request)
-        reply = await self._send(
-            self._proxy.acquire_token_silently, request, call, CallOptions(self.timeouts.call, sent_once=True)
-        )
+        options = CallOptions(self.timeouts.call, sent_once=True, for_own_bus=True)
+        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
         return self._token(reply, request.auth_parameters, call)
 
     async def acquire_prt_sso_cookie(
@@ -614,7 +621,7 @@ class BrokerClient:
             return True
         except ClosedHereError as error:
             failure = failures.from_bus(error, CallContext("Ping"))
-        except (BusError, UntrustedOwnerError):
+        except (BusError, UntrustedError):
             return False
         raise failure
 
@@ -625,7 +632,7 @@ class BrokerClient:
             ``Presence.ONLINE`` or ``Presence.OFFLINE``: the state now, then each change.
 
         Raises:
-            BrokerUnreachableError: the bus can't be reached, or ended.
+            BrokerUnreachableError: the bus can't be reached, ended, or is not trusted.
         """
         try:
             async with aclosing(watch_presence(self._transport, self.timeouts)) as presences:
@@ -633,7 +640,9 @@ class BrokerClient:
                     yield presence
             return
         except BusError as error:
-            failure = failures.from_bus(error, CallContext("watch"))
+            failure: BrokerError = failures.from_bus(error, CallContext("watch"))
+        except UntrustedError as error:
+            failure = failures.untrusted(error, CallContext("watch"))
         raise failure
 
     def _silent_parameters(
@@ -667,7 +676,8 @@ class BrokerClient:
         )
         del parameters
         call = CallContext("acquireTokenSilently", correlation_id, username, request)
-        options = CallOptions(self.timeouts.call, repeatable=True)
+        renews = bool(request.auth_parameters.access_token_to_renew)
+        options = CallOptions(self.timeouts.call, repeatable=True, for_own_bus=renews)
         reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
         return self._token(reply, request.auth_parameters, call)
 
@@ -740,7 +750,7 @@ class BrokerClient:
             reply = await method(request, correlation_id=call.correlation_id, options=options)
         except BusError as error:
             return failures.from_bus(error, call)
-        except UntrustedOwnerError as error:
+        except UntrustedError as error:
             return failures.untrusted(error, call)
         except EmptyReplyError:
             return failures.from_silence(call)
@@ -761,7 +771,7 @@ class BrokerClient:
         self, request: models.AcquireTokenInteractivelyRequest, call: CallContext
     ) -> models.AcquireTokenReply:
         sent = asyncio.Event()
-        options = CallOptions(limit=None, on_send=sent.set)
+        options = CallOptions(limit=None, for_own_bus=True, on_send=sent.set)
         sign_in = asyncio.ensure_future(self._send(self._proxy.acquire_token_interactively, request, call, options))
         try:
             await asyncio.wait({sign_in}, timeout=self.timeouts.interactive)

@@ -310,12 +310,15 @@ class BrokerDisconnectedError(BrokerUnreachableError):
 
 
 class UntrustedBrokerError(BrokerUnreachableError):
-    """The process that owns the broker's bus name is not trusted (``trust="strict"``); nothing was sent to it.
+    """The bus, or the process that owns the broker's bus name, is not trusted; nothing was sent to it.
+
+    With ``trust="strict"`` that goes for every call; otherwise for a password, a token to renew and a sign-in where the
+    bus belongs to another user who is not root, unless ``allow_bus_of_other_user=True`` was given.
 
     Attributes:
-        pid: its process id, or None where the bus does not tell.
-        uid: its user id, or None where the bus does not tell.
-        executable: the path of its executable, or the empty string where that can't be seen.
+        pid: the id of the process that owns the broker's name; None where the bus does not tell, or is itself meant.
+        uid: that process's user id, or that of the bus; None where it is not told.
+        executable: the path of the process's executable, or the empty string where that can't be seen.
         reason: why it is not trusted.
     """
 

@@ -26,7 +26,7 @@ from linuxbroker.failure_texts import Meaning
 from linuxbroker.models.status import Status, sub_error
 from linuxbroker.redaction import Secrets, redact, secrets_in
 from linuxbroker.results import TokenResult
-from linuxbroker.trust.policy import UntrustedOwnerError
+from linuxbroker.trust.policy import UntrustedError
 
 _DECLINED = re.compile(r"scopes are present: ?'([^']*)'")
 _NO_ANSWER = {DBUS_ERROR + "Timeout"}
@@ -99,8 +99,8 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
     return _unreachable(errors.BrokerUnreachableError, str(error), call)
 
 
-def untrusted(error: UntrustedOwnerError, call: CallContext) -> errors.UntrustedBrokerError:
-    """Make the failure of a call that was not sent, as its receiver is not trusted.
+def untrusted(error: UntrustedError, call: CallContext) -> errors.UntrustedBrokerError:
+    """Make the failure of a call that was not sent, as who would get it is not trusted.
 
     Args:
         error: from ``linuxbroker.trust.policy``.
@@ -109,16 +109,9 @@ def untrusted(error: UntrustedOwnerError, call: CallContext) -> errors.Untrusted
     Returns:
         The exception to raise.
     """
-    # Where nothing was seen of the process, the id may be that of another one.
-    end_it = f"end it (kill {error.owner.pid})" if error.doubt.executable else "end it"
-    failure = _unreachable(
-        errors.UntrustedBrokerError,
-        f"nothing was sent: {error}. If you don't know that program, {end_it} and call again; if it is the broker that "
-        "you want to use, choose trust='warn' or 'off' (--trust).",
-        call,
-    )
-    failure.pid, failure.uid = error.owner.pid, error.owner.uid
-    failure.executable, failure.reason = error.doubt.executable, error.doubt.reason
+    failure = _unreachable(errors.UntrustedBrokerError, f"nothing was sent: {error}. {error.advice}", call)
+    failure.pid, failure.uid = error.pid, error.uid
+    failure.executable, failure.reason = error.executable, error.reason
     return failure
 
 

@@ -29,15 +29,16 @@ async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> Asyn
 
     Args:
         transport: whose bus to watch on.
-        timeouts: the time limits for connecting and for the calls to the bus.
+        timeouts: the time limits for the calls to the bus.
 
     Yields:
         The state now, then each change; the end of the bus yields ``OFFLINE`` before it raises.
 
     Raises:
         BusError: the bus can't be reached, or ended. Source: PROTOCOL.md, "Transport".
+        UntrustedError: nothing was sent, as the bus is not trusted.
     """
-    connection = await transport.bus().connection(transport, limit=timeouts.connect)
+    connection = await transport.connection()
     events: asyncio.Queue[Presence | BusError] = asyncio.Queue()
 
     def on_signal(message: Message) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
@@ -13,6 +14,7 @@ from linuxbroker.bus import (
     BusError,
     CallTimeoutError,
     ClosedHereError,
+    Connection,
     DisconnectedError,
     Message,
     MessageKind,
@@ -23,11 +25,15 @@ from linuxbroker.bus import (
 from linuxbroker.codec import MalformedReplyError
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.redaction import HiddenText
-from linuxbroker.trust.policy import TrustPolicy
+from linuxbroker.trust.peer import untrusted_bus
+from linuxbroker.trust.policy import TrustOptions, UntrustedError
 
 if TYPE_CHECKING:
     from linuxbroker.trust.guard import Guard
 
+_log = logging.getLogger("linuxbroker.trust")
+
+_TRUST_OFF = TrustOptions()
 # Nothing tells when a broker that is starting has started: it is asked again after pauses that grow up to the last.
 _FIRST_PAUSE_SECONDS = 0.05
 _LAST_PAUSE_SECONDS = 1.0
@@ -71,12 +77,15 @@ class CallOptions:
             and again while the broker starts. A broker whose object is not on the bus yet has done nothing with a call,
             which is then asked again all the same.
         sent_once: whether the call is sent once, whatever comes back: a password is.
+        for_own_bus: whether the call is not sent over a bus of another user who is not root, unless the client allows
+            that: one with a password or a token to renew, and a sign-in.
         on_send: called when the bus is reached and the call is written.
     """
 
     limit: float | None
     repeatable: bool = False
     sent_once: bool = False
+    for_own_bus: bool = False
     on_send: Callable[[], None] | None = None
 
 
@@ -87,16 +96,18 @@ class BrokerTransport:
         bus_address: a D-Bus address; None for the session bus.
         timeouts: the time limits.
         max_reply_bytes: a longer reply is refused.
-        trust: what is done about an owner of the broker's name that is not to be trusted.
+        trust: what is done about a bus, or an owner of the broker's name, that is not to be trusted.
     """
 
     def __init__(
-        self, bus_address: str | None, timeouts: Timeouts, max_reply_bytes: int, trust: TrustPolicy = "off"
+        self, bus_address: str | None, timeouts: Timeouts, max_reply_bytes: int, trust: TrustOptions = _TRUST_OFF
     ) -> None:
         self._bus_address = bus_address
         self._timeouts = timeouts
         self._max_reply_bytes = max_reply_bytes
-        self._guard = None if trust == "off" else _guard(trust)
+        self._trust = trust
+        self._guard = None if trust.policy == "off" else _guard(trust)
+        self._warned_of_bus = ""
 
     async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
         """Call a method of the broker's interface.
@@ -112,7 +123,7 @@ class BrokerTransport:
 
         Raises:
             BusError: no reply was to be had.
-            UntrustedOwnerError: it was not sent, as the trust policy is strict.
+            UntrustedError: it was not sent, as who would get it is not trusted.
             MalformedReplyError: the reply is not a text.
         """
         reply = await self._send(_broker_call(member), options, write_arguments, self._max_reply_bytes)
@@ -125,7 +136,7 @@ class BrokerTransport:
 
         Raises:
             BusError: there was none.
-            UntrustedOwnerError: it was not asked, as the trust policy is strict.
+            UntrustedError: it was not asked, as the trust policy is strict.
         """
         message = Message(
             MessageKind.CALL,
@@ -143,11 +154,35 @@ class BrokerTransport:
             The owner's unique name; empty if there is none, or the bus does not tell.
         """
         try:
-            connection = await self.bus().connection(self, limit=self._timeouts.connect)
+            connection = await self.connection()
             (owner,) = await connection.call_bus("GetNameOwner", "s", BROKER_BUS_NAME, limit=self._timeouts.call)
-        except BusError:
+        except (BusError, UntrustedError):
             return ""
         return str(owner)
+
+    async def connection(self, *, for_own_bus: bool = False) -> Connection:
+        """Give the open connection to the bus, once it was looked at whose bus that is.
+
+        Args:
+            for_own_bus: as ``CallOptions`` has it.
+
+        Returns:
+            The connection.
+
+        Raises:
+            BusError: the bus can't be reached.
+            UntrustedError: the bus is neither the caller's nor root's, and nothing, or not this, is sent over it then.
+        """
+        connection = await self.bus().connection(self, limit=self._timeouts.connect)
+        failure = None if self._trust.allow_bus_of_other_user else untrusted_bus(connection.peer_uid)
+        if failure is None:
+            return connection
+        if for_own_bus or self._trust.policy == "strict":
+            raise failure
+        if self._trust.policy == "warn" and self._warned_of_bus != failure.reason:
+            self._warned_of_bus = failure.reason
+            _log.warning("%s", failure)
+        return connection
 
     def bus(self) -> SharedBus:
         """Give the running loop's shared bus, with nothing sent over it yet."""
@@ -168,7 +203,7 @@ class BrokerTransport:
         clock = asyncio.get_running_loop().time
         waited, pause, lost = 0.0, _FIRST_PAUSE_SECONDS, None
         while True:
-            connection = await self.bus().connection(self, limit=self._timeouts.connect)
+            connection = await self.connection(for_own_bus=options.for_own_bus)
             began, message = clock(), to_name
             try:
                 limit = None if options.limit is None else max(0.0, options.limit - waited)
@@ -208,10 +243,10 @@ class BrokerTransport:
                 raise failure
 
 
-def _guard(trust: TrustPolicy) -> Guard:
+def _guard(trust: TrustOptions) -> Guard:
     from linuxbroker.trust.guard import Guard  # most clients have none: it is not imported for them
 
-    return Guard(strict=trust == "strict")
+    return Guard(strict=trust.policy == "strict", programs=trust.programs)
 
 
 @cache

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from posixpath import normpath
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from linuxbroker import jwt_claims, models
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.json_text import DEEPEST_READ, read_json
 from linuxbroker.scopes import RESERVED_SCOPES
-from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
+from linuxbroker.trust.policy import TRUST_POLICIES, TrustOptions, TrustPolicy
 
 PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
@@ -285,6 +287,41 @@ def trust_policy(value: object) -> TrustPolicy:
         if value == policy:
             return policy
     raise InvalidArgumentError(f"trust must be one of {', '.join(TRUST_POLICIES)}")
+
+
+def trusted_programs(value: object) -> tuple[str, ...]:
+    """Check a list of programs.
+
+    Raises:
+        InvalidArgumentError: not a sequence, or not each an absolute path in its plain form.
+    """
+    if isinstance(value, (str, bytes, os.PathLike)) or not isinstance(value, Sequence):
+        raise InvalidArgumentError("trusted_programs must be a list of paths")
+    return tuple(_plain_path(item) for item in value)
+
+
+def _plain_path(value: object) -> str:
+    path = os.fspath(cast("Any", value)) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str):
+        raise InvalidArgumentError("trusted_programs must be a list of paths, each a str or a Path")
+    if not path.startswith("/") or path.startswith("//") or path == "/" or "\0" in path or normpath(path) != path:
+        raise InvalidArgumentError(
+            f"trusted_programs is invalid: {path!r} is not an absolute path without '.', '..', '//' and a last '/'"
+        )
+    return path
+
+
+def trust_options(policy: object, programs: object, allow_bus_of_other_user: object) -> TrustOptions:
+    """Check whom a client is told to trust.
+
+    Raises:
+        InvalidArgumentError: one of the three can't be right.
+    """
+    return TrustOptions(
+        trust_policy(policy),
+        trusted_programs(programs),
+        instance("allow_bus_of_other_user", allow_bus_of_other_user, bool),
+    )
 
 
 def query_parameters(value: object | None) -> dict[str, str]:

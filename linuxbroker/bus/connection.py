@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 import socket
+import struct
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
@@ -61,6 +62,7 @@ _BUS_ANSWERS = {
 # D-Bus specification, "Bus names".
 _UNIQUE_NAME = re.compile(r":[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 _LONGEST_NAME = 255
+_UCRED = struct.Struct("@iII")  # struct ucred: pid, uid, gid
 
 
 @dataclass
@@ -96,10 +98,18 @@ class _Call:
 
 
 class Connection:
-    """An open connection to a message bus, bound to the loop that opened it. Made by ``Connection.open``."""
+    """An open connection to a message bus, bound to the loop that opened it. Made by ``Connection.open``.
+
+    Attributes:
+        unique_name: the name that the bus gave to the connection.
+        peer_uid: the user id of the process that listens on the bus's socket, as the kernel tells it; None where the
+            system tells none. Source: unix(7), "SO_PEERCRED".
+        on_call: called with each method call that arrives; without one, each is answered with an error.
+    """
 
     def __init__(self, sock: socket.socket, max_message_bytes: int, passes_descriptors: bool = False) -> None:
         self.unique_name = ""
+        self.peer_uid = _peer_uid(sock)
         self.on_call: Callable[[Message], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._sock = sock
@@ -570,6 +580,14 @@ def _reason(error: BusError | OSError) -> str:
     if isinstance(error, RemoteError):
         return f"{error.name}: {texts.shown(error.text)}"
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _peer_uid(sock: socket.socket) -> int | None:
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _, uid, _ = _UCRED.unpack(credentials)
+    return int(uid)
 
 
 async def _connect(sock: socket.socket, address: bytes) -> None:

@@ -42,6 +42,8 @@ class Arguments(argparse.Namespace):
     bus_address: str | None = None
     timeout: float | None = None
     trust: TrustPolicy = "off"
+    trusted_programs: Sequence[str] = ()
+    allow_bus_of_other_user: bool = False
     client_id: str = ""
     authority: str | None = None
     account: str | None = None
@@ -174,7 +176,20 @@ def _add_client(parser: _Parser) -> None:
         "--trust",
         choices=TRUST_POLICIES,
         default="off",
-        help="what to do when the program that owns the broker's bus name does not belong to root; off unless given",
+        help="what to do when the program that owns the broker's bus name is no broker's; off unless given",
+    )
+    parser.add_argument(
+        "--trusted-program",
+        action="append",
+        default=[],
+        dest="trusted_programs",
+        metavar="PATH",
+        help="a program of root's that --trust takes for a broker too; can be given several times",
+    )
+    parser.add_argument(
+        "--allow-bus-of-other-user",
+        action="store_true",
+        help="sign in, and send tokens, over a bus of another user who is not root",
     )
     parser.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="the time limit of each call that waits for no person"

@@ -39,7 +39,7 @@ def make_client(arguments: Arguments) -> BrokerClient:
         The client.
 
     Raises:
-        InvalidArgumentError: the client id or the authority can't be right.
+        InvalidArgumentError: the client id, the authority or a path can't be right.
     """
     authority = DEFAULT_AUTHORITY if arguments.authority is None else validation.authority(arguments.authority)
     return BrokerClient(
@@ -48,6 +48,8 @@ def make_client(arguments: Arguments) -> BrokerClient:
         bus_address=arguments.bus_address,
         timeouts=_timeouts(arguments.timeout),
         trust=arguments.trust,
+        trusted_programs=arguments.trusted_programs,
+        allow_bus_of_other_user=arguments.allow_bus_of_other_user,
     )
 
 

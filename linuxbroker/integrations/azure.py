@@ -93,7 +93,7 @@ class BrokerCredential:
             ``msal.PublicClientApplication.CONSOLE_WINDOW_HANDLE``, for an application without one.
         timeout: seconds that a person is given to sign in; None is no limit.
         bus_address: a D-Bus address, in place of the session bus's.
-        trust: as for ``BrokerClient``.
+        trust, trusted_programs, allow_bus_of_other_user: as for ``BrokerClient``.
 
     Raises:
         ValueError: an argument can't be right.
@@ -114,6 +114,8 @@ class BrokerCredential:
         timeout: float | None = 300,
         bus_address: str | None = None,
         trust: TrustPolicy = "off",
+        trusted_programs: Sequence[str | os.PathLike[str]] = (),
+        allow_bus_of_other_user: bool = False,
     ) -> None:
         if authentication_record is not None:
             client_id, tenant_id = authentication_record.client_id, tenant_id or authentication_record.tenant_id
@@ -139,6 +141,8 @@ class BrokerCredential:
             bus_address=bus_address,
             timeouts=Timeouts(interactive=timeout),
             trust=trust,
+            trusted_programs=trusted_programs,
+            allow_bus_of_other_user=allow_bus_of_other_user,
         )
 
     async def __aenter__(self) -> BrokerCredential:

@@ -166,25 +166,31 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture
-async def users_bus(folder: Path) -> AsyncGenerator[str, None]:
-    """The address of a bus of that user's, outside of the namespace."""
-    dbus_daemon = shutil.which("dbus-daemon", path="/usr/bin:/bin") or "dbus-daemon"
-    address = f"unix:path={folder / 'bus'}"
+@contextlib.asynccontextmanager
+async def dbus_daemon(*options: str) -> AsyncGenerator[None, None]:
+    """Run a bus of that user's, outside of the namespace."""
+    program = shutil.which("dbus-daemon", path="/usr/bin:/bin") or "dbus-daemon"
     daemon = await asyncio.create_subprocess_exec(
-        *_as_user(),
-        *(dbus_daemon, "--session", "--nofork", "--nopidfile", "--print-address", f"--address={address}"),
+        *(*_as_user(), program, "--nofork", "--nopidfile", "--print-address", *options),
         stdout=asyncio.subprocess.PIPE,
         cwd="/",
     )
     assert daemon.stdout is not None
     try:
         assert await daemon.stdout.readline()
-        yield address
+        yield
     finally:
         with contextlib.suppress(ProcessLookupError):
             daemon.terminate()
         await daemon.communicate()
+
+
+@pytest.fixture
+async def users_bus(folder: Path) -> AsyncGenerator[str, None]:
+    """The address of a bus of that user's, outside of the namespace."""
+    address = f"unix:path={folder / 'bus'}"
+    async with dbus_daemon("--session", f"--address={address}"):
+        yield address
 
 
 async def test_a_process_in_a_user_namespace_joins_the_bus_outside(

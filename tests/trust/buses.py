@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,13 +141,35 @@ class Bus:
             sock.sendall(data)
 
 
+@contextlib.contextmanager
+def acting_as(user: int) -> Iterator[None]:
+    """Be another user for a moment; only root can."""
+    own = os.geteuid()
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
+
+
 @contextlib.asynccontextmanager
-async def hand_made(folder: Path) -> AsyncGenerator[Bus, None]:
-    """A bus on which this process has the broker's name, and the version is all that the broker tells."""
-    made = Bus(f"unix:path={folder / 'bus'}")
+async def hand_made(folder: Path, *, user: int | None = None, is_abstract: bool = False) -> AsyncGenerator[Bus, None]:
+    """A bus on which this process has the broker's name, and the version is all that the broker tells.
+
+    Args:
+        folder: where its socket is.
+        user: whose it is; this process's user unless given.
+        is_abstract: whether the socket has a name that is in no folder.
+    """
+    path = folder / "bus"
+    made = Bus(f"unix:abstract={path}" if is_abstract else f"unix:path={path}")
     made.tells("Hello", answers("s", ":1.1"))
     made.tells("GetNameOwner", answers("s", ":1.7"))
     made.tells("GetConnectionCredentials", answers("a{sv}", HERE))
     made.tells("getLinuxBrokerVersion", answers("s", VERSION))
-    async with await asyncio.start_unix_server(made.serve, folder / "bus"):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(f"\0{path}" if is_abstract else str(path))
+    with acting_as(os.geteuid() if user is None else user):  # what counts is who listens
+        server = await asyncio.start_unix_server(made.serve, sock=sock)
+    async with server:
         yield made

@@ -25,6 +25,7 @@ from linuxbroker import (
     BrokerTimeoutError,
     InvalidArgumentError,
     PopAuthScheme,
+    PublicClientApplication,
     Timeouts,
     UntrustedBrokerError,
 )
@@ -101,7 +102,11 @@ async def test_the_refusal_says_which_program_and_why_and_what_to_do(bus: Privat
 
 
 async def test_everything_goes_to_a_program_of_the_system(bus: PrivateBus, system_folder: Path) -> None:
-    async with running([install(system_folder), *SERVE], bus.address) as owner, _strict(bus) as client:
+    program = install(system_folder)
+    async with (
+        running([program, *SERVE], bus.address) as owner,
+        _strict(bus, trusted_programs=[program]) as client,
+    ):
         assert await client.is_available()
         accounts = await client.get_accounts()
         token = await client.acquire_token_silent(SCOPES, accounts[0])
@@ -139,9 +144,10 @@ async def test_warn_logs_once_for_each_owner_and_sends(
 async def test_warn_says_nothing_of_a_program_of_the_system(
     bus: PrivateBus, system_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    program = install(system_folder)
     async with (
-        running([install(system_folder), *SERVE], bus.address),
-        BrokerClient(CLIENT_ID, bus_address=bus.address, trust="warn") as client,
+        running([program, *SERVE], bus.address),
+        BrokerClient(CLIENT_ID, bus_address=bus.address, trust="warn", trusted_programs=[program]) as client,
     ):
         assert await client.get_linux_broker_version()
     assert caplog.messages == []
@@ -164,7 +170,7 @@ async def test_a_new_owner_is_looked_at_again(bus: PrivateBus, system_folder: Pa
     genuine = install(system_folder)
     impostor = install(system_folder, "impostor")
     os.chown(impostor, NOBODY, NOBODY)
-    async with _strict(bus) as client:
+    async with _strict(bus, trusted_programs=[genuine, impostor]) as client:
         for _ in range(2):
             async with running([genuine, *SERVE], bus.address) as owner:
                 await OPERATIONS["token to renew"](client)
@@ -179,7 +185,7 @@ async def test_a_program_that_becomes_untrustworthy_while_it_runs_is_refused(
     bus: PrivateBus, system_folder: Path
 ) -> None:
     program = install(system_folder)
-    async with running([program, *SERVE], bus.address), _strict(bus) as client:
+    async with running([program, *SERVE], bus.address), _strict(bus, trusted_programs=[program]) as client:
         await client.get_linux_broker_version()
         program.chmod(0o777)
         with pytest.raises(UntrustedBrokerError, match="can be written to by others than root"):
@@ -211,7 +217,7 @@ async def test_a_broker_that_does_not_run_yet_is_started_and_looked_at(bus: Priv
     async with connected(bus.address) as connection:
         variables = {name: value for name, value in environment(bus.address).items() if name not in os.environ}
         await connection.call_bus("UpdateActivationEnvironment", "a{ss}", variables)
-    async with _strict(bus) as client:
+    async with _strict(bus, trusted_programs=[folder / "identity-broker"]) as client:
         with pytest.raises(UntrustedBrokerError):
             await OPERATIONS["interactive"](client)
         await _end_whoever_was_started(bus)
@@ -230,7 +236,7 @@ async def test_without_a_broker_the_error_is_as_ever(bus: PrivateBus) -> None:
 
 async def test_the_time_limit_and_a_broker_that_dies_are_told_as_ever(bus: PrivateBus, system_folder: Path) -> None:
     program = install(system_folder)
-    async with _strict(bus, timeouts=Timeouts(call=0.5)) as client:
+    async with _strict(bus, timeouts=Timeouts(call=0.5), trusted_programs=[program]) as client:
         async with running([program, *SERVE], bus.address) as owner:
             await owner.ask("Plant", '{"kind": "hang"}')
             with pytest.raises(BrokerTimeoutError, match=r"no reply within 0\.5 s"):
@@ -246,9 +252,10 @@ async def test_the_time_limit_and_a_broker_that_dies_are_told_as_ever(bus: Priva
 
 async def test_a_reply_that_another_process_sends_is_not_taken(bus: PrivateBus, system_folder: Path) -> None:
     """dbus-daemon, as sessions have it set up, passes replies on that nobody asked their sender for."""
+    program = install(system_folder)
     async with (
-        running([install(system_folder), *SERVE], bus.address) as owner,
-        _strict(bus) as client,
+        running([program, *SERVE], bus.address) as owner,
+        _strict(bus, trusted_programs=[program]) as client,
         connected(bus.address) as forger,
     ):
         await owner.ask("SetUser", '{"action": "never"}')
@@ -266,6 +273,60 @@ async def test_a_reply_that_another_process_sends_is_not_taken(bus: PrivateBus, 
         token = await call
         assert token.account is not None
         assert token.account.username == ADA.username
+
+
+async def test_a_program_that_is_not_listed_is_refused_until_it_is_allowed(
+    bus: PrivateBus, system_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = install(system_folder, "python3.13t")
+    async with running([program, *SERVE], bus.address) as owner:
+        async with _strict(bus) as client:
+            with pytest.raises(UntrustedBrokerError) as caught:
+                await OPERATIONS["password"](client)
+        assert caught.value.reason == "it is no program of a broker that is known"
+        assert (
+            f"if it is the broker that you want to use, allow it with trusted_programs=['{program}'] "
+            f"(--trusted-program {program})."
+        ) in str(caught.value)
+        async with BrokerClient(CLIENT_ID, bus_address=bus.address, trust="warn") as client:
+            await client.get_linux_broker_version()
+        assert caplog.messages == [
+            f"process {owner.process.pid} ({program}) owns the broker's bus name and is not trusted: "
+            "it is no program of a broker that is known"
+        ]
+        async with _strict(bus, trusted_programs=["/opt/other", str(program)]) as client:
+            await client.get_linux_broker_version()
+        assert await owner.received() == ["getLinuxBrokerVersion"] * 2
+
+
+async def test_every_face_of_the_library_takes_the_programs(bus: PrivateBus, system_folder: Path) -> None:
+    program = install(system_folder)
+    options: dict[str, Any] = {"bus_address": bus.address, "trust": "strict", "trusted_programs": [program]}
+    async with running([program, *SERVE], bus.address) as owner:
+        async with BrokerCredential(use_default_broker_account=True, **options) as credential:
+            assert (await credential.get_token("https://storage.azure.com/.default")).token
+        async with PublicClientApplication(CLIENT_ID, enable_broker_on_linux=True, **options) as application:
+            assert await application.get_accounts()
+        command = ["version", "--bus-address", bus.address, "--trust", "strict", "--trusted-program"]
+        for path, code in ((program, 0), ("/opt/other", 3), ("identity-broker", 2)):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "linuxbroker", *command, path, "--trusted-program", "/opt/another"),
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, said = await process.communicate()
+            assert process.returncode == code, said
+        assert (await owner.received())[-1] == "getLinuxBrokerVersion"
+
+
+@pytest.mark.parametrize(
+    "programs",
+    ["/usr/bin/broker", b"/usr/bin/broker", Path("/usr/bin/broker"), None, 1, [1], [b"/usr/bin/broker"], [None]]
+    + [[path] for path in ("", "broker", "./broker", "/", "//usr/bin/x", "/usr//x", "/usr/../x", "/usr/./x", "/usr/x/")]
+    + [["/usr/bin/x\0"], ["/usr/bin/fine", "../x"]],
+)
+def test_paths_that_name_no_program_are_refused(programs: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="trusted_programs"):
+        BrokerClient(CLIENT_ID, trusted_programs=programs)
 
 
 async def test_the_credential_and_the_command_line_pass_it_on(bus: PrivateBus, folder: Path) -> None:

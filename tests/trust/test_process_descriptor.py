@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -90,8 +90,8 @@ def _open_files() -> list[str]:
     return sorted(name for name in names if not name.startswith("socket:"))
 
 
-def _client(bus: Bus, policy: Any = "strict") -> BrokerClient:
-    return BrokerClient(CLIENT_ID, bus_address=bus.address, trust=policy)
+def _client(bus: Bus, policy: Any = "strict", programs: Sequence[Path] = ()) -> BrokerClient:
+    return BrokerClient(CLIENT_ID, bus_address=bus.address, trust=policy, trusted_programs=programs)
 
 
 async def _refusal(bus: Bus) -> UntrustedBrokerError:
@@ -114,7 +114,7 @@ async def test_the_program_of_the_process_that_made_the_connection_is_looked_at(
 async def test_a_process_that_still_runs_is_trusted_for_its_program(bus: Bus, program: Path) -> None:
     with _running(program) as (process,):
         bus.tells("GetConnectionCredentials", *[_is(process.pid, process.descriptor), answers("a{sv}", HERE)] * 20)
-        async with _client(bus) as client:
+        async with _client(bus, programs=[program]) as client:
             assert await client.get_linux_broker_version() == "2.5.2"
             before = _open_files()
             for _ in range(9):
@@ -129,7 +129,7 @@ async def test_a_later_process_of_the_same_id_is_not_taken_for_it(bus: Bus, prog
         here = answers("a{sv}", HERE)
         told = answers("a{sv}", {**HERE, "ProcessID": Variant("u", later.pid)})
         bus.tells("GetConnectionCredentials", told, here, _is(later.pid, connected.descriptor), here)
-        async with _client(bus) as client:
+        async with _client(bus, programs=[program]) as client:
             assert await client.get_linux_broker_version() == "2.5.2"  # a bus that tells no more
             with pytest.raises(UntrustedBrokerError, match=ENDED) as caught:
                 await client.get_linux_broker_version()
@@ -159,7 +159,7 @@ def test_a_process_that_ends_while_it_is_looked_at_has_ended(folder: Path, looks
         owner = NameOwner(":1.7", os.geteuid(), process.pid, True, process.descriptor)
         sys.setprofile(end)
         try:
-            found = doubt(owner)
+            found = doubt(owner, [str(program)])
         finally:
             sys.setprofile(None)
         assert found == Doubt("", ENDED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import warnings
@@ -65,7 +66,8 @@ class PublicClientApplication:
             exclude_scopes, http_cache, instance_discovery, allow_broker: as MSAL has them.
         bus_address: a D-Bus address in place of the session bus's.
         timeouts: the time limits of calls to the broker; 60 s for it to answer the first time unless given.
-        trust: as for ``BrokerClient``; with ``strict``, a broker that is not to be trusted counts as none.
+        trust, trusted_programs, allow_bus_of_other_user: as for ``BrokerClient``; with ``strict``, a broker that is not
+            to be trusted counts as none.
 
     Raises:
         ValueError: an argument can't be right.
@@ -105,6 +107,8 @@ class PublicClientApplication:
         bus_address: str | None = None,
         timeouts: Timeouts | None = None,
         trust: TrustPolicy = "off",
+        trusted_programs: Sequence[str | os.PathLike[str]] = (),
+        allow_bus_of_other_user: bool = False,
     ) -> None:
         if client_credential is not None:
             raise ValueError("client_credential must be None: a public client has no credential")
@@ -142,6 +146,8 @@ class PublicClientApplication:
                 bus_address=bus_address,
                 timeouts=_TIMEOUTS if timeouts is None else timeouts,
                 trust=trust,
+                trusted_programs=trusted_programs,
+                allow_bus_of_other_user=allow_bus_of_other_user,
             )
             self._flows = BrokerFlows(self._client)
         options: dict[str, Any] = {

@@ -16,7 +16,7 @@ from linuxbroker import BrokerDisconnectedError, PublicClientApplication
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
-OWN = {"bus_address", "timeouts", "trust", "aclose"}
+OWN = {"bus_address", "timeouts", "trust", "trusted_programs", "allow_bus_of_other_user", "aclose"}
 
 
 def _arguments(function: Any) -> dict[str, Any]:
