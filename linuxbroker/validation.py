@@ -297,11 +297,11 @@ def trusted_programs(value: object) -> tuple[str, ...]:
     """
     if isinstance(value, (str, bytes, os.PathLike)) or not isinstance(value, Sequence):
         raise InvalidArgumentError("trusted_programs must be a list of paths")
-    return tuple(_plain_path(item) for item in value)
+    return tuple(_plain_path(item) for item in cast("Sequence[object]", value))
 
 
 def _plain_path(value: object) -> str:
-    path = os.fspath(cast("Any", value)) if isinstance(value, (str, os.PathLike)) else None
+    path: object = os.fspath(cast("str", value)) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(path, str):
         raise InvalidArgumentError("trusted_programs must be a list of paths, each a str or a Path")
     if not path.startswith("/") or path.startswith("//") or path == "/" or "\0" in path or normpath(path) != path:

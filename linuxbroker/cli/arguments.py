@@ -13,7 +13,7 @@ from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
 DEFAULT_PERSONA = "microsoft-3.0.2"
-RUN_USAGE = "linuxbroker run [--force] [-m MODULE | SCRIPT] [ARGS ...]"
+RUN_USAGE = "linuxbroker run [--force] [--trust POLICY] [-m MODULE | SCRIPT] [ARGS ...]"
 # For commands in which the client id reaches no app registration; a valid UUID that is nobody's.
 _NO_CLIENT_ID = "00000000-0000-0000-0000-000000000001"
 _COMMANDS_WITHOUT_CLIENT_ID = ("demo", "version", "monitor")
@@ -172,6 +172,13 @@ def _add_client(parser: _Parser) -> None:
     )
     parser.add_argument("--authority", metavar="URL", help="https://HOST/TENANT; Entra's, for any tenant, unless given")
     parser.add_argument("--bus-address", metavar="ADDRESS", help="a D-Bus address; the session bus unless given")
+    _add_trust(parser)
+    parser.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="the time limit of each call that waits for no person"
+    )
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust",
         choices=TRUST_POLICIES,
@@ -190,9 +197,6 @@ def _add_client(parser: _Parser) -> None:
         "--allow-bus-of-other-user",
         action="store_true",
         help="sign in, and send tokens, over a bus of another user who is not root",
-    )
-    parser.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="the time limit of each call that waits for no person"
     )
 
 
@@ -264,6 +268,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="take the place of an installed pymsalruntime too; else that is used"
     )
+    _add_trust(parser)
 
 
 def _add_demo(parser: _Parser) -> None:

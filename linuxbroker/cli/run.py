@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import runpy
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import RUN_USAGE, UsageError
+
+WRONG_OPTION = 2
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,14 @@ class Program:
         is_module: which of the two.
         arguments: of the program.
         force: whether the stand-in takes the place of an installed ``pymsalruntime`` too.
+        trust: whom the stand-in trusts, as ``linuxbroker.runtime.install`` takes it.
     """
 
     name: str
     is_module: bool
     arguments: tuple[str, ...]
     force: bool
+    trust: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read(argv: Sequence[str]) -> Program:
@@ -42,9 +47,19 @@ def read(argv: Sequence[str]) -> Program:
         UsageError: there is none, or no such script.
     """
     words, force = list(argv), False
-    while words and words[0] == "--force":
-        force = True
-        words.pop(0)
+    trust: dict[str, Any] = {}
+    while words and words[0] in ("--force", "--allow-bus-of-other-user", "--trust", "--trusted-program"):
+        option = words.pop(0)
+        if option == "--force":
+            force = True
+        elif option == "--allow-bus-of-other-user":
+            trust["allow_bus_of_other_user"] = True
+        elif not words:
+            raise UsageError(f"{option} needs a value: {RUN_USAGE}. See 'linuxbroker run --help'.")
+        elif option == "--trust":
+            trust["trust"] = words.pop(0)
+        else:
+            trust.setdefault("trusted_programs", []).append(words.pop(0))
     if words and words[0] == "-m":
         words.pop(0)
         is_module = True
@@ -55,7 +70,7 @@ def read(argv: Sequence[str]) -> Program:
         raise UsageError(f"{wrong}: {RUN_USAGE}. See 'linuxbroker run --help'.")
     if not is_module and not Path(words[0]).exists():
         raise UsageError(f"there is no file {words[0]!r}")
-    return Program(words[0], is_module, tuple(words[1:]), force)
+    return Program(words[0], is_module, tuple(words[1:]), force, trust)
 
 
 def run(program: Program) -> int:
@@ -65,7 +80,7 @@ def run(program: Program) -> int:
         program: which.
 
     Returns:
-        0 where the program ended by itself.
+        0 where the program ended by itself; 2 where it was not started, as an option can't be right.
 
     Raises:
         SystemExit: the program ended so.
@@ -73,7 +88,12 @@ def run(program: Program) -> int:
     """
     from linuxbroker.runtime import install
 
-    if not install(force=program.force):
+    try:
+        is_in_place = install(force=program.force, **program.trust)
+    except ValueError as error:
+        output.write_error(str(error))
+        return WRONG_OPTION
+    if not is_in_place:
         output.write_error("Microsoft's pymsalruntime is installed, and used; --force puts linuxbroker's in its place")
     sys.argv[:] = [program.name, *program.arguments]
     if program.is_module:

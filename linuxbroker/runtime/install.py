@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    import os
     from importlib.abc import Loader
+
+    from linuxbroker.trust.policy import TrustPolicy
 
 NAME = "pymsalruntime"
 _STAND_IN = "linuxbroker.runtime.pymsalruntime"
 
 
-def install(force: bool = False) -> bool:
+# What the clients of the stand-in are made with.
+_client_options: dict[str, Any] = {}
+
+
+def client_options() -> Mapping[str, Any]:
+    """Give the options of ``BrokerClient`` that the stand-in's clients are made with."""
+    return _client_options
+
+
+def install(
+    force: bool = False,
+    *,
+    trust: TrustPolicy = "off",
+    trusted_programs: Sequence[str | os.PathLike[str]] = (),
+    allow_bus_of_other_user: bool = False,
+) -> bool:
     """Have ``import pymsalruntime`` give the stand-in, for the rest of this process.
 
     To be called before MSAL's first use of a broker, which is when it imports ``pymsalruntime``. Nothing is sent yet:
@@ -24,10 +42,25 @@ def install(force: bool = False) -> bool:
 
     Args:
         force: whether to put it in the place of a ``pymsalruntime`` that is installed or imported, too.
+        trust, trusted_programs, allow_bus_of_other_user: as for ``linuxbroker.BrokerClient``, for the stand-in's calls
+            from the first one on. The import itself asks whoever owns the broker's name for a sign of life, whatever
+            ``trust`` is.
 
     Returns:
         Whether the stand-in is in place; False where Microsoft's was left alone.
+
+    Raises:
+        ValueError: one of the options can't be right.
     """
+    if trust != "off" or trusted_programs != () or allow_bus_of_other_user is not False:
+        from linuxbroker import validation  # what it imports is dear to a program that needs none of it
+
+        options = validation.trust_options(trust, trusted_programs, allow_bus_of_other_user)
+        _client_options.update(
+            trust=options.policy,
+            trusted_programs=options.programs,
+            allow_bus_of_other_user=options.allow_bus_of_other_user,
+        )
     if _is_in_place():
         return True
     if not force and _is_installed():

@@ -47,6 +47,7 @@ from linuxbroker.runtime.answers import (
     account_behind,
 )
 from linuxbroker.runtime.arguments import Asked
+from linuxbroker.runtime.install import client_options
 from linuxbroker.runtime.logs import emit
 from linuxbroker.runtime.memory import Memory, fields_json
 from linuxbroker.runtime.refusals import RefusedError, failure_of
@@ -326,7 +327,7 @@ def _client(asked: Asked) -> BrokerClient:
     """The client of an application: one for as long as the process lives, with its connection."""
     key = (asked.client_id, asked.redirect_uri)
     if key not in _clients:
-        _clients[key] = BrokerClient(asked.client_id, redirect_uri=asked.redirect_uri)
+        _clients[key] = BrokerClient(asked.client_id, redirect_uri=asked.redirect_uri, **client_options())
     return _clients[key]
 
 

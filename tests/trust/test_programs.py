@@ -45,6 +45,7 @@ def test_a_program_that_is_not_listed_is_not_trusted_whatever_its_name(system_fo
     program = _install(system_folder, name)
     with _process(program) as owner:
         found = doubt(owner)
+        assert found is not None
         assert found == Doubt(str(program), UNKNOWN)
         assert found.remedy == f"allow it with trusted_programs=['{program}'] (--trusted-program {program})"
         assert doubt(owner, ["/usr/bin/other", str(program)]) is None
