@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class Program:
     is_module: bool
     arguments: tuple[str, ...]
     force: bool
-    trust: Mapping[str, Any] = field(default_factory=dict)
+    trust: Mapping[str, Any]
 
 
 def read(argv: Sequence[str]) -> Program:

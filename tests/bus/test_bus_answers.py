@@ -157,7 +157,7 @@ async def test_a_change_of_owner_is_told_by_the_bus_alone(bus: Bus, sender: str,
     async with BrokerClient(CLIENT_ID, bus_address=bus.address, timeouts=LIMITS) as client:
         watch = client.watch()
         assert await anext(watch) is Presence.ONLINE
-        connection = await client._transport.bus().connection(client._transport, limit=5)
+        connection = await client._transport.connection()
         bus.tells("says", says(":1.7", ""))
         bus.sender["says"] = sender
         bus.tells("then", answers(""))
@@ -169,3 +169,40 @@ async def test_a_change_of_owner_is_told_by_the_bus_alone(bus: Bus, sender: str,
         change.cancel()
         await asyncio.wait({change})
         await watch.aclose()
+
+
+@every_odd_answer
+async def test_an_odd_signal_of_the_bus_is_no_change(bus: Bus, odd: str) -> None:
+    def signal(signature: str, *body: Any, interface: str = BUS_NAME) -> Any:
+        made = Message(
+            MessageKind.SIGNAL, path="/", interface=interface, member="NameOwnerChanged", signature=signature, body=body
+        )
+        return lambda call: made
+
+    name = "com.microsoft.identity.broker1"
+    signature, body = ODD[odd]
+    told = (
+        signal(signature, *body),
+        signal("s", name),
+        signal("ssu", name, ":1.7", 0),
+        signal("sss", "com.example.Other", ":1.7", ""),
+        signal("sss", name, ":1.7", "", interface="a.b"),
+    )
+    bus.tells("says", *told, signal("sss", name, ":1.7", ""))
+    bus.tells("then", answers(""))
+    raised: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: raised.append(context))
+    async with BrokerClient(CLIENT_ID, bus_address=bus.address, timeouts=LIMITS) as client:
+        watch = client.watch()
+        assert await anext(watch) is Presence.ONLINE
+        connection = await client._transport.connection()
+        for _ in told:
+            connection.send(_call("says"))
+        await connection.call(_call("then"), limit=5)  # the bus keeps the order: the signals have been
+        change = asyncio.ensure_future(anext(watch))
+        await asyncio.wait({change}, timeout=0)
+        assert not change.done()
+        connection.send(_call("says"))
+        assert await change is Presence.OFFLINE
+        await watch.aclose()
+    assert raised == []
