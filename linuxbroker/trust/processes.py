@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from linuxbroker import texts
 from linuxbroker.bus import NameOwner
 from linuxbroker.trust.programs import KNOWN_PROGRAMS
 
@@ -160,5 +161,4 @@ def _doubt_about_place(place: Path) -> str | None:
 
 
 def _shown(path: Path) -> str:
-    text = "".join(character if character.isprintable() else "?" for character in str(path))
-    return text if len(text) <= _LONGEST_PATH_SHOWN else text[:_LONGEST_PATH_SHOWN] + "…"
+    return texts.shown(str(path), _LONGEST_PATH_SHOWN)

@@ -167,7 +167,7 @@ def test_a_name_is_shown_without_what_a_terminal_would_obey(folder: Path) -> Non
     with _process(program) as owner:
         found = doubt(owner)
     assert found is not None
-    assert found.executable == f"{folder}/broker?[2J??"
+    assert found.executable == f"{folder}/broker [2J  "
     assert found.reason.isprintable()
 
 
