@@ -16,6 +16,8 @@ from linuxbroker.spellings import base64_run, encoded, in_base64, layers
 # Runs of base64, base64url, hex or their percent-encoding that are longer than any name, code or UUID of the protocol;
 # JWTs and PRTs are made of these.
 _OPAQUE = re.compile(r"eyJ[A-Za-z0-9_\-.+/=%]*|[A-Za-z0-9_\-+/=%]{40,}")
+# Among the names of a path in small letters, one that no file has: a token in hexadecimal digits, or in base32.
+_OPAQUE_NAME = re.compile(r"[a-z0-9]{40,}")
 _OPAQUE_CHARACTERS = string.ascii_letters + string.digits + "_-.+/=%"
 _HIDDEN = "(hidden)"
 _LONGEST_TEXT = 2000
@@ -149,11 +151,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for start, stop in _merged(_places(text[: end + longest], secrets)):
         if start >= end:
             break
-        shown += (_OPAQUE.sub(_hide_unless_path, text[at:start]), _HIDDEN)
+        shown += (_OPAQUE.sub(_without_token, text[at:start]), _HIDDEN)
         at = stop
     rest = text[at : max(at, end)]
     rest = rest.rstrip(_OPAQUE_CHARACTERS) if is_cut else rest  # the beginning of a token does not look like one
-    text = "".join((*shown, _OPAQUE.sub(_hide_unless_path, rest)))
+    text = "".join((*shown, _OPAQUE.sub(_without_token, rest)))
     return texts.shown(text + "…" if is_cut else text, _LONGEST_TEXT)
 
 
@@ -169,7 +171,7 @@ def _places(text: str, secrets: Secrets) -> Iterator[tuple[int, int]]:
         found = [place for spelling in plain for place in _found(spaced, spelling)]
         found += [place for piece in in_digits for place in _found(digits, piece, is_base64=True)]
         if depth:
-            found += [run.span() for run in _OPAQUE.finditer(layer.text) if _hide_unless_path(run) == _HIDDEN]
+            found += [place for run in _OPAQUE.finditer(layer.text) for place in _tokens(run)]
         for start, end in found:
             yield layer.origin(start), layer.origin(end)
 
@@ -222,10 +224,24 @@ def secrets_in(values: Iterable[object]) -> Iterator[str]:
             yield part
 
 
-def _hide_unless_path(run: re.Match[str]) -> str:
-    """Base64 with a slash in it looks like a file's path; in forty digits of it there is a capital letter."""
+def _tokens(run: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Where tokens stand in a run of their characters; base64 with a slash in it looks like a file's path."""
     text = run[0]
-    return text if "/" in text and text == text.lower() else _HIDDEN
+    # In forty digits of base64 there is a capital letter.
+    if "/" not in text or text != text.lower():
+        yield run.span()
+        return
+    for name in _OPAQUE_NAME.finditer(text):
+        yield run.start() + name.start(), run.start() + name.end()
+
+
+def _without_token(run: re.Match[str]) -> str:
+    pieces: list[str] = []
+    at = run.start()
+    for start, end in _tokens(run):
+        pieces += (run.string[at:start], _HIDDEN)
+        at = end
+    return "".join((*pieces, run.string[at : run.end()]))
 
 
 def _parts(value: object) -> Iterator[str]:

@@ -176,8 +176,9 @@ def _decoded(layer: Layer) -> Layer | None:
 @cache
 def _escapes() -> re.Pattern[str]:
     """Each way to write one character; compiled when it is first needed."""
+    pair = rf"u[dD][89abAB]{_HEX}{{2}}%su[dD][c-fC-F]{_HEX}{{2}}"
     of_json = (
-        rf"\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}",
+        r"\\" + pair % r"\\",
         rf"\\u{_HEX}{{4}}",
         rf"\\u\{{{_HEX}{{1,6}}\}}",
         rf"\\U{_HEX}{{8}}",
@@ -185,7 +186,7 @@ def _escapes() -> re.Pattern[str]:
         r"\\[abefnrtv]",
     )
     of_html = (r"&#[0-9]{1,7};", rf"&#[xX]{_HEX}{{1,6}};", r"&[A-Za-z][A-Za-z0-9]{1,31};")
-    of_url = (rf"%u{_HEX}{{4}}", *_bytes_of_one_character("%"))
+    of_url = ("%" + pair % "%", rf"%u{_HEX}{{4}}", *_bytes_of_one_character("%"))
     of_c = (*_bytes_of_one_character(r"\\x"), *_OCTAL)
     return re.compile("|".join((*of_json, *of_html, *of_url, *of_c)))
 
@@ -204,11 +205,13 @@ def _bytes_of_one_character(mark: str) -> tuple[str, ...]:
 
 def _character(escape: str) -> str:
     """What one escape stands for; itself where it stands for nothing."""
-    if escape[0] == "&":
+    if escape[0] == "&" and escape[1] != "#":
         from html import unescape  # a table of two thousand names
 
         return unescape(escape)
     try:
+        if escape[0] == "&":  # not as browsers read it, who take some numbers for others and drop control characters
+            return chr(int(escape[3:-1], 16) if escape[2] in "xX" else int(escape[2:-1]))
         if escape[:2] in ("\\u", "%u", "\\U"):
             units = [int(unit.strip("{}"), 16) for unit in re.split(r"[\\%][uU]", escape)[1:]]
             if len(units) == 2:

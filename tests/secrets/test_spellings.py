@@ -6,12 +6,15 @@ import base64
 import html
 import json
 import random
+import re
 from collections.abc import Callable
 from html.entities import codepoint2name
 from time import perf_counter
 from urllib.parse import quote, quote_plus
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from linuxbroker import BrokerClient, BrokerError
 from linuxbroker.redaction import Secrets, redact
@@ -131,6 +134,55 @@ def test_a_secret_is_hidden_however_it_is_spelled(write: Callable[[str], str], s
         assert redact(f"{before}{spelled}{after}", [secret]) == f"{before}(hidden){after}"
 
 
+LONGEST_SHOWN, LONGEST_LOOKED_AT = 2000, 64 * 1024
+FILLER = "~"
+# A run of what looks like a token is shown as one word: what stands behind it is near the beginning of what is shown.
+SHRINKS = "A"
+PLACES: dict[str, Callable[[str, int], str]] = {
+    "at the beginning": lambda spelled, _: spelled + FILLER * 9,
+    "at the end": lambda spelled, _: FILLER * 9 + spelled,
+    "twice": lambda spelled, _: f"{spelled}{FILLER}{spelled}",
+    "twice, side by side": lambda spelled, _: FILLER + spelled * 2 + FILLER,
+    "where the text is cut": lambda spelled, inside: FILLER * (LONGEST_SHOWN - inside) + spelled + FILLER * 99,
+    "where the text ends and is cut": lambda spelled, inside: FILLER * (LONGEST_SHOWN - inside) + spelled,
+    "where the look ends": lambda spelled, inside: (
+        SHRINKS * (LONGEST_LOOKED_AT - inside - 1) + FILLER + spelled + FILLER * 5000
+    ),
+    "behind the look": lambda spelled, inside: (
+        SHRINKS * (LONGEST_LOOKED_AT + inside) + FILLER + spelled + FILLER * 5000
+    ),
+    "again and again": lambda spelled, _: f"{spelled}{FILLER}" * (2 * LONGEST_LOOKED_AT // (len(spelled) + 1)),
+}
+# The bytes of Latin-1 for these are those of another character in UTF-8, which goes before.
+LIKE_UTF8 = re.compile("[\xc2-\xf4][\x80-\xbf]")
+secrets_of_any_kind = st.one_of(
+    st.sampled_from(SECRETS),
+    st.text(
+        st.one_of(st.sampled_from("\\\"'/&<>=%+;,.#x0A4 \t\n"), st.characters(exclude_categories=["Cs"])),
+        min_size=6,
+        max_size=40,
+    ),
+).filter(lambda text: FILLER not in text and "\0" not in text)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    secret=secrets_of_any_kind,
+    beside=st.one_of(st.just(""), secrets_of_any_kind),
+    writer=st.sampled_from(list(WRITERS)),
+    place=st.sampled_from(list(PLACES)),
+    inside=st.integers(0, 300),
+)
+def test_nothing_of_a_secret_is_shown_wherever_it_stands(
+    secret: str, beside: str, writer: str, place: str, inside: int
+) -> None:
+    assume(not LIKE_UTF8.search(secret + beside))
+    spelled = WRITERS[writer](secret + beside)
+    shown = redact(PLACES[place](spelled, min(inside, len(spelled))), [secret, beside])
+    assert re.fullmatch(r"(~|\(hidden\))*(\([hiden]*)?…?", shown)
+    assert len(shown) <= LONGEST_SHOWN + 1
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("write", [WRITERS[name] for name in ("as it is", "json", "json, not ascii", "url", "form")])
 def test_halves_of_escapes_around_it_change_nothing(write: Callable[[str], str], secret: str) -> None:
@@ -174,6 +226,33 @@ def test_a_token_in_pieces_is_hidden_whole() -> None:
     token = base64.b64encode(bytes(range(200, 256)) * 3).decode()
     assert "/" in token
     assert redact("got " + token.replace("/", "\\/") + " for it") == "got (hidden) for it"
+
+
+HEX = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"GET https://login.example/{HEX} failed", "GET https://login.example/(hidden) failed"),
+        (f"no token/{HEX}, none", "no token/(hidden), none"),
+        (f"/{HEX}/{HEX[:40]}/x", "/(hidden)/(hidden)/x"),
+        (f"https%3a%2f%2flogin.example%2f{HEX}", "https%3a%2f%2flogin.example%2f(hidden)"),
+        (f"https:\\/\\/login.example\\/{HEX}", "https:\\/\\/login.example\\/(hidden)"),
+        (f"login.example/{HEX.upper()}", "login.(hidden)"),
+        *(
+            (path, path)
+            for path in (
+                "/usr/lib/x86_64-linux-gnu/libwebkit2gtk-4.1/injected-bundle/libwebkit2gtkinjectedbundle.so",
+                f"/nix/store/{HEX[:32]}-microsoft-identity-broker-3.0.2/bin/microsoft-identity-broker",
+                "/run/user/1000/.flatpak/xa.0d1b6f3a94c74e0ea2f57c3b8e61d950/dbus-proxy/session-bus-proxy",
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_a_long_name_behind_a_slash_is_a_token_and_a_path_is_none(text: str, shown: str) -> None:
+    assert redact(text) == shown
 
 
 @pytest.mark.parametrize(
