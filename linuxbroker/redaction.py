@@ -23,8 +23,8 @@ _HIDDEN = "(hidden)"
 _LONGEST_TEXT = 2000
 # No more of a text is looked at, and what is spelled as long as secrets may be: a broker's can be megabytes.
 _LONGEST_LOOKED_AT = 64 * 1024
-# Digits for a character: ``\\u00e4`` in JSON in JSON has seven, in JSON in that nine.
-_LONGEST_SPELLING = 12
+# Characters for one: a pair of surrogates has twelve in JSON, 26 in JSON in JSON in JSON in that.
+_LONGEST_SPELLING = 32
 _SHORTEST_DECODED = 4
 # Shorter texts inside a secret (a claim's value, a query parameter) are names and numbers that others share.
 _SHORTEST_PART = 12
