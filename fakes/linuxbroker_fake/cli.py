@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "exec":
             return asyncio.run(_execute(config, arguments.program))
-        return asyncio.run(_run(config, arguments.bus_address))
+        return asyncio.run(_run(config, arguments.bus_address, control=arguments.control))
     except (BusError, DBusDaemonMissingError) as error:
         return _fail(NO_BUS, str(error))
     except (NameTakenError, RuntimeError) as error:
@@ -73,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     write = commands.add_parser("write-service", help="write a D-Bus activation file, so that the bus starts the fake")
     write.add_argument("folder", type=Path, metavar="DIR", help="such as ~/.local/share/dbus-1/services")
+    write.add_argument(
+        "--force", action="store_true", help="replace a file that is there, even if it is not from this command"
+    )
+    for command in (run, write):
+        command.add_argument(
+            "--control",
+            action="store_true",
+            help="with the interface org.linuxbroker.Fake1, by which any process on the bus can drive the fake and "
+            "read what it was sent; exec always has it, on its private bus",
+        )
     for command in (run, execute, write):
         command.add_argument(
             "--persona",
@@ -103,8 +115,8 @@ def _config(arguments: argparse.Namespace) -> FakeConfig:
     return FakeConfig.model_validate({**dict(config), **changes})
 
 
-async def _run(config: FakeConfig, address: str | None) -> int:
-    async with serve(FakeBroker(config), address) as service:
+async def _run(config: FakeConfig, address: str | None, *, control: bool) -> int:
+    async with serve(FakeBroker(config), address, control=control) as service:
         _handle_ends(lambda _number: service.stopped.set())
         print(f"{BROKER_BUS_NAME}: {config.persona.value} is ready", flush=True)
         await service.stopped.wait()
@@ -151,20 +163,52 @@ def _handle_ends(handle: Callable[[signal.Signals], object]) -> None:
 
 def _write_service(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "linuxbroker_fake", "run"]
+    if arguments.control:
+        command += ["--control"]
     if arguments.persona:
         command += ["--persona", arguments.persona]
     if arguments.empty_reply_pause is not None:
         command += ["--empty-reply-pause", str(arguments.empty_reply_pause)]
     if arguments.config:
         command += ["--config", str(arguments.config.resolve())]
+    if not all(part.isprintable() for part in command):  # a line break would add lines to the file
+        return _fail(USAGE, "a service file can't have control characters in its command: give --config another name")
     path = arguments.folder / f"{BROKER_BUS_NAME}.service"
+    text = f"[D-BUS Service]\nName={BROKER_BUS_NAME}\nExec={shlex.join(command)}\n"
     try:
         arguments.folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"[D-BUS Service]\nName={BROKER_BUS_NAME}\nExec={shlex.join(command)}\n", encoding="utf-8")
+        if arguments.force or _is_from_here(path):
+            _replace(path, text)
+        else:
+            with path.open("x", encoding="utf-8") as file:  # nor does it follow a link
+                file.write(text)
+    except FileExistsError:
+        return _fail(FAILED, f"{path} is there already, and not from this command; --force replaces it")
     except OSError as error:
         return _fail(FAILED, f"can't write {path}: {error.strerror}")
     print(path)
     return DONE
+
+
+def _is_from_here(path: Path) -> bool:
+    """Whether a file is one that ``write-service`` wrote."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    return " -m linuxbroker_fake run" in path.read_text(encoding="utf-8", errors="replace")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a new file in the place of what is there; where that is a link, the file that it leads to stays as it is."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".linuxbroker-fake-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(descriptor, 0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
 
 
 def _fail(code: int, text: str) -> int:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
+
+_HIDDEN = "(hidden)"
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call that arrived.
+    """A call that arrived; where a password was in it, ``(hidden)`` stands.
 
     Attributes:
         path, interface, member, signature: where it went.
         protocol_version: the first argument of a broker method, else the empty string.
         correlation_id: the second.
-        request: the third, decoded; None where it is not JSON, or the call is of another interface.
+        request: the third, decoded; None where it is not JSON or too deep, or the call is of another interface.
         body: the raw arguments of a call of another interface.
         sender: the caller's unique bus name.
     """
@@ -30,6 +33,14 @@ class Call:
     request: Any = field(default=None, repr=False)
     body: tuple[Any, ...] = field(default=(), repr=False)
     sender: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            request = _without_passwords(self.request)
+        except RecursionError:
+            request = None
+        object.__setattr__(self, "request", request)
+        object.__setattr__(self, "body", tuple(map(_text_without_passwords, self.body)))
 
     def as_dict(self) -> dict[str, Any]:
         """The call as JSON-ready values."""
@@ -87,3 +98,26 @@ class Journal:
     async def _wake(self) -> None:
         async with self._arrived:
             self._arrived.notify_all()
+
+
+def _without_passwords(value: Any) -> Any:
+    """A value of JSON, the passwords in it hidden: one that a person types in can be one that opens something."""
+    if isinstance(value, list):
+        return list(map(_without_passwords, cast("Iterable[Any]", value)))
+    if isinstance(value, Mapping):
+        fields = cast("Mapping[str, Any]", value)
+        return {
+            key: _HIDDEN if key.casefold() == "password" and item else _without_passwords(item)
+            for key, item in fields.items()
+        }
+    return value
+
+
+def _text_without_passwords(argument: Any) -> Any:
+    """An argument of a call that went elsewhere: it may be a request all the same."""
+    if not isinstance(argument, str) or "password" not in argument.casefold():
+        return argument
+    try:
+        return json.dumps(_without_passwords(json.loads(argument)))
+    except (ValueError, RecursionError):
+        return _HIDDEN

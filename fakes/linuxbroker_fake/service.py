@@ -46,14 +46,15 @@ class FakeService:
     Args:
         broker: what answers.
         connection: an open connection of its own.
+        control: whether it has the control interface: any process on the bus can then drive it and read its journal.
     """
 
-    def __init__(self, broker: FakeBroker, connection: Connection) -> None:
+    def __init__(self, broker: FakeBroker, connection: Connection, *, control: bool = True) -> None:
         self.broker = broker
         self.stopped = asyncio.Event()
         self.crashed = False
         self._connection = connection
-        self._control = Control(broker)
+        self._control = Control(broker) if control else None
         self._answers: set[asyncio.Task[None]] = set()
         connection.on_call = self._on_call
         connection.on_signal(self._on_signal)
@@ -106,7 +107,7 @@ class FakeService:
                 self._connection.send(reply)
 
     async def _reply_to(self, call: Message) -> Message:
-        if call.path == CONTROL_PATH and call.interface == CONTROL_INTERFACE:
+        if self._control is not None and (call.path, call.interface) == (CONTROL_PATH, CONTROL_INTERFACE):
             return method_return(call, "s", await self._control.handle(call.member, call.body))
         interfaces = (BROKER_INTERFACE,) if self.broker.persona.bus.needs_interface else (BROKER_INTERFACE, "")
         if call.path == BROKER_OBJECT_PATH and call.interface in interfaces and call.member in _METHOD_NAMES:
@@ -157,7 +158,7 @@ class FakeService:
         return standard.get((call.interface, call.member), self._not_there)(call)
 
     def _introspect(self, call: Message) -> Message:
-        if call.path == CONTROL_PATH:
+        if self._control is not None and call.path == CONTROL_PATH:
             return method_return(call, "s", CONTROL_XML)
         xml = introspection(self.broker.persona.bus, call.path, _METHOD_NAMES)
         return self._not_there(call, is_known=False) if xml is None else method_return(call, "s", xml)
@@ -181,12 +182,15 @@ def _json_or_none(text: str) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def serve(broker: FakeBroker, address: str | None = None) -> AsyncGenerator[FakeService, None]:
+async def serve(
+    broker: FakeBroker, address: str | None = None, *, control: bool = True
+) -> AsyncGenerator[FakeService, None]:
     """Put a fake broker on a bus for the length of a block.
 
     Args:
         broker: what answers.
         address: a D-Bus address; default the session bus's.
+        control: whether it has the control interface: any process on the bus can then drive it and read its journal.
 
     Yields:
         The service.
@@ -196,7 +200,7 @@ async def serve(broker: FakeBroker, address: str | None = None) -> AsyncGenerato
         NameTakenError: something else on it owns the broker's name.
     """
     connection = await Connection.open(address)
-    service = FakeService(broker, connection)
+    service = FakeService(broker, connection, control=control)
     try:
         await service.take_name()
         yield service

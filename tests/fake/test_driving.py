@@ -319,6 +319,105 @@ def test_write_service_writes_what_the_bus_reads(tmp_path: Path, capsys: pytest.
     assert path.read_text().splitlines()[:2] == ["[D-BUS Service]", "Name=com.microsoft.identity.broker1"]
 
 
+SERVICE = "com.microsoft.identity.broker1.service"
+
+
+def _write_service(folder: Path, *options: str) -> int:
+    return fake_command(["write-service", str(folder), *options])
+
+
+def test_write_service_follows_no_link_and_leaves_other_files_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs, elsewhere = tmp_path / "theirs", tmp_path / "elsewhere"
+    theirs.write_text("theirs")
+    for target in (theirs, elsewhere):
+        folder = tmp_path / "links"
+        folder.mkdir(exist_ok=True)
+        (folder / SERVICE).symlink_to(target)
+        assert _write_service(folder) == 1
+        assert "--force replaces it" in capsys.readouterr().err
+        assert (folder / SERVICE).is_symlink()
+        assert _write_service(folder, "--force") == 0
+        assert not (folder / SERVICE).is_symlink()
+        (folder / SERVICE).unlink()
+    assert theirs.read_text() == "theirs"
+    assert not elsewhere.exists()
+
+    (folder / SERVICE).write_text("[D-BUS Service]\nName=com.microsoft.identity.broker1\nExec=/usr/bin/broker\n")
+    assert _write_service(folder) == 1
+    assert "Exec=/usr/bin/broker" in (folder / SERVICE).read_text()
+    assert _write_service(folder, "--force") == 0
+    # Its own it replaces unasked.
+    assert _write_service(folder, "--persona", "himmelblau") == 0
+    assert "--persona himmelblau" in (folder / SERVICE).read_text()
+    assert [path.name for path in folder.iterdir()] == [SERVICE]
+    assert (folder / SERVICE).stat().st_mode & 0o022 == 0
+
+
+@pytest.mark.parametrize("name", ["a\nExec=/bin/false", "a\rb", "a\x1bb", "a\u2028b"])
+def test_write_service_writes_no_line_that_an_option_adds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert _write_service(tmp_path / "services", "--config", str(tmp_path / name)) == 2
+    assert "control characters" in capsys.readouterr().err
+    assert not (tmp_path / "services").exists()
+
+
+def test_run_has_no_control_interface_unless_it_is_asked_for(fake_broker: RunningFake) -> None:
+    fake_broker.stop_broker()
+
+    async def ask() -> Any:
+        async with BrokerClient(CLIENT_ID) as client:
+            assert await client.get_linux_broker_version() == "3.0.2"
+        return await _control(fake_broker, "Journal")
+
+    for options, is_there in (([], False), (["--control"], True)):
+        command = [sys.executable, "-m", "linuxbroker_fake", "run", "--bus-address", fake_broker.address, *options]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                assert "is ready" in process.stdout.readline()
+                if is_there:
+                    assert "getLinuxBrokerVersion" in {call["member"] for call in asyncio.run(ask())}
+                else:
+                    with pytest.raises(RemoteError, match="UnknownMethod"):
+                        asyncio.run(ask())
+            finally:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait() == 0
+
+
+async def test_the_journal_keeps_no_password(fake_broker: RunningFake) -> None:
+    password = "not-a-real-password-ada"
+    async with BrokerClient(CLIENT_ID) as client:
+        await client.acquire_token_by_username_password("ada@contoso.example", password, ["User.Read"])
+    request = json.dumps(
+        {"authParameters": {"Password": password, "deep": [{"password": password}], "username": "ada"}}
+    )
+    connection = await Connection.open(fake_broker.address)
+    try:
+        for text in (request, "password=" + password):
+            call = Message(
+                MessageKind.CALL,
+                destination="com.microsoft.identity.broker1",
+                path="/elsewhere",
+                interface="org.example.Elsewhere",
+                member="Elsewhere",
+                signature="s",
+                body=(text,),
+            )
+            with pytest.raises(RemoteError):
+                await connection.call(call, limit=60)
+    finally:
+        connection.close()
+    (asked,) = fake_broker.calls_of("acquireTokenSilently")
+    assert asked.request["authParameters"]["password"] == "(hidden)"
+    assert '"username": "ada"' in fake_broker.calls[-2].body[0]
+    assert password not in repr([vars(call) for call in fake_broker.calls])
+    assert password not in json.dumps(await _control(fake_broker, "Journal"))
+
+
 def test_the_fixture_serves_a_sync_test(fake_broker: RunningFake) -> None:
     assert os.environ["DBUS_SESSION_BUS_ADDRESS"] == fake_broker.address
     assert asyncio.run(BrokerClient(CLIENT_ID).get_linux_broker_version()) == "3.0.2"

@@ -96,7 +96,7 @@ async def test_a_time_limit_is_for_the_call_and_its_repetition_together(fake_bro
 
 async def test_a_process_that_is_killed_is_started_again_by_the_bus(tmp_path: Path) -> None:
     with RunningFake(start=False) as bus:
-        assert fake_command(["write-service", bus.services]) == 0
+        assert fake_command(["write-service", bus.services, "--control"]) == 0
         bus.reload_services()
         async with observer(bus.address) as watching, BrokerClient(CLIENT_ID, bus_address=bus.address) as client:
             assert await client.get_accounts()

@@ -25,7 +25,7 @@ from linuxbroker.bus import Connection, Message, MessageKind
 from linuxbroker.names import BROKER_BUS_NAME
 from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH
 
-SERVE = ("-m", "linuxbroker_fake", "run")
+SERVE = ("-m", "linuxbroker_fake", "run", "--control")
 NOBODY = 65534
 
 
