@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.request import getproxies
 
 import httpx
@@ -16,6 +17,8 @@ from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.integrations.headers import authorization_header
 from linuxbroker.models import Account
 from linuxbroker.redaction import hidden
+
+_Trace = Callable[[str, Mapping[str, Any]], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,11 @@ class BrokerAuth(httpx.Auth):
 
     Tokens go out over https, and over http to this machine (``localhost``, a loopback address), unless the environment
     names a proxy for that (``http_proxy``, ``all_proxy``), which httpx would hand the token to: ``no_proxy=localhost``
-    keeps it away. A proxy for http that was given to the ``httpx.AsyncClient`` itself can't be seen from here: give it
-    none, or mount ``None`` for this machine.
+    keeps it away. A proxy for http that was given to the ``httpx.AsyncClient`` itself (``proxy``, ``mounts``,
+    ``transport``) is noticed before the request is sent on the connection to it, and so is a ``localhost`` that is
+    another machine: httpx's own transports tell where they connect (the extension ``trace``). Two things are not
+    noticed: what a transport of another kind does, and a SOCKS proxy whose connection was opened by a request without
+    this auth.
 
     A 401 with a claims challenge is answered once: with a token that meets the claims, in place of the refused one.
     That it does so is declared: every token is asked for with the capability ``CP1``, beside the client's own. In
@@ -96,6 +102,7 @@ class BrokerAuth(httpx.Auth):
         while wanted is not None:
             header = await self._header(request, wanted, refused)
             request.headers["Authorization"] = header
+            _watch_connection(request)
             response = yield request
             wanted = self._asked_anew(response, header, wanted)
             # After a redirect it is the last request that was refused; the first may have done its work.
@@ -151,6 +158,55 @@ def _check_destination(url: httpx.URL) -> None:
             "a token is not sent over http through a proxy, and the environment names one (http_proxy, all_proxy): "
             f"give an https URL, or add {url.host} to no_proxy before the httpx.AsyncClient is made"
         )
+
+
+class _ConnectionCheck:
+    """Refuses to send a token over http on a connection that does not lead to this machine itself.
+
+    Source: httpcore's documentation, "Extensions", ``trace``: it is called at each step of a request, and what it
+    raises ends the request.
+
+    Args:
+        then: what the application wants called as well.
+    """
+
+    def __init__(self, then: _Trace | None) -> None:
+        self._then = then
+        self._opened_for: tuple[str, int] | None = None
+        self._peer: object = None
+
+    async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
+        if name.endswith("connect_tcp.started"):
+            self._opened_for, self._peer = (info["host"], info["port"]), None
+        elif name.endswith("connect_tcp.complete"):
+            self._peer = info["return_value"].get_extra_info("server_addr")
+        elif name.endswith("send_request_headers.started"):
+            self._check(info["request"])
+        if self._then is not None:
+            await self._then(name, info)
+
+    def _check(self, request: Any) -> None:
+        url, opened_for, peer = request.url, self._opened_for, self._peer
+        self._opened_for = self._peer = None  # after a redirect, the next request may be on a connection that is open
+        has_token = any(name.lower() == b"authorization" for name, _ in request.headers)
+        gets_whole_url = url.target.startswith(b"http://")  # as a proxy does
+        if not has_token or (url.scheme != b"http" and not gets_whole_url):
+            return
+        # A SOCKS proxy shows in where the connection was opened to.
+        by_proxy = gets_whole_url or opened_for not in (None, (url.host.decode(), url.port or 80))
+        elsewhere = isinstance(peer, tuple) and not _is_this_machine(str(peer[0]))
+        if by_proxy or elsewhere:
+            raise InvalidArgumentError(
+                "a token is sent over http to this machine alone, and the httpx.AsyncClient "
+                + ("has a proxy for it" if by_proxy else "was led to another machine by its name")
+                + ": give an https URL, or mount None for it"
+            )
+
+
+def _watch_connection(request: httpx.Request) -> None:
+    watching = request.extensions.get("trace")
+    if request.url.scheme == "http" and not isinstance(watching, _ConnectionCheck):
+        request.extensions = {**request.extensions, "trace": _ConnectionCheck(watching)}
 
 
 def _may_be_proxied(url: httpx.URL) -> bool:

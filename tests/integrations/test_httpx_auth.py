@@ -70,10 +70,19 @@ class Site:
 
 
 @asynccontextmanager
-async def _serving(respond: Callable[[Asked], Answer]) -> AsyncIterator[Site]:
+async def _serving(respond: Callable[[Asked], Answer], *, keep_alive: bool = False) -> AsyncIterator[Site]:
     site = Site("", "")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await answer_one(reader, writer)
+            while keep_alive:
+                await answer_one(reader, writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def answer_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _version = head[0].split(" ")
         pairs = (line.partition(":") for line in head[1:] if line)
@@ -84,12 +93,15 @@ async def _serving(respond: Callable[[Asked], Answer]) -> AsyncIterator[Site]:
             body = await reader.readexactly(int(headers.get("content-length", "0")))
         site.asked.append(Asked(method, target, headers, body))
         answer = respond(site.asked[-1])
-        lines = [f"HTTP/1.1 {answer.status} X", "Connection: close", f"Content-Length: {len(answer.body.encode())}"]
+        connection = "keep-alive" if keep_alive else "close"
+        lines = [
+            f"HTTP/1.1 {answer.status} X",
+            f"Connection: {connection}",
+            f"Content-Length: {len(answer.body.encode())}",
+        ]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         writer.write(("\r\n".join(lines) + "\r\n\r\n" + answer.body).encode("latin-1"))
         await writer.drain()
-        writer.close()
-        await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
@@ -307,6 +319,36 @@ async def test_a_streamed_body_is_not_sent_twice(client: BrokerClient, fake_brok
     assert len(site.asked) == 2
 
 
+@pytest.mark.parametrize(
+    ("proof_of_possession", "kinds", "answered"),
+    [
+        (False, ["claims"], 1),
+        (True, ["claims"], 1),
+        (True, ["nonce"], 1),
+        (True, ["claims", "nonce"], 2),
+        (True, ["nonce", "claims"], 2),
+    ],
+)
+async def test_each_kind_of_challenge_is_answered_once_however_they_differ(
+    client: BrokerClient, proof_of_possession: bool, kinds: list[str], answered: int
+) -> None:
+    asked: list[Asked] = []
+
+    def refuse(request: Asked) -> Answer:
+        asked.append(request)
+        if len(asked) > 8:
+            return Answer()
+        number = len(asked)
+        if kinds[(number - 1) % len(kinds)] == "nonce":
+            return _unauthorized(f'PoP nonce="n-{number}"')
+        claims = base64.b64encode(json.dumps({"access_token": {"nbf": {"value": f"{number}"}}}).encode()).decode()
+        return _unauthorized(f'Bearer error="insufficient_claims", claims="{claims}"')
+
+    async with _serving(refuse) as site, _http(client, proof_of_possession=proof_of_possession) as http:
+        assert (await http.get(site.url)).status_code == 401
+    assert len(asked) == 1 + answered
+
+
 # To whom
 
 
@@ -320,6 +362,13 @@ async def test_a_streamed_body_is_not_sent_twice(client: BrokerClient, fake_brok
         "http://api.example#@localhost",
         "http://localhost@api.example/",
         "ftp://localhost/",
+        "http://localhost./",
+        "http://localhost.evil.example/",
+        "http://0.0.0.0/",
+        "http://[::]/",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://[::ffff:192.0.2.1]/",
     ],
 )
 async def test_no_token_is_sent_without_tls(client: BrokerClient, fake_broker: RunningFake, url: str) -> None:
@@ -407,6 +456,47 @@ async def test_a_proxy_of_the_environment_never_sees_a_token(
             with pytest.raises(InvalidArgumentError, match="through a proxy"):
                 await http.get("http://localhost:8080/me")
     assert not proxy.asked
+
+
+CLIENTS_WITH_A_PROXY: dict[str, Callable[[str], dict[str, Any]]] = {
+    "proxy": lambda url: {"proxy": url},
+    "mounts": lambda url: {"mounts": {"http://": httpx.AsyncHTTPTransport(proxy=url)}},
+    "mounts, this host": lambda url: {"mounts": {"all://localhost": httpx.AsyncHTTPTransport(proxy=url)}},
+    "transport": lambda url: {"transport": httpx.AsyncHTTPTransport(proxy=url)},
+}
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["new connection", "open connection"])
+@pytest.mark.parametrize("options", CLIENTS_WITH_A_PROXY.values(), ids=list(CLIENTS_WITH_A_PROXY))
+async def test_a_proxy_of_the_client_never_sees_a_token(
+    client: BrokerClient, options: Callable[[str], dict[str, Any]], is_open: bool
+) -> None:
+    async with (
+        _serving(lambda asked: Answer(200), keep_alive=True) as proxy,
+        _http(client, **options(proxy.url)) as http,
+    ):
+        if is_open:
+            assert (await http.get("http://localhost:8080/me", auth=None)).status_code == 200
+        with pytest.raises(InvalidArgumentError, match="has a proxy for it") as caught:
+            await http.get("http://localhost:8080/me")
+        assert "Bearer" not in repr(caught.value)
+    assert [asked.headers.get("authorization") for asked in proxy.asked] == [None] * is_open
+
+
+async def test_a_client_whose_proxy_is_not_for_this_machine_sends_it_a_token(
+    client: BrokerClient, fake_broker: RunningFake
+) -> None:
+    traced: list[str] = []
+
+    async def trace(name: str, info: object) -> None:
+        traced.append(name)
+
+    async with _serving(Resource(fake_broker)) as site:
+        mounts = {"http://": httpx.AsyncHTTPTransport(proxy=PROXY), "all://127.0.0.1": None}
+        async with _http(client, mounts=mounts) as http:
+            answers = [await http.get(f"{site.url}/me", extensions={"trace": trace}) for _ in range(2)]
+    assert [answer.text for answer in answers] == [ADA] * 2
+    assert "http11.send_request_headers.started" in traced  # the application's own is called as well
 
 
 async def test_a_redirect_to_another_host_carries_no_token_and_its_challenges_do_not_count(
