@@ -119,6 +119,34 @@ def test_a_signed_out_account_gets_no_token_until_it_signs_in_with_the_user(run:
     assert seen.json == [None, "Status_AccountUnusable", "Status_AccountUnusable", None]
 
 
+def test_a_sign_out_holds_for_one_client_id_and_one_account(run: Run, fake_broker: RunningFake) -> None:
+    other = "22222222-2222-4333-8444-555555555555"
+    seen = run(
+        "def of(client_id):\n"
+        "    made = runtime.MSALRuntimeAuthParameters(client_id, AUTHORITY)\n"
+        "    made.set_requested_scopes([GRAPH])\n"
+        "    made.set_redirect_uri(REDIRECT_URI)\n"
+        "    return made\n"
+        f"OTHER = '{other}'\n"
+        "listed = call(runtime.discover_accounts, CLIENT_ID, new_id()).get_accounts()\n"
+        "ada, grace = (next(a for a in listed if a.get_user_name().startswith(name)) for name in ('ada', 'grace'))\n"
+        "token = lambda client_id, whose: status(\n"
+        "    call(runtime.acquire_token_silently, of(client_id), new_id(), whose))\n"
+        "def all_tokens():\n"
+        "    return [token(client_id, whose) for client_id in (CLIENT_ID, OTHER) for whose in (ada, grace)]\n"
+        "seen = []\n"
+        "call(runtime.signout_silently, CLIENT_ID, new_id(), ada)\n"
+        "seen.append(all_tokens())\n"
+        "call(runtime.signout_silently, OTHER, new_id(), ada)\n"
+        "seen.append(all_tokens())\n"
+        "call(runtime.acquire_token_interactively, 1, of(CLIENT_ID), new_id(), ada)\n"
+        "seen.append(all_tokens())\n"
+        "print(json.dumps(seen))"
+    )
+    out = "Status_AccountUnusable"
+    assert seen.json == [[out, None, None, None], [out, None, out, None], [None, None, out, None]]
+
+
 def test_one_sign_in_at_a_time_asks_the_user(run: Run, fake_broker: RunningFake) -> None:
     fake_broker.set_user("never")
     seen = run(

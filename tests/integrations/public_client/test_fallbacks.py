@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msal
 import pytest
 from dbus_next.aio import MessageBus
 from dbus_next.constants import MessageType
@@ -295,6 +297,57 @@ async def test_a_request_that_fails_is_not_tried_elsewhere(
         silent = await application.acquire_token_silent_with_error([SCOPE], account)
     assert silent is not None
     assert [result["error"] for result in (interactive, silent)] == ["broker_error"] * 2
+    assert host.requests == []
+
+
+def _cache_with_token_of(account: dict[str, Any], authority: str) -> Any:
+    """MSAL's token cache of an application that has got a token for an account by a flow of its own."""
+    uid, _dot, utid = account["home_account_id"].partition(".")
+    client_info = base64.urlsafe_b64encode(json.dumps({"uid": uid, "utid": utid}).encode()).decode().rstrip("=")
+    cache = msal.TokenCache()
+    cache.add(
+        {
+            "client_id": CLIENT_ID,
+            "scope": [SCOPE],
+            "token_endpoint": f"{authority}/oauth2/v2.0/token",
+            "response": {
+                "access_token": ACCESS_TOKEN,
+                "token_type": "Bearer",
+                "expires_in": 3600,
+                "client_info": client_info,
+                "id_token_claims": {"preferred_username": account["username"], "oid": uid, "tid": utid},
+            },
+        }
+    )
+    return cache
+
+
+@pytest.mark.parametrize("source", ["broker", None])
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [
+        *(("acquireTokenSilently", fault) for fault in ("no_network", "mfa_expired", "crash", "raw_reply")),
+        *(("getAccounts", fault) for fault in ("no_network", "crash")),
+    ],
+)
+async def test_a_silent_request_that_fails_is_not_made_up_for_from_msals_cache(
+    method: str, fault: str, source: str | None, fake_broker: RunningFake, tmp_path: Path
+) -> None:
+    async with LoginHost().running(tmp_path) as host:
+        async with host.application(enable_broker_on_linux=True) as first:
+            account = (await first.get_accounts())[0]
+        cache = _cache_with_token_of(account, host.authority)
+        async with host.application(enable_broker_on_linux=True, token_cache=cache) as application:
+            other = await application.acquire_token_silent([SCOPE], {**account, "account_source": "password"})
+            assert other is not None
+            assert other["access_token"] == ACCESS_TOKEN  # it is there to be had
+            host.requests.clear()
+            fake_broker.plant(fault, method=method)
+            asked = {**account, "account_source": source}
+            failed = await application.acquire_token_silent_with_error([SCOPE], asked)
+            assert await application.acquire_token_silent([SCOPE], asked) is None
+    assert failed is not None
+    assert failed["error"] == "broker_error"
     assert host.requests == []
 
 
