@@ -173,7 +173,7 @@ class _ConnectionCheck:
     def __init__(self, then: _Trace | None) -> None:
         self._then = then
         self._opened_for: tuple[str, int] | None = None
-        self._peer: object = None
+        self._peer: Sequence[object] | None = None  # an address as sockets have it
 
     async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         if name.endswith("connect_tcp.started"):
@@ -194,7 +194,7 @@ class _ConnectionCheck:
             return
         # A SOCKS proxy shows in where the connection was opened to.
         by_proxy = gets_whole_url or opened_for not in (None, (url.host.decode(), url.port or 80))
-        elsewhere = isinstance(peer, tuple) and not _is_this_machine(str(peer[0]))
+        elsewhere = peer is not None and not _is_this_machine(str(peer[0]))
         if by_proxy or elsewhere:
             raise InvalidArgumentError(
                 "a token is sent over http to this machine alone, and the httpx.AsyncClient "

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from linuxbroker.redaction import hidden
+
 T = TypeVar("T")
 
 
@@ -174,6 +176,7 @@ class MSALRuntimeAuthParameters:
         Raises:
             TypeError: one of them is not a str.
         """
+        nonce = hidden(nonce)
         self._asked["pop"] = Pop(
             checked("http_method", http_method, str),
             checked("uri_host", uri_host, str),
@@ -192,6 +195,7 @@ class MSALRuntimeAuthParameters:
         Raises:
             TypeError: one of them is not a str.
         """
+        value = hidden(value)
         self._additional[checked("key", key, str)] = checked("value", value, str)
 
 
