@@ -18,6 +18,7 @@ from linuxbroker_fake.conformance.runner import run_client
 from linuxbroker_fake.conformance.vectors import Vector, load_vectors
 
 HERE = Path(__file__).parent
+INTERFACES = HERE.parents[1] / "interfaces"
 PLAIN = [sys.executable, str(HERE / "plain_driver.py")]
 VERSIONS = ["rep-version", "rep-version-error", "req-version"]
 # A driver as it should be, but for the first of the three.
@@ -179,7 +180,7 @@ def test_the_json_report_has_every_case_and_the_version_of_the_interfaces(report
     assert run("--quiet", "--json", str(report), "--only", *VERSIONS, "--", *PLAIN) == 0
     written: dict[str, Any] = json.loads(report.read_text())
     assert written["summary"] == {"cases": 3, "passed": 3, "failed": 0, "skipped": 0}
-    assert written["interfaces"] == "2.0.0"
+    assert written["interfaces"] == (INTERFACES / "VERSION").read_text(encoding="utf-8").strip()
     assert written["command"] == PLAIN
     assert [case["id"] for case in written["cases"]] == VERSIONS
     assert all(case["rows"] and case["shows"] and not case["problems"] for case in written["cases"])
