@@ -154,10 +154,10 @@ async def _execute(config: FakeConfig, program: Sequence[str]) -> int:
 
 
 def _handle_ends(handle: Callable[[signal.Signals], object]) -> None:
-    """Have what ends a program handled, but for what its starter has it ignore, as ``nohup`` does."""
+    """Have what ends a program handled; a hangup only where its starter does not have it ignored, as ``nohup`` does."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, handle, number)
 
 

@@ -74,6 +74,7 @@ def test_a_program_that_linuxbroker_runs_has_its_own_ctrl_c(tmp_path: Path) -> N
     script = tmp_path / "program.py"
     script.write_text(
         "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "try:\n    os.kill(os.getpid(), signal.SIGINT); signal.pause()\n"
         "except KeyboardInterrupt:\n    print('its own')\n"
     )

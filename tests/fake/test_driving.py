@@ -181,10 +181,21 @@ def test_exec_passes_the_exit_code_on(command: list[str], code: int) -> None:
     assert _fake("exec", "--", *command).returncode == code
 
 
+# Runs a command as a terminal does; who runs the tests may have these signals ignored.
+AS_A_TERMINAL = [
+    sys.executable,
+    "-c",
+    "import os, signal, sys\n"
+    "for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):\n"
+    "    signal.signal(number, signal.SIG_DFL)\n"
+    "os.execvp(sys.argv[1], sys.argv[1:])",
+]
+
+
 @contextlib.contextmanager
 def _executing(*words: str) -> Generator[tuple[subprocess.Popen[str], Path]]:
     """The command at work, with a command of its own that waits; and the folder of its bus."""
-    command = [*words, sys.executable, "-m", "linuxbroker_fake", "exec", "--", "sh", "-c"]
+    command = [*AS_A_TERMINAL, *words, sys.executable, "-m", "linuxbroker_fake", "exec", "--", "sh", "-c"]
     script = 'echo "$DBUS_SESSION_BUS_ADDRESS"; exec sleep 600'
     with subprocess.Popen([*command, script], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -226,12 +237,15 @@ def test_exec_leaves_nothing_behind_when_it_is_told_to_end_while_the_bus_starts(
     folders = tmp_path / "tmp"
     folders.mkdir()
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(folders)}
-    command = [sys.executable, "-m", "linuxbroker_fake", "exec", "--", "true"]
+    command = [*AS_A_TERMINAL, sys.executable, "-m", "linuxbroker_fake", "exec", "--", "true"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        daemon = int(started.read_text())
-        process.send_signal(number)
-        process.communicate(timeout=60)
-        assert process.returncode == 128 + number
+        try:
+            daemon = int(started.read_text())
+            process.send_signal(number)
+            process.communicate(timeout=60)
+            assert process.returncode == 128 + number
+        finally:
+            process.kill()
     assert not list(folders.iterdir())
     with pytest.raises(ProcessLookupError):
         os.kill(daemon, 0)
