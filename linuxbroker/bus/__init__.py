@@ -21,13 +21,13 @@ if TYPE_CHECKING:
         RemoteError,
         ReplyTooLargeError,
     )
-    from linuxbroker.bus.messages import Message, MessageKind
+    from linuxbroker.bus.message import Message, MessageKind
     from linuxbroker.bus.owner import NameOwner, name_owner
     from linuxbroker.bus.shared import SharedBus, shared_bus
 
 _HOMES = {
     "linuxbroker.bus.connection": ("Connection",),
-    "linuxbroker.bus.messages": ("Message", "MessageKind"),
+    "linuxbroker.bus.message": ("Message", "MessageKind"),
     "linuxbroker.bus.owner": ("NameOwner", "name_owner"),
     "linuxbroker.bus.shared": ("SharedBus", "shared_bus"),
 }

@@ -33,7 +33,8 @@ from linuxbroker.bus.errors import (
 )
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader, unix_fds
 from linuxbroker.bus.handshake import authenticate
-from linuxbroker.bus.messages import Message, MessageKind, decode, encode
+from linuxbroker.bus.marshalling import decode, encode
+from linuxbroker.bus.message import Message, MessageKind
 
 _log = logging.getLogger("linuxbroker.bus")
 

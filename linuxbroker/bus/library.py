@@ -1,6 +1,6 @@
 """How is a message written and read that holds more than texts? The only module that imports the D-Bus library.
 
-``messages`` comes here when it needs to: with descriptors of a process or numbers in a message, or where one is not
+``marshalling`` comes here when it needs to: with descriptors of a process or numbers in a message, or where one is not
 plainly valid. Another library can be put in here and nowhere else.
 """
 
@@ -15,7 +15,7 @@ from dbus_next.constants import MessageFlag, MessageType
 from dbus_next.message import Message as DBusMessage
 from dbus_next.signature import SignatureTree, Variant
 
-from linuxbroker.bus.messages import Message, MessageKind
+from linuxbroker.bus.message import Message, MessageKind
 
 # The library's annotations do not hold (None where it says str, untyped methods): its classes are taken as they come.
 _Unmarshaller: Any = Unmarshaller

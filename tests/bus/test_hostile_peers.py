@@ -12,7 +12,7 @@ import pytest
 
 from linuxbroker.bus import Connection, DisconnectedError, Message, MessageKind, library
 from linuxbroker.bus.connection import method_return
-from linuxbroker.bus.messages import decode, encode
+from linuxbroker.bus.marshalling import decode, encode
 from linuxbroker_fake import RunningFake
 from tests.bus.test_connection import _connected
 

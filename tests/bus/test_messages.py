@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linuxbroker.bus import BadMessageError, Message, MessageKind, library
-from linuxbroker.bus.messages import decode, encode, read_texts
+from linuxbroker.bus.marshalling import decode, encode
+from linuxbroker.bus.text_messages import read_texts
 
 NO_NAME = st.just("")
 BUS_NAMES = st.one_of(NO_NAME, st.just(":1.7"), st.just("com.example.Name"))

@@ -19,7 +19,8 @@ from linuxbroker.bus.errors import (
     DisconnectedError,
     RemoteError,
 )
-from linuxbroker.bus.messages import Message, MessageKind, encode
+from linuxbroker.bus.marshalling import encode
+from linuxbroker.bus.message import Message, MessageKind
 from linuxbroker.bus.ping import ping
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker_fake import RunningFake

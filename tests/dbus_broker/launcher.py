@@ -31,7 +31,7 @@ from linuxbroker.bus import Connection, Message, MessageKind
 from linuxbroker.bus.address import unix_sockets
 from linuxbroker.bus.connection import error_reply, method_return
 from linuxbroker.bus.frames import FrameReader
-from linuxbroker.bus.messages import decode
+from linuxbroker.bus.marshalling import decode
 
 _BROKER = "/org/bus1/DBus/Broker"
 _LISTENER = "/org/bus1/DBus/Listener/0"

@@ -16,7 +16,7 @@ from linuxbroker import BrokerClient, BrokerProtocolError, BrokerResponseError, 
 from linuxbroker.bus import Message, MessageKind
 from linuxbroker.bus.connection import method_return
 from linuxbroker.bus.frames import LARGE_MESSAGE_BYTES, FrameReader
-from linuxbroker.bus.messages import encode
+from linuxbroker.bus.marshalling import encode
 from linuxbroker.codec import MalformedReplyError, read_reply
 from linuxbroker.jwt_claims import peek
 from linuxbroker.models import (

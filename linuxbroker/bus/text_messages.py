@@ -1,21 +1,18 @@
-"""How is a D-Bus message written and read? Those that hold nothing but texts here, the others with the D-Bus library.
+"""The marshalling of messages that hold nothing but texts: what a broker is sent, and what it answers.
 
-Every call of a broker is three texts, and every answer is one. Where no other message comes up, the library is not even
-imported.
+The D-Bus library takes longer for such a message than all else that a call costs, and a program that meets no other
+message does not import it.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from struct import Struct, unpack_from
+from struct import Struct
 from typing import Any
 
-from linuxbroker.bus.errors import BadMessageError
+from linuxbroker.bus.message import Message, MessageKind
 
-_MOST_HEADER_BYTES = 16 * 1024
 _MOST_CALL_HEADERS = 64
 # D-Bus specification, "Message Format": byte order, kind, flags, version, length of the body, serial, length of the
 # fields. What is written is little-endian, and so is what is read here.
@@ -36,17 +33,6 @@ _FIELDS = {
 }
 _SIGNATURE_FIELD = b"\x08\x01g\0"
 _LONGEST_NAME = 255
-
-
-class MessageKind(enum.Enum):
-    """The four kinds of D-Bus message."""
-
-    CALL = 1
-    RETURN = 2
-    ERROR = 3
-    SIGNAL = 4
-
-
 # D-Bus specification, "Header Fields": what a message of a kind can't be without.
 _REQUIRED = {
     MessageKind.CALL: ("path", "member"),
@@ -58,56 +44,26 @@ _KINDS = {kind.value: kind for kind in MessageKind}
 _call_headers: dict[tuple[str | bool, ...], bytes] = {}
 
 
-@dataclass(frozen=True)
-class Message:
-    """A D-Bus message, as received or to be sent."""
-
-    kind: MessageKind
-    serial: int = 0
-    reply_serial: int = 0
-    sender: str = ""
-    destination: str = ""
-    path: str = ""
-    interface: str = ""
-    member: str = ""
-    error_name: str = ""
-    signature: str = ""
-    body: Sequence[Any] = ()
-    reply_expected: bool = True
-    autostart: bool = True
-
-    def __repr__(self) -> str:
-        return f"Message({self.kind.name}, {self.interface}.{self.member}, serial={self.serial})"
-
-
-def encode(message: Message, serial: int, body: Sequence[Any] | None = None) -> bytes:
-    """Write a message as the bytes that go over the wire.
+def write_texts(message: Message, serial: int, arguments: Sequence[Any]) -> bytes | None:
+    """Write a message that holds nothing but texts.
 
     Args:
-        message: what to send; its own ``serial`` and ``sender`` are not used.
+        message: what to send; its own ``serial``, ``sender`` and ``body`` are not used.
         serial: the serial number to send it under, from 1.
-        body: the arguments, in place of the message's own.
+        arguments: the texts.
 
     Returns:
-        The marshalled message.
+        What ``library.write`` gives; None for another message.
 
     Raises:
-        BadMessageError: a name, path, signature or argument can't be written.
+        Exception: of any class: an argument is no text.
     """
-    reason = ""
-    try:
-        arguments = message.body if body is None else body
-        header = _header(message)
-        if header is None or len(message.signature) != len(arguments):
-            from linuxbroker.bus import library
-
-            return library.write(message, serial, arguments)
-        texts = _written_texts(arguments)
-        length = sum(map(len, texts))
-        return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(length, serial), header[12:], *texts))
-    except Exception as error:  # the library raises bare Exception in places
-        reason = type(error).__name__
-    raise BadMessageError(f"can't write a call of {message.interface}.{message.member}: {reason}")
+    header = _header(message)
+    if header is None or len(message.signature) != len(arguments):
+        return None
+    texts = _written_texts(arguments)
+    length = sum(map(len, texts))
+    return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(length, serial), header[12:], *texts))
 
 
 def _written_texts(texts: Sequence[str]) -> list[bytes]:
@@ -186,35 +142,6 @@ def _is_plain(field: str, text: str) -> bool:
 def _prefixed(elements: Sequence[str]) -> Iterator[str]:
     """Elements of a path, which may begin with a digit, as those of other names, which may not; none stays none."""
     return (element and "_" + element for element in elements)
-
-
-def decode(frame: bytes) -> Message:
-    """Read the bytes of one whole message.
-
-    Args:
-        frame: exactly one message, as ``FrameReader`` cuts it.
-
-    Returns:
-        The message. One with far more values than any that has a use here comes without its body; one with a header
-        that long is a signal that says nothing. Neither ends the connection: any process on the bus can send them.
-
-    Raises:
-        BadMessageError: the bytes are not a valid message. The text quotes nothing of them.
-    """
-    reason = "cut short"
-    try:
-        if unpack_from("<I" if frame[:1] == b"l" else ">I", frame, 12)[0] > _MOST_HEADER_BYTES:
-            return Message(MessageKind.SIGNAL)
-        read = read_texts(frame)
-        if read is None:
-            from linuxbroker.bus import library
-
-            read = library.read(frame)
-        if read is not None:
-            return read
-    except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
-        reason = type(error).__name__
-    raise BadMessageError(f"the peer sent a message that can't be read ({reason})")
 
 
 def read_texts(frame: bytes) -> Message | None:
