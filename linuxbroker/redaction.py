@@ -18,6 +18,9 @@ from linuxbroker.spellings import base64_run, encoded, in_base64, layers
 _OPAQUE = re.compile(r"eyJ[A-Za-z0-9_\-.+/=%]*|[A-Za-z0-9_\-+/=%]{40,}")
 # Among the names of a path in small letters, one that no file has: a token in hexadecimal digits, or in base32.
 _OPAQUE_NAME = re.compile(r"[a-z0-9]{40,}")
+# What a text without a token, spelled in any way, is shorter than, or lacks.
+_SHORTEST_OPAQUE = 40
+_TOKEN_OR_SPELLING = re.compile(r"eyJ|[\\&%]")
 _OPAQUE_CHARACTERS = string.ascii_letters + string.digits + "_-.+/=%"
 _HIDDEN = "(hidden)"
 _LONGEST_TEXT = 2000
@@ -142,6 +145,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         characters by spaces.
     """
     secrets = secrets if isinstance(secrets, Secrets) else Secrets(secrets)
+    if not secrets and len(text) < _SHORTEST_OPAQUE and not _TOKEN_OR_SPELLING.search(text):
+        return texts.shown(text)
     # What is spelled at greater length than this stands where nothing is shown any more.
     longest = _LONGEST_SPELLING * max(map(len, secrets), default=0)
     end = _LONGEST_LOOKED_AT + longest

@@ -298,3 +298,9 @@ async def test_a_password_is_not_shown_however_the_broker_quotes_it(
             await client.acquire_token_by_username_password("ada@contoso.example", password, ["s"])
     assert write(password) not in str(caught.value)
     assert '{"password":"(hidden)"}' in str(caught.value)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.text(max_size=45) | st.text("eyJ\\u0065&%;#x41/abcABC=", max_size=45))
+def test_a_short_text_is_shown_alike_whether_or_not_something_is_looked_for_in_it(text: str) -> None:
+    assert redact(text) == redact(text, ["\N{SNOWMAN} is not in it"])
