@@ -68,9 +68,6 @@ class SharedBus:
     """A bus connection that is opened by the first call, shared by its users, and closed with the last of them.
 
     A user that is dropped without ``release`` counts as done once it is collected.
-
-    Attributes:
-        waiting_sign_ins: how many calls wait in ``sign_in_turn`` for one that has it.
     """
 
     def __init__(self, address: str | None, wants_descriptors: bool) -> None:
@@ -82,7 +79,12 @@ class SharedBus:
         self._opening: asyncio.Task[Connection] | None = None
         self._waiting = 0
         self._sign_in = asyncio.Lock()
-        self.waiting_sign_ins = 0
+        self._sign_ins = 0
+
+    @property
+    def waiting_sign_ins(self) -> int:
+        """How many calls wait in ``sign_in_turn`` for one that has it, or is about to."""
+        return max(0, self._sign_ins - 1)
 
     async def connection(self, user: object, *, limit: float | None) -> Connection:
         """Give the open connection, opening one if there is none.
@@ -128,15 +130,12 @@ class SharedBus:
             Whether it is this call's turn, until the end of the block; False where the limit came first.
         """
         turn = asyncio.ensure_future(self._sign_in.acquire())
-        waits = int(self._sign_in.locked())
-        self.waiting_sign_ins += waits
+        self._sign_ins += 1
         try:
-            try:
-                await asyncio.wait({turn}, timeout=limit)
-            finally:
-                self.waiting_sign_ins -= waits
+            await asyncio.wait({turn}, timeout=limit)
             yield turn.done()
         finally:
+            self._sign_ins -= 1
             if turn.done() and not turn.cancelled():
                 self._sign_in.release()
             turn.cancel()

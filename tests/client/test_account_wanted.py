@@ -158,6 +158,19 @@ async def test_sign_ins_of_one_connection_are_asked_one_by_one(fake_broker: Runn
         assert (await second).access_token
 
 
+async def test_sign_ins_that_are_begun_together_wait_for_the_first_of_them(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    async with BrokerClient(CLIENT_ID) as client:
+        sign_ins = [asyncio.ensure_future(client.acquire_token_interactive(SCOPES)) for _ in range(3)]
+        await fake_broker.asked()
+        await client.get_accounts()
+        assert client.waiting_sign_ins == 2
+        for sign_in in sign_ins:
+            sign_in.cancel()
+        await asyncio.wait(sign_ins)
+        assert client.waiting_sign_ins == 0
+
+
 async def test_waiting_for_the_turn_has_the_limit_of_a_sign_in(fake_broker: RunningFake) -> None:
     fake_broker.set_user("never")
     async with BrokerClient(CLIENT_ID) as one, BrokerClient(CLIENT_ID, timeouts=Timeouts(interactive=0.05)) as other:
