@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from linuxbroker import texts
 from linuxbroker.bus import BusError
 from linuxbroker.names import BROKER_BUS_NAME
 from linuxbroker_fake.broker import FakeBroker
@@ -212,5 +213,5 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _fail(code: int, text: str) -> int:
-    print(f"linuxbroker-fake: {text}", file=sys.stderr)
+    print(f"linuxbroker-fake: {texts.shown(text, texts.LONGEST_MESSAGE)}", file=sys.stderr)
     return code

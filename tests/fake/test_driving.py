@@ -303,6 +303,16 @@ def test_a_configuration_that_cannot_be_used_is_a_usage_error(tmp_path: Path, te
     assert "the configuration can't be used" in done.stderr
 
 
+def test_what_the_command_says_is_one_line_that_a_terminal_can_show(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"\\u001b[2J\\u202e": 1}')
+    for words in (["run", "--config", str(config)], ["run", "--bus-address", "unix:" + "\x1b[2J\u202e" * 2000]):
+        done = _fake(*words)
+        assert done.returncode in (2, 3)
+        assert done.stderr.rstrip("\n").isprintable()
+        assert len(done.stderr) < 4100
+
+
 def test_run_without_a_bus_says_so() -> None:
     done = _fake("run", "--bus-address", "unix:path=/nowhere")
     assert done.returncode == 3
