@@ -18,8 +18,17 @@ def main() -> int:
     Raises:
         SystemExit: help was asked for, or the program ended so that ``linuxbroker run`` ran.
     """
-    if sys.argv[1:2] != ["run"]:  # whose Ctrl-C is the program's own
-        signal.signal(signal.SIGINT, _leave)
+    if sys.argv[1:2] == ["run"]:  # whose Ctrl-C is the program's own
+        return _command()
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        return _command()
+    finally:
+        # What was asked for is done: while Python ends, Ctrl-C would kill it, and the exit code would be lost.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _command() -> int:
     from linuxbroker.cli.main import main as command
 
     return command()

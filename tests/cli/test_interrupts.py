@@ -70,6 +70,26 @@ def test_ctrl_c_at_any_moment_is_exit_code_5_and_no_traceback(fake_broker: Runni
     assert interrupted(fake_broker, calls // 2, *command).returncode == 5
 
 
+def test_ctrl_c_while_python_ends_does_not_change_the_exit_code(fake_broker: RunningFake) -> None:
+    driver = (
+        "import os, signal, sys\n"
+        "from linuxbroker.cli.start import main\n"
+        "class Interrupt:\n"
+        "    def __del__(self, kill=os.kill, process=os.getpid(), number=signal.SIGINT):\n"
+        "        kill(process, number)\n"
+        "at_the_end = Interrupt()\n"
+        "sys.exit(main())"
+    )
+    for address, code in ((fake_broker.address, 0), ("unix:path=/nowhere", 3)):
+        done = subprocess.run(
+            [sys.executable, "-c", driver, "version", "--bus-address", address],
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
+
+
 def test_a_program_that_linuxbroker_runs_has_its_own_ctrl_c(tmp_path: Path) -> None:
     script = tmp_path / "program.py"
     script.write_text(
