@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+from linuxbroker import texts
 from linuxbroker.runtime.arguments import checked, checked_callback
 from linuxbroker.runtime.values import LogLevel
 
@@ -65,9 +66,9 @@ def personal(text: str) -> str:
         text: such as an account id.
 
     Returns:
-        The text, or ``(pii)``.
+        The text, cut and free of what a terminal obeys; or ``(pii)``.
     """
-    return text if _pii_enabled else _HIDDEN
+    return texts.shown(text, texts.LONGEST_MESSAGE) if _pii_enabled else _HIDDEN
 
 
 def emit(level: LogLevel, message: str) -> None:

@@ -249,6 +249,18 @@ def test_himmelblaus_failures_lead_on_to_the_user_where_their_text_calls_for_tha
     assert seen.json == ["Status_InteractionRequired", None, ADA]
 
 
+def test_what_is_shown_of_the_user_is_cut_and_free_of_what_a_terminal_obeys(run: Run, fake_broker: RunningFake) -> None:
+    seen = run(
+        "heard = []\n"
+        "handle = runtime.register_logging_callback(lambda message, level: heard.append(message))\n"
+        "runtime.set_is_pii_enabled(1)\n"
+        "error = call(runtime.read_account_by_id, '\\x1b[2J\\u202e\\n' + 'x' * 100_000, new_id()).get_error()\n"
+        "print(json.dumps([error.get_context(), str(error), *heard]))"
+    ).json
+    assert len(seen) > 2
+    assert all(text.isprintable() and len(text) < 4500 for text in seen)
+
+
 def test_each_call_is_found_in_the_brokers_log_by_its_correlation_id(run: Run, fake_broker: RunningFake) -> None:
     seen = run(
         "good, telemetry = new_id(), []\n"
