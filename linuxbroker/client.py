@@ -794,6 +794,7 @@ class BrokerClient:
         cancellation = asyncio.ensure_future(self._cancel_interactive(sign_in))
         self._cancellations.add(cancellation)
         cancellation.add_done_callback(self._cancellations.discard)
+        self._transport.bus().keep_turn(cancellation)  # who cancels again does not wait for it, the next sign-in does
         await asyncio.shield(cancellation)
 
     async def _cancel_interactive(self, sign_in: asyncio.Future[models.AcquireTokenReply]) -> None:

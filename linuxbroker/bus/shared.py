@@ -80,6 +80,7 @@ class SharedBus:
         self._waiting = 0
         self._sign_in = asyncio.Lock()
         self._sign_ins = 0
+        self._ending: asyncio.Future[None] | None = None
 
     @property
     def waiting_sign_ins(self) -> int:
@@ -135,10 +136,26 @@ class SharedBus:
             await asyncio.wait({turn}, timeout=limit)
             yield turn.done()
         finally:
-            self._sign_ins -= 1
-            if turn.done() and not turn.cancelled():
-                self._sign_in.release()
+            if not turn.done() or turn.cancelled():
+                self._sign_ins -= 1
+            elif self._ending is None or self._ending.done():
+                self._end_turn()
+            else:
+                self._ending.add_done_callback(self._end_turn)
             turn.cancel()
+
+    def keep_turn(self, ending: asyncio.Future[None]) -> None:
+        """Have the turn of ``sign_in_turn`` last, beyond the end of the block if need be, until its sign-in has ended.
+
+        Args:
+            ending: what ends the sign-in.
+        """
+        self._ending = ending
+
+    def _end_turn(self, _ended: object = None) -> None:
+        self._ending = None
+        self._sign_ins -= 1
+        self._sign_in.release()
 
     def release(self, user: object) -> None:
         """Note that a user is done; the connection is closed with its last user.

@@ -171,6 +171,25 @@ async def test_sign_ins_that_are_begun_together_wait_for_the_first_of_them(fake_
         assert client.waiting_sign_ins == 0
 
 
+async def test_the_next_sign_in_waits_for_the_end_of_one_that_is_cancelled_twice(fake_broker: RunningFake) -> None:
+    fake_broker.set_user("never")
+    fake_broker.plant("object_missing", method="cancelInteractiveFlow", times=2)
+    async with BrokerClient(CLIENT_ID) as client:
+        first = asyncio.ensure_future(client.acquire_token_interactive(SCOPES))
+        await fake_broker.asked()
+        second = asyncio.ensure_future(client.acquire_token_interactive(SCOPES))
+        await client.get_accounts()
+        first.cancel()
+        await fake_broker.called("cancelInteractiveFlow")
+        first.cancel()
+        await asyncio.wait({first}, timeout=30)
+        await fake_broker.called(INTERACTIVE, 2)
+        assert [call.member for call in fake_broker.calls][-4:] == [*["cancelInteractiveFlow"] * 3, INTERACTIVE]
+        assert client.waiting_sign_ins == 0
+        fake_broker.answer("approve")
+        assert (await second).access_token
+
+
 async def test_waiting_for_the_turn_has_the_limit_of_a_sign_in(fake_broker: RunningFake) -> None:
     fake_broker.set_user("never")
     async with BrokerClient(CLIENT_ID) as one, BrokerClient(CLIENT_ID, timeouts=Timeouts(interactive=0.05)) as other:
