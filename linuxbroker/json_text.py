@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pydantic_core
 
 # The limit of pydantic_core.from_json.
@@ -10,6 +12,7 @@ DEEPEST_READ = 200
 MOST_VALUES = 300_000
 # What begins a value that is not the first in its object or array, and an object or array itself.
 _MARKS = ",{["
+_PIECE = 64 * 1024
 
 
 class TooDeepError(ValueError):
@@ -53,17 +56,27 @@ def _has_more_values(text: str, most: int) -> bool:
     """
     if len(text) <= most or sum(map(text.count, _MARKS)) <= most:
         return False
-    # What stands in strings begins nothing: they are passed over, without the quotes in them.
-    if "\\" in text:
-        text = text.replace("\\\\", "").replace('\\"', "")
-    if text.count('"') > 4 * (most + 1):  # two for each key and each text
-        return True
-    marks = position = 0
-    while marks <= most:
-        opening = text.find('"', position)
-        end = len(text) if opening < 0 else opening
-        marks += sum(text.count(mark, position, end) for mark in _MARKS)
-        position = text.find('"', end + 1) + 1
-        if position == 0:
-            break
-    return marks > most
+    marks = quotes = 0
+    in_string = False
+    for piece in _pieces(text):
+        # What stands in strings begins nothing: they are every second part.
+        parts = piece.replace("\\\\", "").replace('\\"', "").split('"')
+        marks += sum(part.count(mark) for part in parts[in_string::2] for mark in _MARKS)
+        quotes += len(parts) - 1
+        if marks > most or quotes > 4 * (most + 1):  # two for each key and each text
+            return True
+        in_string ^= len(parts) % 2 == 0
+    return False
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A text in pieces, none of which ends within an escape: no copy of all of it is made."""
+    start = 0
+    while start < len(text):
+        end = start + _PIECE
+        piece = text[start:end]
+        if (len(piece) - len(piece.rstrip("\\"))) % 2:
+            end += 1
+            piece = text[start:end]
+        yield piece
+        start = end

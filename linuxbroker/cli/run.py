@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from linuxbroker.cli import output
+from linuxbroker.cli import output, start
 from linuxbroker.cli.arguments import RUN_USAGE, UsageError
 
 WRONG_OPTION = 2
@@ -96,6 +96,7 @@ def run(program: Program) -> int:
     if not is_in_place:
         output.write_error("Microsoft's pymsalruntime is installed, and used; --force puts linuxbroker's in its place")
     sys.argv[:] = [program.name, *program.arguments]
+    start.give_back_interrupts()
     if program.is_module:
         sys.path[0] = str(Path.cwd())
         runpy.run_module(program.name, run_name="__main__", alter_sys=True)

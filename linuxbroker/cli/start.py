@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import Any
 
 _CANCELED = 5
+_before: Any = signal.SIG_DFL
 
 
 def main() -> int:
@@ -18,14 +20,21 @@ def main() -> int:
     Raises:
         SystemExit: help was asked for, or the program ended so that ``linuxbroker run`` ran.
     """
-    if sys.argv[1:2] == ["run"]:  # whose Ctrl-C is the program's own
+    global _before
+    _before = signal.signal(signal.SIGINT, _leave)
+    if sys.argv[1:2] == ["run"]:
         return _command()
-    signal.signal(signal.SIGINT, _leave)
     try:
         return _command()
     finally:
         # What was asked for is done: while Python ends, Ctrl-C would kill it, and the exit code would be lost.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def give_back_interrupts() -> None:
+    """Have Ctrl-C do what it did before the command started: for a program that the command runs."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, _before)
 
 
 def _command() -> int:

@@ -90,14 +90,28 @@ def test_ctrl_c_while_python_ends_does_not_change_the_exit_code(fake_broker: Run
         assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
 
 
-def test_a_program_that_linuxbroker_runs_has_its_own_ctrl_c(tmp_path: Path) -> None:
+def test_ctrl_c_before_the_program_that_linuxbroker_runs_has_begun(fake_broker: RunningFake, tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text("")
+    calls = int(interrupted(fake_broker, 0, "run", str(script)).stdout.splitlines()[-1])
+    for moment in (EARLIEST, calls // 3, calls // 2):
+        done = interrupted(fake_broker, moment, "run", str(script))
+        assert (done.returncode, done.stderr) == (5, "linuxbroker: cancelled\n")
+
+
+@pytest.mark.parametrize(("before", "seen"), [("default_int_handler", "its own"), ("SIG_IGN", "ignored")])
+def test_a_program_that_linuxbroker_runs_has_its_own_ctrl_c(tmp_path: Path, before: str, seen: str) -> None:
     script = tmp_path / "program.py"
     script.write_text(
         "import os, signal\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "try:\n    os.kill(os.getpid(), signal.SIGINT); signal.pause()\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT); print('ignored')\n"
         "except KeyboardInterrupt:\n    print('its own')\n"
     )
-    command = [sys.executable, "-m", "linuxbroker", "run", str(script)]
+    driver = (
+        f"import signal, sys; signal.signal(signal.SIGINT, signal.{before})\n"
+        "from linuxbroker.cli.start import main\n"
+        "sys.exit(main())"
+    )
+    command = [sys.executable, "-c", driver, "run", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "its own\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{seen}\n", "")

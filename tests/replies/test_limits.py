@@ -184,6 +184,7 @@ TOO_MANY = {
     "texts": _filled('""'),
     "texts with quotes in them": _filled(r'"\"\\"'),
     "texts with letters from everywhere": _filled('"\u20ac"'),
+    "texts with letters from beyond, and escapes": _filled('"\U0001f600\\""'),
     "open brackets": '{"a":' + "[" * SIZE,
     "commas": "," * SIZE,
     "quotes, then commas": '"" ' * (SIZE // 6) + "," * (SIZE // 2),
