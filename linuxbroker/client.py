@@ -310,7 +310,8 @@ class BrokerClient:
     ) -> TokenResult:
         """Have the broker ask the user, and get a token.
 
-        Waits for the user for as long as it takes. Cancelling the task tells the broker to close its window.
+        Waits for the user for ``timeouts.interactive`` seconds, by default for as long as it takes. Cancelling the task
+        tells the broker to close its window.
 
         Args:
             scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
@@ -334,6 +335,7 @@ class BrokerClient:
         Raises:
             UserCanceledError: the user closed the window.
             DeclinedScopesError: not all of the scopes were granted.
+            BrokerTimeoutError: the user did not sign in within ``timeouts.interactive`` seconds.
             BrokerError: as the class says.
         """
         claims, access_token_to_renew = Concealed(claims_challenge), hidden(access_token_to_renew)
