@@ -287,10 +287,13 @@ def _check(outcome: object) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("call", EVERY_WAY.values(), ids=list(EVERY_WAY))
-async def test_no_frame_shows_a_secret(fake_broker: RunningFake, fault: str, call: Call) -> None:
+@pytest.mark.parametrize("way", EVERY_WAY)
+async def test_no_frame_shows_a_secret(fake_broker: RunningFake, fault: str, way: str) -> None:
+    call = EVERY_WAY[way]
     for method in METHODS:
-        fake_broker.plant(method=method, **FAULTS[fault])
+        # A credential's silent call has a minute for its answer.
+        is_long = fault == "no answer" and method == METHODS[0] and way.startswith("azure")
+        fake_broker.plant(method=method, **FAULTS["interaction" if is_long else fault])
     async with _faces(is_short=fault == "no answer") as faces:
         if fault != "cancelled":
             _check(await _outcome(call, faces))
