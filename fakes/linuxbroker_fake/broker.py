@@ -86,7 +86,7 @@ class FakeBroker:
             details: the other fields of ``Fault``: which calls, how often, what exactly.
 
         Raises:
-            pydantic.ValidationError: there is no such fault.
+            ValueError: there is no such fault, or a detail is invalid.
         """
         self.faults.plant(Fault(kind=FaultKind(kind), **details))
 

@@ -75,7 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("conformance", help="run the conformance vectors of interfaces/ against a program")
     )
     write = commands.add_parser("write-service", help="write a D-Bus activation file, so that the bus starts the fake")
-    write.add_argument("folder", type=Path, metavar="DIR", help="such as ~/.local/share/dbus-1/services")
+    write.add_argument(
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="where the bus of a test looks for activation files (in ~/.local/share/dbus-1/services the fake takes the "
+        "place of a real broker)",
+    )
     write.add_argument(
         "--force", action="store_true", help="replace a file that is there, even if it is not from this command"
     )

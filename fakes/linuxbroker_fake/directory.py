@@ -122,7 +122,7 @@ class AccountRecord:
         """Spell the account as a broker puts it on the bus.
 
         Returns:
-            A new dict with the keys that Microsoft's broker sends (protocol.md, "Accounts": recorded).
+            A new dict with the keys that Microsoft's broker sends (PROTOCOL.md, "Accounts").
         """
         return {
             "homeAccountId": self.home_account_id,

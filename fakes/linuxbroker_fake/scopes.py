@@ -101,7 +101,7 @@ def grant_scopes(requested: Sequence[str], consented: Sequence[str] | None, clie
 
     Returns:
         The grant. Every requested scope is in ``granted_scopes`` in the request's own spelling, ``.default`` too,
-        because Microsoft's runtime refuses a reply that lacks one (protocol.md, "Replies": probed); what ``.default``
+        because Microsoft's runtime refuses a reply that lacks one (PROTOCOL.md, "Scopes"); what ``.default``
         stands for follows.
 
     Raises:
