@@ -94,7 +94,10 @@ SCENARIOS: dict[str, Operation] = {
 
 
 def _comparable(request: Any) -> Any:
-    """A request without what may differ; the client info decoded, as base64 hides the order and spaces of its JSON."""
+    """A request without what may differ; the client info decoded, as base64 hides the order and spaces of its JSON.
+
+    A password, where there is one, is that of the journal, which keeps none.
+    """
     if isinstance(request, list):
         return [_comparable(item) for item in request]
     if not isinstance(request, dict):
@@ -102,6 +105,8 @@ def _comparable(request: Any) -> Any:
     kept = {
         key: _comparable(value) for key, value in request.items() if key not in ("onboardingBlob", "x-client-xtra-sku")
     }
+    if kept.get("password"):
+        kept["password"] = "(hidden)"
     if "msalCppVersion" in kept:
         kept["msalCppVersion"] = "any"
     if "clientInfo" in kept:

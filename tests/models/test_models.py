@@ -447,7 +447,9 @@ async def every_operation(broker: RunningFake) -> None:
 
 
 def _arguments(call: Call) -> tuple[str, str, str]:
-    return call.protocol_version, call.correlation_id, json.dumps(call.request)
+    """The arguments as they were, the password included, which the journal does not keep."""
+    request = json.dumps(call.request).replace('"(hidden)"', json.dumps(PASSWORD))
+    return call.protocol_version, call.correlation_id, request
 
 
 async def replies_to(broker: RunningFake, calls: list[Call]) -> list[tuple[str, Any]]:

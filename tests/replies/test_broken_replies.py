@@ -836,7 +836,8 @@ async def good_reply(broker: RunningFake, client: BrokerClient, operation: str) 
     (made,) = broker.calls_of(member)
     broker.reset()
     transport = BrokerTransport(broker.address, Timeouts(), 1_000_000)
-    arguments = (made.protocol_version, made.correlation_id, json.dumps(made.request))
+    request = json.dumps(made.request).replace('"(hidden)"', json.dumps(PASSWORD))  # the journal keeps none
+    arguments = (made.protocol_version, made.correlation_id, request)
     try:
         reply = await transport.call(member, lambda: arguments, CallOptions(limit=60.0))
     finally:
