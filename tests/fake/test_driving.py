@@ -272,16 +272,14 @@ def test_a_bus_in_a_folder_of_any_name_starts_services() -> None:
     program = f"""
 import asyncio
 from linuxbroker import BrokerClient
-from linuxbroker_fake import PrivateBus
+from linuxbroker_fake import RunningFake
 from linuxbroker_fake.cli import main
 
-async def start() -> None:
-    async with PrivateBus() as bus:
-        assert main(["write-service", str(bus.services)]) == 0
-        async with BrokerClient({CLIENT_ID!r}, bus_address=bus.address) as client:
-            assert await client.get_linux_broker_version() == "3.0.2"
-
-asyncio.run(start())
+with RunningFake(start=False) as bus:
+    assert main(["write-service", str(bus.services)]) == 0
+    bus.reload_services()
+    client = BrokerClient({CLIENT_ID!r}, bus_address=bus.address)
+    assert asyncio.run(client.get_linux_broker_version()) == "3.0.2"
 """
     with tempfile.TemporaryDirectory(prefix="a &<%,é b", dir="/tmp") as folder:
         done = subprocess.run(

@@ -89,9 +89,9 @@ async def test_the_kernel_is_asked_for_the_peer_of_a_real_bus() -> None:
 
 
 @pytest.fixture(params=["path", "abstract"])
-async def theirs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Bus, None]:
+async def theirs(request: pytest.FixtureRequest, folder: Path) -> AsyncGenerator[Bus, None]:
     """Another user's bus."""
-    async with hand_made(tmp_path, user=USER, is_abstract=request.param == "abstract") as made:
+    async with hand_made(folder, user=USER, is_abstract=request.param == "abstract") as made:
         made.tells("AddMatch", answers(""))
         made.tells("RemoveMatch", None)
         made.tells("NameHasOwner", answers("b", True))
