@@ -73,7 +73,10 @@ async def _minimal_service(accounts: int) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def _fake_broker() -> AsyncIterator[str]:
     """The fake broker on a bus of its own; gives the bus's address."""
-    async with PrivateBus() as bus, _process("linuxbroker_fake", "run", "--bus-address", bus.address) as process:
+    async with (
+        PrivateBus() as bus,
+        _process("linuxbroker_fake", "run", "--control", "--bus-address", bus.address) as process,
+    ):
         assert process.stdout is not None
         await process.stdout.readline()
         yield bus.address
