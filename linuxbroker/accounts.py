@@ -106,5 +106,16 @@ def home_record(accounts: Sequence[models.Account]) -> models.Account:
     Returns:
         The home tenant's, else the first.
     """
-    at_home = (account for account in accounts if folded(account.realm) == folded(account.home_tenant) != "")
-    return next(at_home, accounts[0])
+    return next(filter(is_home, accounts), accounts[0])
+
+
+def is_home(account: models.Account) -> bool:
+    """Tell whether a record is the one of its user's home tenant.
+
+    Args:
+        account: the record.
+
+    Returns:
+        Whether it is.
+    """
+    return folded(account.realm) == folded(account.home_tenant) != ""

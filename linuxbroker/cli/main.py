@@ -62,7 +62,8 @@ def _run_program(given: Sequence[str]) -> int:
 
     try:
         program = run.read(given)
-    except UsageError as error:
+        run.put_stand_in_place(program)
+    except (UsageError, ValueError) as error:
         return _fail(error, str(error), USAGE, json=False)
     return run.run(program)
 

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from linuxbroker import texts
+from linuxbroker.accounts import is_home
 
 if TYPE_CHECKING:
     from linuxbroker.errors import BrokerResponseError
@@ -126,18 +127,6 @@ def account_json(account: Account) -> dict[str, Any]:
         "local_account_id": account.local_account_id,
         "environment": account.environment,
     }
-
-
-def is_home(account: Account) -> bool:
-    """Say whether a record is the one of its user's home tenant.
-
-    Args:
-        account: which.
-
-    Returns:
-        Whether it is.
-    """
-    return bool(account.realm) and account.realm.casefold() == account.home_tenant.casefold()
 
 
 def accounts_table(accounts: Sequence[Account]) -> str:

@@ -12,8 +12,6 @@ from typing import Any
 from linuxbroker.cli import output, start
 from linuxbroker.cli.arguments import RUN_USAGE, UsageError
 
-WRONG_OPTION = 2
-
 
 @dataclass(frozen=True)
 class Program:
@@ -73,28 +71,34 @@ def read(argv: Sequence[str]) -> Program:
     return Program(words[0], is_module, tuple(words[1:]), force, trust)
 
 
+def put_stand_in_place(program: Program) -> None:
+    """Have ``import pymsalruntime`` give the stand-in; says so where Microsoft's stays.
+
+    Args:
+        program: for which.
+
+    Raises:
+        InvalidArgumentError: one of the options can't be right.
+    """
+    from linuxbroker.runtime import install
+
+    if not install(force=program.force, **program.trust):
+        output.write_error("Microsoft's pymsalruntime is installed, and used; --force puts linuxbroker's in its place")
+
+
 def run(program: Program) -> int:
-    """Run a program in this process, with ``import pymsalruntime`` giving the stand-in.
+    """Run a program in this process, as ``python`` does.
 
     Args:
         program: which.
 
     Returns:
-        0 where the program ended by itself; 2 where it was not started, as an option can't be right.
+        0 where the program ended by itself.
 
     Raises:
         SystemExit: the program ended so.
         Exception: whatever the program let through.
     """
-    from linuxbroker.runtime import install
-
-    try:
-        is_in_place = install(force=program.force, **program.trust)
-    except ValueError as error:
-        output.write_error(str(error))
-        return WRONG_OPTION
-    if not is_in_place:
-        output.write_error("Microsoft's pymsalruntime is installed, and used; --force puts linuxbroker's in its place")
     sys.argv[:] = [program.name, *program.arguments]
     start.give_back_interrupts()
     if program.is_module:

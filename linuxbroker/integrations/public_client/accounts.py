@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from linuxbroker.accounts import folded
+from linuxbroker.accounts import folded, home_record
 from linuxbroker.authority import preferred_host
 from linuxbroker.models import Account
 
@@ -65,8 +65,9 @@ def find(records: Sequence[Account], wanted: Mapping[str, Any]) -> Account | Non
     theirs = of_user(records, wanted)
     realm = _folded(wanted.get("realm"))
     in_tenant = [record for record in theirs if record.realm and folded(record.realm) == realm]
-    at_home = [record for record in theirs if record.realm and folded(record.realm) == folded(record.home_tenant)]
-    return next(iter([*in_tenant, *at_home, *theirs]), None)
+    if in_tenant:
+        return in_tenant[0]
+    return home_record(theirs) if theirs else None
 
 
 def of_user(records: Sequence[Account], wanted: Mapping[str, Any]) -> list[Account]:
