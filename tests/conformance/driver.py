@@ -1,6 +1,6 @@
-"""Does the library do what the conformance vectors say? The driver that lets the runner find out.
+"""The conformance driver of the library: linuxbroker-fake conformance -- python tests/conformance/driver.py.
 
-A program for ``linuxbroker-fake conformance -- python tests/conformance/driver.py``; CONFORMANCE.md has its protocol.
+Its protocol is in CONFORMANCE.md.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ CLIENTS: dict[str, BrokerClient] = {}
 
 
 def client_for(line: Json) -> BrokerClient:
-    """The client that has the line's configuration."""
+    """Return the client for the configuration in a line."""
     limit, capabilities = line.get("timeLimit", 60.0), line.get("clientCapabilities")
     key = json.dumps([line["clientId"], line["authority"], line["redirectUri"], limit, capabilities])
     if key not in CLIENTS:
@@ -63,7 +63,7 @@ def client_for(line: Json) -> BrokerClient:
 
 
 class Call:
-    """One operation, as the runner asked for it."""
+    """One operation that the runner requested."""
 
     def __init__(self, line: Json) -> None:
         self.line = line
@@ -84,7 +84,7 @@ class Call:
         )
 
     def token_options(self) -> Json:
-        """The arguments that every token operation of the library takes under the same name."""
+        """Return the arguments that all token operations of the library have in common."""
         options: Json = {
             "claims_challenge": self.line.get("claims"),
             "auth_scheme": self.scheme,
@@ -168,7 +168,7 @@ OPERATIONS: Mapping[str, Callable[[Call], Awaitable[Json]]] = {
 
 
 async def answer(line: Json) -> None:
-    """Carry out one operation, and say its outcome."""
+    """Run one operation and write its outcome."""
     call = Call(line)
     try:
         outcome = await OPERATIONS[line["operation"]](call)
@@ -180,7 +180,7 @@ async def answer(line: Json) -> None:
 
 
 async def main() -> None:
-    """Read lines until there are no more."""
+    """Handle lines until standard input ends."""
     stdin = asyncio.StreamReader(limit=64 * 1024 * 1024)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
     running: dict[str, asyncio.Task[None]] = {}

@@ -1,6 +1,6 @@
-"""What is the least that passes every vector? A client written against ``interfaces/`` alone, and its driver.
+"""A minimal client written against ``interfaces/`` alone, with its conformance driver.
 
-It shares nothing with the library but the choice of D-Bus library: an example for a port, and what the mutation test
+It shares only the D-Bus library with linuxbroker: an example for a port, and the program that ``test_mutations.py``
 puts mistakes into.
 """
 

@@ -1,4 +1,4 @@
-"""Does the runner tell a broker that clients can work with from one that they can't?"""
+"""The runner with brokers under test: which pass, which fail, and what is reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def nobody_at_the_screen(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("persona", ["microsoft-2.0.1", "microsoft-2.5.2", "microsoft-3.0.2"])
-def test_microsofts_brokers_pass(persona: str, nobody_at_the_screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_microsofts_brokers_pass_all_broker_vectors(
+    persona: str, nobody_at_the_screen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = run(persona, "--interactive", config=nobody_at_the_screen)
     output = capsys.readouterr().out
     assert code == 0, output
@@ -39,7 +41,9 @@ HIMMELBLAUS = ["himmelblau-3.1", "himmelblau-4.0"]
 
 
 @pytest.mark.parametrize("persona", HIMMELBLAUS)
-def test_himmelblaus_differences_are_found(persona: str, nobody_at_the_screen: Path, tmp_path: Path) -> None:
+def test_himmelblau_fails_exactly_the_known_broker_vectors(
+    persona: str, nobody_at_the_screen: Path, tmp_path: Path
+) -> None:
     report = tmp_path / "report.json"
     assert run(persona, "--interactive", "--quiet", "--json", str(report), config=nobody_at_the_screen) == 1
     failed = {case["id"]: case["problems"] for case in json.loads(report.read_text())["cases"] if not case["passed"]}
@@ -50,17 +54,17 @@ def test_himmelblaus_differences_are_found(persona: str, nobody_at_the_screen: P
 
 
 @pytest.mark.parametrize("persona", HIMMELBLAUS)
-def test_a_method_that_a_broker_lacks_is_none_that_fails(persona: str) -> None:
+def test_a_method_that_is_not_implemented_does_not_fail_its_vector(persona: str) -> None:
     # 3.1 answers with an empty text, 4.0 with an error object.
     assert run(persona, "--only", "bk-sign", "bk-cancel-nothing") == 0
 
 
-def test_an_empty_text_is_no_answer_where_the_method_must_be_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_reply_fails_a_vector_of_a_required_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("himmelblau-3.1", "--only", "bk-account-null") == 1
     assert 'came in all     ""' in capsys.readouterr().out
 
 
-def test_a_real_brokers_tokens_are_shown_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_hide_the_tokens_of_a_broker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.json"
     run("himmelblau", "--json", str(report), "--only", "bk-token-keys")
     text = report.read_text() + capsys.readouterr().out
@@ -70,7 +74,7 @@ def test_a_real_brokers_tokens_are_shown_nowhere(tmp_path: Path, capsys: pytest.
     )
 
 
-def test_what_a_broker_is_not_ready_for_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vectors_whose_needs_are_not_met_are_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"signed_in": []}')
     assert run("microsoft-2.5.2", config=config) == 0
@@ -80,7 +84,7 @@ def test_what_a_broker_is_not_ready_for_is_skipped(tmp_path: Path, capsys: pytes
     assert "ok    bk-ping" in output
 
 
-def test_the_application_and_the_scope_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_client_id_and_scopes_select_the_application(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "config.json"
     app, scope = "7f3b1c52-0d4e-4c7a-9b61-2f8a5e90d3c4", "https://graph.microsoft.com/User.Read"
     registered = {"client_id": app, "name": "The only one", "consented_scopes": [scope]}
@@ -100,12 +104,12 @@ def test_the_application_and_the_scope_can_be_chosen(tmp_path: Path, capsys: pyt
     )
 
 
-def test_a_broker_that_does_not_start_fails_every_case(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broker_that_does_not_start_fails_every_vector(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conformance", "--broker", "--only", "bk-ping", "bk-activation", "--", "false"]) == 1
     output = capsys.readouterr().out
     assert "2 cases: 0 passed, 2 failed" in output
 
 
-def test_a_broker_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_broker_program_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conformance", "--broker", "--", "/nowhere/broker"]) == 2
     assert "can't start '/nowhere/broker'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Which requests and outcomes count as the same? The rules of CONFORMANCE.md, one by one."""
+"""Comparison of requests and outcomes under the rules of CONFORMANCE.md."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXTRA = "additionalQueryParametersForAuthorization"
         ({"a": {"$json": {"b": [1], "c": None}}}, {"a": '{ "c":null, "b":[1] }'}),
     ],
 )
-def test_requests_that_are_the_same(expected: Any, sent: Any) -> None:
+def test_equivalent_requests_have_no_differences(expected: Any, sent: Any) -> None:
     assert request_differences(expected, sent) == []
 
 
@@ -73,11 +73,11 @@ def test_requests_that_are_the_same(expected: Any, sent: Any) -> None:
         ({"a": 1}, None, ""),
     ],
 )
-def test_requests_that_are_not_the_same(expected: Any, sent: Any, place: str) -> None:
+def test_different_requests_have_a_difference_at_the_right_place(expected: Any, sent: Any, place: str) -> None:
     assert request_differences(expected, sent)[0].place == place
 
 
-def test_an_outcome_may_say_more_and_may_leave_out_what_is_null() -> None:
+def test_an_outcome_may_have_extra_keys_and_omit_null_keys() -> None:
     expected = {"token": {"account": None, "scopes": ["a"]}}
     assert outcome_differences(expected, {"token": {"scopes": ["a"], "extra": 1}, "more": 2}) == []
     assert outcome_differences(expected, {"token": {"scopes": ["a"], "account": {}}}) == [
@@ -88,7 +88,7 @@ def test_an_outcome_may_say_more_and_may_leave_out_what_is_null() -> None:
     ]
 
 
-def test_a_choice_that_may_be_null_may_be_missing() -> None:
+def test_a_key_whose_choices_include_null_may_be_missing() -> None:
     expected = {"a": {"$oneOf": [None, {"$pattern": "x+"}]}}
     assert outcome_differences(expected, {}) == outcome_differences(expected, {"a": "xx"}) == []
     assert outcome_differences(expected, {"a": "y"})[0].place == "a"
@@ -98,6 +98,6 @@ def test_a_choice_that_may_be_null_may_be_missing() -> None:
     ("kind", "right", "wrong"),
     [("integer", 1, True), ("milliseconds", 10**12, 10**9), ("list", [], {}), ("object", {}, [])],
 )
-def test_types_are_told_apart(kind: str, right: Any, wrong: Any) -> None:
+def test_the_type_matcher_accepts_only_its_type(kind: str, right: Any, wrong: Any) -> None:
     assert outcome_differences({"$type": kind}, right) == []
     assert outcome_differences({"$type": kind}, wrong)[0].got == wrong

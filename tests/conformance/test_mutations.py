@@ -1,4 +1,4 @@
-"""Do the vectors notice mistakes? Puts each into the plain driver, and plays the vectors that should catch it."""
+"""Mistakes put into the plain driver one by one, each of which the vectors must detect."""
 
 from __future__ import annotations
 
@@ -578,7 +578,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.what.replace(" ", "-"))
-def test_a_mistake_in_a_driver_is_caught(mistake: Mistake, tmp_path: Path) -> None:
+def test_vectors_detect_each_mistake_in_a_driver(mistake: Mistake, tmp_path: Path) -> None:
     assert mistake.right in SOURCE, "the mistake has no place in plain_driver.py any more"
     driver = tmp_path / "driver.py"
     driver.write_text(SOURCE.replace(mistake.right, mistake.wrong), encoding="utf-8")
@@ -590,7 +590,7 @@ def test_a_mistake_in_a_driver_is_caught(mistake: Mistake, tmp_path: Path) -> No
         assert result.problems[0].what.startswith("the driver ") is mistake.ends, describe(result)
 
 
-def test_there_are_enough_mistakes_and_the_driver_without_them_passes() -> None:
+def test_there_are_enough_mistakes_and_the_unchanged_driver_passes() -> None:
     assert len(MISTAKES) >= 20
     vectors = select(VECTORS, {name for mistake in MISTAKES for name in mistake.caught_by.split()})
     driver = str(Path(__file__).parent / "plain_driver.py")

@@ -1,4 +1,4 @@
-"""What does the conformance runner make of drivers that do not do their part, and what does it tell?"""
+"""The runner with misbehaving drivers, its reports and its exit codes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def misbehaving(path: Path, misbehaviour: str) -> list[str]:
         ),
     ],
 )
-def test_a_driver_that_does_not_do_its_part_fails_the_case_and_not_the_run(
+def test_a_misbehaving_driver_fails_its_case_but_not_the_run(
     misbehaviour: str, told: str, tmp_path: Path, report: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     driver = misbehaving(tmp_path, misbehaviour)
@@ -101,7 +101,7 @@ def test_a_driver_that_does_not_do_its_part_fails_the_case_and_not_the_run(
     assert output.endswith("3 cases: 2 passed, 1 failed: rep-version\n")
 
 
-def test_what_a_driver_writes_to_standard_error_is_shown_when_it_fails_and_never_stops_it(
+def test_the_standard_error_of_a_failing_driver_is_shown_and_never_blocks_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = "sys.stderr.write('fictional trouble\\n' * 50_000); sys.stderr.flush(); os._exit(1)"
@@ -119,7 +119,7 @@ def test_what_a_driver_writes_to_standard_error_is_shown_when_it_fails_and_never
         "say({'id': line['id'], 'outcome': {'error': {'family': 'broker', 'message': 'fictional-access-token'}}})",
     ],
 )
-def test_a_driver_that_shows_a_token_fails(
+def test_a_driver_that_prints_a_secret_fails(
     misbehaviour: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     driver = misbehaving(tmp_path, misbehaviour)
@@ -131,7 +131,7 @@ def test_a_driver_that_shows_a_token_fails(
     assert output.endswith("2 cases: 1 passed, 1 failed: rep-token-error-wins\n")
 
 
-def test_a_failure_says_what_was_expected_what_came_and_where_they_differ(
+def test_a_failure_shows_expected_and_actual_values_and_their_differences(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request = "{'msalCppVersion': 7, 'fictionalKey': None}"
@@ -165,7 +165,7 @@ def test_a_failure_says_what_was_expected_what_came_and_where_they_differ(
     )
 
 
-def test_an_answer_in_place_of_a_call_fails_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_answer_before_the_expected_call_fails_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = "{'family': 'unsupported', 'message': 'not written yet'}"
     driver = misbehaving(tmp_path, f"say({{'id': line['id'], 'outcome': {{'error': {error}}}}})")
     source = Path(driver[1]).read_text().replace("rep-version/", "seq-cancel-simple/")
@@ -176,7 +176,7 @@ def test_an_answer_in_place_of_a_call_fails_at_once(tmp_path: Path, capsys: pyte
     assert '"message": "not written yet"' in output
 
 
-def test_the_json_report_has_every_case_and_the_version_of_the_interfaces(report: Path) -> None:
+def test_the_json_report_has_every_case_and_the_interface_version(report: Path) -> None:
     assert run("--quiet", "--json", str(report), "--only", *VERSIONS, "--", *PLAIN) == 0
     written: dict[str, Any] = json.loads(report.read_text())
     assert written["summary"] == {"cases": 3, "passed": 3, "failed": 0, "skipped": 0}
@@ -186,7 +186,7 @@ def test_the_json_report_has_every_case_and_the_version_of_the_interfaces(report
     assert all(case["rows"] and case["shows"] and not case["problems"] for case in written["cases"])
 
 
-def test_the_junit_report_is_what_ci_systems_read(tmp_path: Path) -> None:
+def test_the_junit_report_is_valid_junit_xml(tmp_path: Path) -> None:
     path = tmp_path / "junit.xml"
     driver = misbehaving(tmp_path, "print('\\x01 nonsense', file=sys.stderr, flush=True); os._exit(9)")
     assert run("--junit", str(path), "--only", *VERSIONS, "--", *driver) == 1
@@ -199,25 +199,25 @@ def test_the_junit_report_is_what_ci_systems_read(tmp_path: Path) -> None:
     assert "? nonsense" in str(failure.text)
 
 
-def test_a_driver_that_is_not_there_is_no_failure_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_driver_program_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--only", "req-version", "--", "/nowhere/driver") == 2
     assert "can't start '/nowhere/driver': No such file or directory" in capsys.readouterr().err
 
 
-def test_vectors_that_are_not_there_and_a_missing_driver_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_vector_and_a_missing_command_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--only", "req-fictional", "--", *PLAIN) == 2
     assert "there is no vector 'req-fictional'" in capsys.readouterr().err
     assert run("--only", "req-version") == 2
     assert "which program is under test?" in capsys.readouterr().err
 
 
-def test_the_vectors_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_prints_the_ids_of_the_vectors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--list", "--only", "req-version", "req-available") == 0
     listed = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in listed] == ["req-version", "req-available"]
 
 
-def test_a_vector_is_shown_spelt_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_vectors_with_their_values_resolved(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--show", "--only", "req-silent-account") == 0
     (vector,) = json.loads(capsys.readouterr().out)
     sent = vector["steps"][0]["sent"][0]["request"]["authParameters"]
@@ -225,7 +225,7 @@ def test_a_vector_is_shown_spelt_out(capsys: pytest.CaptureFixture[str]) -> None
     assert vector["rows"] and vector["source"] and vector["shows"]
 
 
-def test_a_slow_case_is_played_beside_the_others_and_each_is_told_once(
+def test_slow_cases_run_concurrently_and_each_result_is_printed_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A driver that gives up at once makes the slow case a quick one.
@@ -242,7 +242,7 @@ def test_a_slow_case_is_played_beside_the_others_and_each_is_told_once(
 
 
 @pytest.mark.parametrize("name", ["seq-user-cancels", "seq-calls-beside-sign-in"])
-def test_the_person_answers_a_window_that_opens_late(name: str) -> None:
+def test_the_user_answers_a_window_that_opens_late(name: str) -> None:
     vector = next(vector for vector in load_vectors() if vector.id == name)
     steps = tuple(
         {**step, "replies": [{"method": "acquireTokenInteractively", "delay": 0.2}]} if step.get("pending") else step

@@ -1,4 +1,4 @@
-"""Asks the fake with plain dbus-next: a client that is not ours."""
+"""A client of the fake broker on plain dbus-next, independent of linuxbroker."""
 
 from __future__ import annotations
 

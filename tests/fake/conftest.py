@@ -1,4 +1,4 @@
-"""A fake broker of one persona, asked by a client that is not ours."""
+"""The fixture ``ask``: the fake broker called with plain dbus-next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways to drive the fake: from Python, over D-Bus, by pytest, from a shell."""
+"""Control of the fake broker from Python, over D-Bus, from pytest and from the command line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def _control(fake: RunningFake, member: str, *arguments: str) -> Any:
         connection.close()
 
 
-async def test_over_dbus_a_fault_is_planted_and_taken_back(fake_broker: RunningFake) -> None:
+async def test_the_control_interface_plants_and_clears_faults(fake_broker: RunningFake) -> None:
     await _control(fake_broker, "Plant", '{"kind": "status", "status": 3, "method": "acquireTokenSilently"}')
     async with BrokerClient(CLIENT_ID) as client:
         with pytest.raises(BrokerError) as caught:
@@ -53,7 +53,7 @@ async def test_over_dbus_a_fault_is_planted_and_taken_back(fake_broker: RunningF
         assert await client.acquire_token_silent(GRAPH)
 
 
-async def test_over_dbus_the_person_is_told_what_to_do(fake_broker: RunningFake) -> None:
+async def test_the_control_interface_sets_and_answers_the_sign_in_window(fake_broker: RunningFake) -> None:
     await _control(fake_broker, "SetUser", '{"action": "never"}')
     async with BrokerClient(CLIENT_ID) as client:
         sign_in = asyncio.ensure_future(client.acquire_token_interactive(GRAPH))
@@ -64,7 +64,7 @@ async def test_over_dbus_the_person_is_told_what_to_do(fake_broker: RunningFake)
             await sign_in
 
 
-async def test_over_dbus_tokens_are_revoked_and_the_journal_is_read(fake_broker: RunningFake) -> None:
+async def test_the_control_interface_revokes_tokens_and_returns_the_journal(fake_broker: RunningFake) -> None:
     challenge = await _control(fake_broker, "Revoke", "ada@contoso.example")
     assert challenge["access_token"]["nbf"]["essential"] is True
     async with BrokerClient(CLIENT_ID) as client:
@@ -83,7 +83,7 @@ async def test_over_dbus_tokens_are_revoked_and_the_journal_is_read(fake_broker:
     ("member", "arguments"),
     [("Plant", ('{"kind": "no such fault"}',)), ("Plant", ()), ("Answer", ("maybe",)), ("NoSuchMethod", ())],
 )
-async def test_over_dbus_a_call_that_cannot_be_understood_is_an_error(
+async def test_the_control_interface_rejects_invalid_calls(
     fake_broker: RunningFake, member: str, arguments: tuple[str, ...]
 ) -> None:
     with pytest.raises(RemoteError, match="InvalidArgs"):
@@ -91,7 +91,7 @@ async def test_over_dbus_a_call_that_cannot_be_understood_is_an_error(
 
 
 @pytest.mark.fake_broker(persona="microsoft-2.0.1")
-async def test_a_fault_strikes_the_calls_that_it_names_and_no_others(fake_broker: RunningFake) -> None:
+async def test_a_fault_affects_only_the_calls_that_it_selects(fake_broker: RunningFake) -> None:
     fake_broker.plant(
         "consent_missing", account="grace@fabrikam.example", method="acquireTokenSilently", skip=1, times=1
     )
@@ -105,7 +105,7 @@ async def test_a_fault_strikes_the_calls_that_it_names_and_no_others(fake_broker
 
 
 @pytest.mark.fake_broker(persona="microsoft-2.0.1")
-async def test_a_revocation_can_want_the_user_to_sign_in_again(fake_broker: RunningFake) -> None:
+async def test_a_revocation_can_require_an_interactive_sign_in(fake_broker: RunningFake) -> None:
     challenge = fake_broker.revoke("ada@contoso.example", sign_in_again=True)
     async with BrokerClient(CLIENT_ID) as client:
         account = await client.get_account("ada@contoso.example")
@@ -116,13 +116,13 @@ async def test_a_revocation_can_want_the_user_to_sign_in_again(fake_broker: Runn
     assert fake_broker.broker.verify_access_token(token.access_token)
 
 
-async def test_a_slow_answer_comes_all_the_same(fake_broker: RunningFake) -> None:
+async def test_fault_slow_delays_the_reply(fake_broker: RunningFake) -> None:
     fake_broker.plant("slow", method="getAccounts", delay=0.05)
     async with BrokerClient(CLIENT_ID) as client:
         assert await client.get_accounts()
 
 
-async def test_a_slow_start_is_waited_for(fake_broker: RunningFake) -> None:
+async def test_start_delay_delays_the_bus_name(fake_broker: RunningFake) -> None:
     fake_broker.stop_broker()
     slow = FakeBroker(FakeConfig(start_delay=0.05))
     async with BrokerClient(CLIENT_ID) as client:
@@ -134,13 +134,13 @@ async def test_a_slow_start_is_waited_for(fake_broker: RunningFake) -> None:
         await watch.aclose()
 
 
-async def test_two_fakes_on_one_bus_are_refused(fake_broker: RunningFake) -> None:
+async def test_a_second_broker_on_the_same_bus_raises_name_taken_error(fake_broker: RunningFake) -> None:
     with pytest.raises(NameTakenError, match="taken"):
         async with serve(FakeBroker(), fake_broker.address):
             pass
 
 
-async def test_an_app_that_is_not_registered_is_refused_when_the_directory_says_so() -> None:
+async def test_an_unregistered_app_is_rejected_if_the_directory_forbids_it() -> None:
     config = FakeConfig.model_validate(
         {
             "persona": "microsoft-2.0.1",
@@ -161,7 +161,7 @@ def _fake(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
-def test_exec_gives_a_command_a_bus_with_the_fake_on_it(tmp_path: Path) -> None:
+def test_exec_runs_a_command_on_a_private_bus_with_the_fake_broker(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"persona": "microsoft-2.0.1", "signed_in": []}')
     program = (
@@ -177,7 +177,7 @@ def test_exec_gives_a_command_a_bus_with_the_fake_on_it(tmp_path: Path) -> None:
     ("command", "code"),
     [(["sh", "-c", "exit 42"], 42), (["sh", "-c", "kill -9 $$"], 137), (["/nowhere/x"], 127), (["/etc"], 126)],
 )
-def test_exec_passes_the_exit_code_on(command: list[str], code: int) -> None:
+def test_exec_exits_with_the_exit_code_of_its_command(command: list[str], code: int) -> None:
     assert _fake("exec", "--", *command).returncode == code
 
 
@@ -207,7 +207,7 @@ def _executing(*words: str) -> Generator[tuple[subprocess.Popen[str], Path]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_exec_ends_bus_and_command_when_it_is_told_to(number: signal.Signals) -> None:
+def test_exec_stops_its_command_and_bus_on_a_signal(number: signal.Signals) -> None:
     with _executing() as (process, folder):
         assert folder.exists()
         process.send_signal(number)
@@ -217,7 +217,7 @@ def test_exec_ends_bus_and_command_when_it_is_told_to(number: signal.Signals) ->
         assert not folder.exists()
 
 
-def test_exec_goes_on_after_a_hangup_where_its_starter_wants_that() -> None:
+def test_exec_ignores_a_hangup_if_it_was_started_with_nohup() -> None:
     with _executing("sh", "-c", 'trap "" HUP; exec "$0" "$@"') as (process, _):
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
@@ -226,9 +226,7 @@ def test_exec_goes_on_after_a_hangup_where_its_starter_wants_that() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_exec_leaves_nothing_behind_when_it_is_told_to_end_while_the_bus_starts(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_exec_cleans_up_if_a_signal_arrives_while_the_bus_starts(tmp_path: Path, number: signal.Signals) -> None:
     started = tmp_path / "started"
     os.mkfifo(started)
     silent = tmp_path / "dbus-daemon"
@@ -254,7 +252,7 @@ def test_exec_leaves_nothing_behind_when_it_is_told_to_end_while_the_bus_starts(
 @pytest.mark.parametrize(
     "name", ["a b", "a&b", "a,b", "a%b", "a%20b", "a<b>", "a;b=c", "é漢", "a'b\"c", "a#b*", "a\\b"]
 )
-def test_the_folder_for_temporary_files_may_have_any_name(tmp_path: Path, name: str) -> None:
+def test_exec_accepts_any_name_of_the_temporary_folder(tmp_path: Path, name: str) -> None:
     # Below /tmp: a socket's path has 107 bytes at most.
     with tempfile.TemporaryDirectory(prefix=name, dir="/tmp") as folder:
         program = (
@@ -268,7 +266,7 @@ def test_the_folder_for_temporary_files_may_have_any_name(tmp_path: Path, name: 
         assert not list(Path(folder).iterdir())
 
 
-def test_a_bus_in_a_folder_of_any_name_starts_services() -> None:
+def test_a_private_bus_activates_services_from_a_folder_of_any_name() -> None:
     program = f"""
 import asyncio
 from linuxbroker import BrokerClient
@@ -293,7 +291,7 @@ with RunningFake(start=False) as bus:
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"persona": "no such"}', '{"no_such_key": 1}'])
-def test_a_configuration_that_cannot_be_used_is_a_usage_error(tmp_path: Path, text: str) -> None:
+def test_an_invalid_configuration_is_a_usage_error(tmp_path: Path, text: str) -> None:
     config = tmp_path / "config.json"
     config.write_text(text)
     done = _fake("run", "--config", str(config))
@@ -301,7 +299,7 @@ def test_a_configuration_that_cannot_be_used_is_a_usage_error(tmp_path: Path, te
     assert "the configuration can't be used" in done.stderr
 
 
-def test_what_the_command_says_is_one_line_that_a_terminal_can_show(tmp_path: Path) -> None:
+def test_error_messages_are_one_printable_line(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"\\u001b[2J\\u202e": 1}')
     for words in (["run", "--config", str(config)], ["run", "--bus-address", "unix:" + "\x1b[2J\u202e" * 2000]):
@@ -311,13 +309,13 @@ def test_what_the_command_says_is_one_line_that_a_terminal_can_show(tmp_path: Pa
         assert len(done.stderr) < 4100
 
 
-def test_run_without_a_bus_says_so() -> None:
+def test_run_without_a_bus_exits_with_3() -> None:
     done = _fake("run", "--bus-address", "unix:path=/nowhere")
     assert done.returncode == 3
     assert "can't connect to the bus" in done.stderr
 
 
-def test_run_serves_until_it_is_told_to_end(fake_broker: RunningFake) -> None:
+def test_run_serves_until_sigterm(fake_broker: RunningFake) -> None:
     fake_broker.stop_broker()
     command = [sys.executable, "-m", "linuxbroker_fake", "run", "--persona", "microsoft-2.0.1"]
     environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": fake_broker.address}
@@ -334,7 +332,7 @@ def test_run_serves_until_it_is_told_to_end(fake_broker: RunningFake) -> None:
         assert process.wait() == 0
 
 
-def test_write_service_writes_what_the_bus_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_write_service_writes_an_activation_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fake_command(["write-service", str(tmp_path / "services"), "--persona", "himmelblau"]) == 0
     path = tmp_path / "services" / "com.microsoft.identity.broker1.service"
     assert capsys.readouterr().out.strip() == str(path)
@@ -348,7 +346,7 @@ def _write_service(folder: Path, *options: str) -> int:
     return fake_command(["write-service", str(folder), *options])
 
 
-def test_write_service_follows_no_link_and_leaves_other_files_alone(
+def test_write_service_overwrites_neither_symbolic_links_nor_foreign_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs, elsewhere = tmp_path / "theirs", tmp_path / "elsewhere"
@@ -378,7 +376,7 @@ def test_write_service_follows_no_link_and_leaves_other_files_alone(
 
 
 @pytest.mark.parametrize("name", ["a\nExec=/bin/false", "a\rb", "a\x1bb", "a\u2028b"])
-def test_write_service_writes_no_line_that_an_option_adds(
+def test_write_service_rejects_line_breaks_in_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     assert _write_service(tmp_path / "services", "--config", str(tmp_path / name)) == 2
@@ -386,7 +384,7 @@ def test_write_service_writes_no_line_that_an_option_adds(
     assert not (tmp_path / "services").exists()
 
 
-def test_run_has_no_control_interface_unless_it_is_asked_for(fake_broker: RunningFake) -> None:
+def test_run_has_the_control_interface_only_with_control(fake_broker: RunningFake) -> None:
     fake_broker.stop_broker()
 
     async def ask() -> Any:
@@ -410,7 +408,7 @@ def test_run_has_no_control_interface_unless_it_is_asked_for(fake_broker: Runnin
             assert process.wait() == 0
 
 
-async def test_the_journal_keeps_no_password(fake_broker: RunningFake) -> None:
+async def test_the_journal_hides_passwords(fake_broker: RunningFake) -> None:
     password = "not-a-real-password-ada"
     async with BrokerClient(CLIENT_ID) as client:
         await client.acquire_token_by_username_password("ada@contoso.example", password, ["User.Read"])
@@ -440,13 +438,13 @@ async def test_the_journal_keeps_no_password(fake_broker: RunningFake) -> None:
     assert password not in json.dumps(await _control(fake_broker, "Journal"))
 
 
-def test_the_fixture_serves_a_sync_test(fake_broker: RunningFake) -> None:
+def test_the_fixture_works_in_a_sync_test(fake_broker: RunningFake) -> None:
     assert os.environ["DBUS_SESSION_BUS_ADDRESS"] == fake_broker.address
     assert asyncio.run(BrokerClient(CLIENT_ID).get_linux_broker_version()) == "3.0.2"
 
 
 @pytest.mark.fake_broker(persona="himmelblau", signed_in=("grace@fabrikam.example",))
-async def test_the_marker_sets_the_fixtures_broker_up(fake_broker: RunningFake) -> None:
+async def test_the_marker_configures_the_broker_of_the_fixture(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
         assert await client.get_linux_broker_version() == "3.1.12"
         assert [account.username for account in await client.get_accounts()] == ["grace@fabrikam.example"]

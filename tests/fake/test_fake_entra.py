@@ -1,4 +1,4 @@
-"""The fake Entra issues, refuses and verifies as Entra does."""
+"""The fake Entra: directory, tokens, scopes, cookies and signed HTTP requests."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def refused(error: pytest.ExceptionInfo[EntraError]) -> tuple[int, str, str]:
 # The directory
 
 
-def test_a_guest_has_an_account_in_each_tenant_with_one_home_account_id() -> None:
+def test_a_guest_has_one_home_account_id_in_all_tenants() -> None:
     accounts = Directory.default().find_accounts_by_upn("ADA@Contoso.example")
     assert [(a.realm, a.local_account_id) for a in accounts] == [(CONTOSO, ADA), (FABRIKAM, ADA_AT_FABRIKAM)]
     assert {a.home_account_id for a in accounts} == {ADA_HOME}
 
 
-def test_an_account_on_the_wire_has_the_keys_of_microsofts_broker() -> None:
+def test_an_account_is_written_with_the_keys_of_microsofts_broker() -> None:
     wire = account_of(Directory.default(), FABRIKAM).wire()
     client_info = str(wire.pop("clientInfo"))
     assert wire == {
@@ -102,7 +102,7 @@ def test_an_account_on_the_wire_has_the_keys_of_microsofts_broker() -> None:
     assert json.loads(base64.urlsafe_b64decode(padded)) == {"uid": ADA, "utid": CONTOSO}
 
 
-def test_an_account_is_found_by_home_account_id_and_realm_or_in_the_home_tenant() -> None:
+def test_find_account_defaults_to_the_home_tenant() -> None:
     directory = Directory.default()
     assert account_of(directory, FABRIKAM).local_account_id == ADA_AT_FABRIKAM
     assert account_of(directory, None).realm == CONTOSO
@@ -142,7 +142,7 @@ def test_the_password_is_checked_and_never_shown() -> None:
         ({"password": ["not-a-real-password-ada"]}, "password"),
     ],
 )
-def test_a_directory_that_contradicts_itself_is_refused_with_the_reason(change: dict[str, Any], message: str) -> None:
+def test_an_inconsistent_directory_is_rejected_with_the_reason(change: dict[str, Any], message: str) -> None:
     config = Directory.default().model_dump(mode="json")
     config["users"][0] |= change
     with pytest.raises(ValidationError, match=message) as error:
@@ -150,7 +150,7 @@ def test_a_directory_that_contradicts_itself_is_refused_with_the_reason(change: 
     assert "not-a-real-password" not in str(error.value)
 
 
-def test_two_apps_of_one_client_id_and_a_malformed_consent_are_refused() -> None:
+def test_duplicate_client_ids_and_malformed_consented_scopes_are_rejected() -> None:
     config = Directory.default().model_dump(mode="json")
     with pytest.raises(ValidationError, match=f"duplicate client id: {APP}"):
         Directory.model_validate(
@@ -163,13 +163,13 @@ def test_two_apps_of_one_client_id_and_a_malformed_consent_are_refused() -> None
 # Signing in
 
 
-def test_a_password_signs_in_to_the_home_tenant_or_to_the_tenant_asked_for(entra: Entra) -> None:
+def test_a_password_signs_in_to_the_home_tenant_or_the_requested_tenant(entra: Entra) -> None:
     password = entra.directory.users[0].password
     assert entra.sign_in_with_password("ADA@contoso.example", password).realm == CONTOSO
     assert entra.sign_in_with_password("ada@contoso.example", password, "fabrikam.example").realm == FABRIKAM
 
 
-def test_a_wrong_password_and_an_unknown_user_are_refused_apart(entra: Entra) -> None:
+def test_a_wrong_password_and_an_unknown_user_have_different_errors(entra: Entra) -> None:
     with pytest.raises(EntraError) as error:
         entra.sign_in_with_password("ada@contoso.example", "hunter2")
     assert refused(error) == (50126, "invalid_grant", "")
@@ -179,7 +179,7 @@ def test_a_wrong_password_and_an_unknown_user_are_refused_apart(entra: Entra) ->
     assert refused(error) == (50034, "invalid_grant", "")
 
 
-def test_a_user_is_unknown_in_a_tenant_that_did_not_invite_them(entra: Entra) -> None:
+def test_a_user_is_unknown_in_a_tenant_without_membership(entra: Entra) -> None:
     with pytest.raises(EntraError) as error:
         entra.find_account_in("grace@fabrikam.example", CONTOSO)
     assert error.value.code == 50034
@@ -202,7 +202,7 @@ def test_an_authority_names_a_tenant_or_none(entra: Entra) -> None:
         assert error.value.code == 90002
 
 
-def test_an_unregistered_app_is_let_in_only_where_the_directory_allows_it(entra: Entra, ada: AccountRecord) -> None:
+def test_an_unregistered_app_is_accepted_only_if_the_directory_allows_it(entra: Entra, ada: AccountRecord) -> None:
     assert entra.check_app(APP, "https://anything.example/").consented_scopes is None
     strict = Entra(Directory.default().model_copy(update={"allow_unregistered_apps": False}))
     for attempt in (
@@ -215,7 +215,7 @@ def test_an_unregistered_app_is_let_in_only_where_the_directory_allows_it(entra:
         assert refused(error) == (700016, "unauthorized_client", "")
 
 
-def test_a_redirect_uri_must_be_one_of_the_apps_own() -> None:
+def test_a_redirect_uri_must_be_registered_for_the_app() -> None:
     entra = with_app()
     native = "https://login.microsoftonline.com/common/oauth2/nativeclient"
     assert entra.check_app(APP.upper(), native).name == "Test app"
@@ -228,7 +228,7 @@ def test_a_redirect_uri_must_be_one_of_the_apps_own() -> None:
 # Tokens
 
 
-def test_the_published_key_is_public_and_named_by_its_thumbprint(entra: Entra) -> None:
+def test_jwks_has_the_public_key_under_its_thumbprint(entra: Entra) -> None:
     (key,) = entra.jwks()["keys"]
     assert set(key) == {"kty", "e", "n", "kid", "use", "alg"}
     canonical = f'{{"e":"{key["e"]}","kty":"RSA","n":"{key["n"]}"}}'
@@ -237,7 +237,7 @@ def test_the_published_key_is_public_and_named_by_its_thumbprint(entra: Entra) -
     assert Entra(Directory.default()).jwks() != entra.jwks()
 
 
-def test_an_id_token_is_of_version_2_and_of_the_accounts_tenant(entra: Entra) -> None:
+def test_an_id_token_has_version_2_and_the_tenant_of_the_account(entra: Entra) -> None:
     claims = read(entra.id_token(account_of(entra.directory, FABRIKAM), APP, "n-1"), entra)
     subject, token_id = claims.pop("sub"), claims.pop("uti")
     assert claims == {
@@ -260,7 +260,7 @@ def test_an_id_token_is_of_version_2_and_of_the_accounts_tenant(entra: Entra) ->
     assert read(entra.id_token(account_of(entra.directory, FABRIKAM), API), entra)["sub"] != subject
 
 
-def test_graph_gets_an_access_token_of_version_1(entra: Entra, ada: AccountRecord) -> None:
+def test_an_access_token_for_graph_has_version_1(entra: Entra, ada: AccountRecord) -> None:
     minted = entra.access_token(ada, APP, ["User.Read", "Mail.Read"])
     claims = read(minted.token, entra)
     expected = {
@@ -285,7 +285,7 @@ def test_graph_gets_an_access_token_of_version_1(entra: Entra, ada: AccountRecor
     assert minted.token not in repr(minted)
 
 
-def test_an_api_of_its_own_gets_an_access_token_of_version_2(entra: Entra, ada: AccountRecord) -> None:
+def test_an_access_token_for_another_api_has_version_2(entra: Entra, ada: AccountRecord) -> None:
     claims = read(entra.access_token(ada, APP, [f"api://{API}/Files.Read"]).token, entra)
     expected = {
         "iss": f"https://login.microsoftonline.com/{CONTOSO}/v2.0",
@@ -307,14 +307,16 @@ def test_an_api_of_its_own_gets_an_access_token_of_version_2(entra: Entra, ada: 
         "https://storage.azure.com/.default",
     ],
 )
-def test_azure_gets_version_1_with_or_without_the_extra_slash(entra: Entra, ada: AccountRecord, scope: str) -> None:
+def test_an_access_token_for_azure_has_version_1_with_or_without_the_extra_slash(
+    entra: Entra, ada: AccountRecord, scope: str
+) -> None:
     minted = entra.access_token(ada, APP, [scope])
     claims = read(minted.token, entra)
     assert (claims["ver"], claims["aud"]) == ("1.0", scope.removesuffix("/.default"))
     assert scope in minted.granted_scopes
 
 
-def test_token_versions_and_lifetime_are_the_directorys(ada: AccountRecord) -> None:
+def test_token_versions_and_lifetime_come_from_the_directory(ada: AccountRecord) -> None:
     update = {"token_versions": {f"api://{API}": 1}, "access_token_lifetime": 60}
     config = Directory.default().model_dump(mode="json") | update
     entra = Entra(Directory.model_validate(config), Clock())
@@ -324,13 +326,15 @@ def test_token_versions_and_lifetime_are_the_directorys(ada: AccountRecord) -> N
     assert read(entra.access_token(ada, APP, ["User.Read"]).token, entra)["ver"] == "2.0"
 
 
-def test_no_two_access_tokens_are_equal(entra: Entra, ada: AccountRecord) -> None:
+def test_each_access_token_is_unique(entra: Entra, ada: AccountRecord) -> None:
     tokens = [entra.access_token(ada, APP, ["User.Read"]).token for _ in range(5)]
     assert len(set(tokens)) == len({read(token, entra)["uti"] for token in tokens}) == 5
 
 
 @pytest.mark.parametrize(("asked", "issued"), [(NOW + 500, NOW + 500), (NOW - 500, NOW)])
-def test_a_challenge_for_a_newer_token_is_met(entra: Entra, ada: AccountRecord, asked: int, issued: int) -> None:
+def test_a_claims_challenge_with_nbf_gives_a_newer_token(
+    entra: Entra, ada: AccountRecord, asked: int, issued: int
+) -> None:
     challenge = json.dumps({"access_token": {"nbf": {"essential": True, "value": str(asked)}}})
     minted = entra.access_token(ada, APP, ["User.Read"], claims=challenge)
     claims = read(minted.token, entra)
@@ -338,9 +342,7 @@ def test_a_challenge_for_a_newer_token_is_met(entra: Entra, ada: AccountRecord, 
     assert minted.expires_on == issued + 3600
 
 
-def test_a_challenge_for_authentication_contexts_and_capabilities_is_reflected(
-    entra: Entra, ada: AccountRecord
-) -> None:
+def test_acrs_and_xms_cc_of_a_claims_challenge_are_claims_of_the_token(entra: Entra, ada: AccountRecord) -> None:
     wanted = {"acrs": {"essential": True, "value": "c1"}, "xms_cc": {"values": ["cp1"]}, "unknown": None}
     claims = read(entra.access_token(ada, APP, ["x"], claims=json.dumps({"access_token": wanted})).token, entra)
     assert (claims["acrs"], claims["xms_cc"]) == (["c1"], ["cp1"])
@@ -351,7 +353,7 @@ def test_a_challenge_for_authentication_contexts_and_capabilities_is_reflected(
 @pytest.mark.parametrize(
     "claims", ["{", "[]", "null", '{"access_token":{"nbf":{"value":"soon"}}}', '{"access_token":3}']
 )
-def test_a_malformed_challenge_is_refused(entra: Entra, ada: AccountRecord, claims: str) -> None:
+def test_a_malformed_claims_challenge_is_rejected(entra: Entra, ada: AccountRecord, claims: str) -> None:
     with pytest.raises(EntraError) as error:
         entra.access_token(ada, APP, ["User.Read"], claims=claims)
     assert refused(error) == (9002313, "invalid_request", "")
@@ -373,7 +375,7 @@ def test_a_malformed_challenge_is_refused(entra: Entra, ada: AccountRecord, clai
         (["00000003-0000-0000-c000-000000000000/.default", "User.Read"], "User.Read", None),
     ],
 )
-def test_scopes_become_names_of_one_resource(
+def test_scopes_become_scp_names_of_one_resource(
     entra: Entra, ada: AccountRecord, requested: list[str], scp: str, granted: list[str] | None
 ) -> None:
     minted = entra.access_token(ada, APP, requested)
@@ -383,7 +385,7 @@ def test_scopes_become_names_of_one_resource(
         assert minted.granted_scopes == granted
 
 
-def test_default_is_what_the_app_has_consent_for_on_that_resource(ada: AccountRecord) -> None:
+def test_default_scope_gives_the_consented_scopes_of_the_resource(ada: AccountRecord) -> None:
     entra = with_app(consented_scopes=("Mail.Read", f"{GRAPH}/Files.Read", f"api://{API}/x"))
     minted = entra.access_token(ada, APP, [f"{GRAPH}/.default"])
     assert read(minted.token, entra)["scp"] == "Mail.Read Files.Read"
@@ -391,7 +393,7 @@ def test_default_is_what_the_app_has_consent_for_on_that_resource(ada: AccountRe
     assert read(entra.access_token(ada, APP, [f"{API}/.default"]).token, entra)["scp"] == "x"
 
 
-def test_a_consented_scope_may_be_written_in_any_case(ada: AccountRecord) -> None:
+def test_consented_scopes_are_compared_without_case(ada: AccountRecord) -> None:
     entra = with_app(consented_scopes=("User.Read",))
     minted = entra.access_token(ada, APP, ["USER.READ", "openid"])
     assert read(minted.token, entra)["scp"] == "User.Read openid"
@@ -399,7 +401,7 @@ def test_a_consented_scope_may_be_written_in_any_case(ada: AccountRecord) -> Non
 
 
 @pytest.mark.parametrize("requested", [["User.Read", "Mail.Send"], [f"{API}/.default"], [f"api://{API}/User.Read"]])
-def test_a_scope_without_consent_is_refused(ada: AccountRecord, requested: list[str]) -> None:
+def test_a_scope_without_consent_is_rejected(ada: AccountRecord, requested: list[str]) -> None:
     entra = with_app(consented_scopes=("User.Read",))
     with pytest.raises(EntraError) as error:
         entra.access_token(ada, APP, requested)
@@ -419,7 +421,7 @@ def test_a_scope_without_consent_is_refused(ada: AccountRecord, requested: list[
         (["offline_access"], 70011, "invalid_scope"),
     ],
 )
-def test_scopes_that_no_token_can_have_are_refused(
+def test_missing_malformed_and_mixed_resource_scopes_are_rejected(
     entra: Entra, ada: AccountRecord, requested: list[str], code: int, oauth_error: str
 ) -> None:
     with pytest.raises(EntraError) as error:
@@ -441,7 +443,7 @@ def test_a_prt_cookie_is_bound_to_the_nonce_of_the_url(entra: Entra, ada: Accoun
     assert "request_nonce" not in entra.verify_prt_cookie(entra.prt_cookie(ada, "https://login.microsoftonline.com/"))
 
 
-def test_a_user_has_one_prt_whatever_the_tenant(entra: Entra, ada: AccountRecord) -> None:
+def test_a_user_has_one_prt_in_all_tenants(entra: Entra, ada: AccountRecord) -> None:
     (grace,) = entra.directory.find_accounts_by_upn("grace@fabrikam.example")
     guest = account_of(entra.directory, FABRIKAM)
     first, second, other = (
@@ -451,7 +453,7 @@ def test_a_user_has_one_prt_whatever_the_tenant(entra: Entra, ada: AccountRecord
     assert first == second != other
 
 
-def test_a_prt_cookie_of_another_broker_or_changed_on_the_way_is_refused(entra: Entra, ada: AccountRecord) -> None:
+def test_a_foreign_or_modified_prt_cookie_is_rejected(entra: Entra, ada: AccountRecord) -> None:
     cookie = entra.prt_cookie(ada, "https://login.example/?sso_nonce=n-1")
     header, _, signature = cookie.split(".")
     forged = base64.urlsafe_b64encode(b'{"is_primary":"true"}').rstrip(b"=").decode()
@@ -462,7 +464,7 @@ def test_a_prt_cookie_of_another_broker_or_changed_on_the_way_is_refused(entra: 
             entra.verify_prt_cookie(bad)
 
 
-def test_a_device_cookie_is_signed_with_the_devices_key(entra: Entra) -> None:
+def test_a_device_cookie_is_signed_with_the_device_key(entra: Entra) -> None:
     cookie = entra.device_cookie("https://login.example/?sso_nonce=n-1")
     header = jwt.get_unverified_header(cookie)
     assert (header["alg"], header["kid"]) == ("RS256", entra.pop_key_thumbprint())
@@ -506,14 +508,18 @@ def test_a_signed_http_request_has_msals_form_and_verifies(entra: Entra, ada: Ac
     assert read(token, entra)["cnf"] == {"kid": entra.pop_key_thumbprint()}
 
 
-def test_a_request_without_nonce_gets_a_fresh_one_and_without_claims_none(entra: Entra, ada: AccountRecord) -> None:
+def test_a_signed_http_request_has_a_random_nonce_by_default_and_no_client_claims(
+    entra: Entra, ada: AccountRecord
+) -> None:
     token = bound_token(entra, ada)
     first, second = (entra.verify_signed_http_request(sign(entra, token, nonce="")) for _ in range(2))
     assert first["nonce"] != second["nonce"]
     assert "client_claims" not in first
 
 
-def test_a_request_around_a_bearer_token_or_signed_by_another_key_is_refused(entra: Entra, ada: AccountRecord) -> None:
+def test_a_signed_http_request_with_a_token_that_is_not_bound_to_its_key_is_rejected(
+    entra: Entra, ada: AccountRecord
+) -> None:
     bearer = entra.access_token(ada, APP, ["User.Read"]).token
     with pytest.raises(ValueError, match="cnf"):
         entra.verify_signed_http_request(sign(entra, bearer))
@@ -522,9 +528,7 @@ def test_a_request_around_a_bearer_token_or_signed_by_another_key_is_refused(ent
         entra.verify_signed_http_request(sign(thief, bound_token(entra, ada)))
 
 
-def test_a_request_that_shows_the_right_key_but_is_signed_by_another_is_refused(
-    entra: Entra, ada: AccountRecord
-) -> None:
+def test_a_signed_http_request_with_the_signature_of_another_key_is_rejected(entra: Entra, ada: AccountRecord) -> None:
     shr = sign(entra, bound_token(entra, ada))
     payload = jwt.decode(shr, options={"verify_signature": False})
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -533,14 +537,16 @@ def test_a_request_that_shows_the_right_key_but_is_signed_by_another_is_refused(
         entra.verify_signed_http_request(forged)
 
 
-def test_a_request_around_a_token_of_another_entra_is_refused(entra: Entra, ada: AccountRecord) -> None:
+def test_a_signed_http_request_with_a_token_of_another_entra_is_rejected(entra: Entra, ada: AccountRecord) -> None:
     other = Entra(entra.directory)
     foreign = other.access_token(ada, APP, ["User.Read"], cnf_kid=entra.pop_key_thumbprint()).token
     with pytest.raises(ValueError, match="access token is not valid"):
         entra.verify_signed_http_request(sign(entra, foreign))
 
 
-def test_a_request_around_an_expired_token_is_refused(entra: Entra, ada: AccountRecord, clock: Clock) -> None:
+def test_a_signed_http_request_with_an_expired_token_is_rejected(
+    entra: Entra, ada: AccountRecord, clock: Clock
+) -> None:
     shr = sign(entra, bound_token(entra, ada))
     clock.now += 3598
     assert entra.verify_signed_http_request(shr)["m"] == "GET"
@@ -549,7 +555,7 @@ def test_a_request_around_an_expired_token_is_refused(entra: Entra, ada: Account
         entra.verify_signed_http_request(shr)
 
 
-def test_a_plain_token_and_noise_are_no_signed_http_requests(entra: Entra, ada: AccountRecord) -> None:
+def test_a_text_that_is_not_a_signed_http_request_is_rejected(entra: Entra, ada: AccountRecord) -> None:
     for bad in (bound_token(entra, ada), "", "a.b.c"):
         with pytest.raises(ValueError, match="signed HTTP request is not"):
             entra.verify_signed_http_request(bad)

@@ -1,4 +1,4 @@
-"""The rows of brokers.md that hold for every persona: names, accounts, tokens, cookies, what stands on the bus."""
+"""What differs between the personas: names, bus, accounts, tokens, cookies (PROTOCOL.md, "Brokers in the field")."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fake_broker_config(persona: str) -> FakeConfig:
 # Names
 
 
-def test_himmelblau_means_its_newest_release() -> None:
+def test_persona_himmelblau_is_its_newest_release() -> None:
     assert PersonaName("himmelblau") is PersonaName.HIMMELBLAU_3_1
     assert PersonaName.HIMMELBLAU.value == "himmelblau-3.1"
     assert FakeConfig.model_validate({"persona": "himmelblau"}).persona is PersonaName.HIMMELBLAU_3_1
@@ -55,7 +55,7 @@ def test_himmelblau_means_its_newest_release() -> None:
 
 
 @pytest.mark.parametrize("name", ["himmelblau-2", "Himmelblau", "microsoft", ""])
-def test_other_names_are_refused(name: str) -> None:
+def test_an_unknown_persona_name_is_rejected(name: str) -> None:
     with pytest.raises(ValidationError):
         FakeConfig.model_validate({"persona": name})
 
@@ -72,7 +72,7 @@ def test_other_names_are_refused(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("request_text", ["{}", '{"clientId": "c"}', '{"msalCppVersion": "1"}'])
-async def test_the_version(ask: Asker, version: str, request_text: str) -> None:
+async def test_each_persona_reports_its_version(ask: Asker, version: str, request_text: str) -> None:
     assert await ask("getLinuxBrokerVersion", request_text) == {"linuxBrokerVersion": version}
 
 
@@ -80,13 +80,13 @@ async def test_the_version(ask: Asker, version: str, request_text: str) -> None:
 
 
 @pytest.mark.parametrize("persona", [JAVA])
-async def test_the_java_broker_is_introspected(ask: Asker) -> None:
+async def test_introspecting_the_java_broker_returns_the_interface(ask: Asker) -> None:
     reply = await ask.raw("org.freedesktop.DBus.Introspectable", "Introspect")
     assert reply.body == [interface_xml()]
 
 
 @pytest.mark.parametrize("persona", [CPP, NEWEST])
-async def test_the_brokers_in_cpp_show_a_node_without_an_interface(ask: Asker) -> None:
+async def test_introspecting_the_cpp_brokers_returns_an_empty_node(ask: Asker) -> None:
     reply = await ask.raw("org.freedesktop.DBus.Introspectable", "Introspect")
     assert reply.message_type is MessageType.METHOD_RETURN
     node = ElementTree.fromstring(reply.body[0].partition('dtd">')[2])
@@ -94,7 +94,7 @@ async def test_the_brokers_in_cpp_show_a_node_without_an_interface(ask: Asker) -
 
 
 @each_himmelblau
-async def test_himmelblau_is_introspected_as_its_library_does(ask: Asker, persona: str) -> None:
+async def test_introspecting_himmelblau_returns_the_objects_of_its_dbus_library(ask: Asker, persona: str) -> None:
     async def children(path: str) -> list[str]:
         reply = await ask.raw("org.freedesktop.DBus.Introspectable", "Introspect", path=path)
         node = ElementTree.fromstring(reply.body[0].partition('dtd">')[2])
@@ -110,24 +110,24 @@ async def test_himmelblau_is_introspected_as_its_library_does(ask: Asker, person
 
 
 @each_himmelblau
-async def test_himmelblau_answers_no_get_all(ask: Asker) -> None:
+async def test_get_all_is_an_error_from_himmelblau(ask: Asker) -> None:
     reply = await ask.raw("org.freedesktop.DBus.Properties", "GetAll", "s", INTERFACE)
     assert (reply.error_name, reply.body) == (UNKNOWN_METHOD, ["Path, Interface, or Method does not exist"])
 
 
 @each_of_microsofts
-async def test_microsofts_brokers_have_no_properties(ask: Asker) -> None:
+async def test_get_all_is_empty_from_microsofts_brokers(ask: Asker) -> None:
     reply = await ask.raw("org.freedesktop.DBus.Properties", "GetAll", "s", INTERFACE)
     assert (reply.signature, reply.body) == ("a{sv}", [{}])
 
 
 @each_broker
-async def test_ping_is_answered(ask: Asker) -> None:
+async def test_every_persona_answers_ping(ask: Asker) -> None:
     assert (await ask.raw("org.freedesktop.DBus.Peer", "Ping")).message_type is MessageType.METHOD_RETURN
 
 
 @each_broker
-async def test_any_protocol_version_and_correlation_id_will_do(ask: Asker) -> None:
+async def test_any_protocol_version_and_correlation_id_is_accepted(ask: Asker) -> None:
     request = json.dumps({"clientId": CLIENT_ID})
     for version, correlation_id in (("1.0", ""), ("0.0", "free text"), ("", "É")):
         reply = await ask.raw(INTERFACE, "getAccounts", "sss", version, correlation_id, request)
@@ -136,13 +136,15 @@ async def test_any_protocol_version_and_correlation_id_will_do(ask: Asker) -> No
 
 @each_of_microsofts
 @pytest.mark.parametrize(("member", "arguments"), [("getAccounts", ["{}"]), ("getAccounts", ["0.0", "c", "{}", "x"])])
-async def test_a_wrong_signature_is_a_dbus_error(ask: Asker, member: str, arguments: list[str]) -> None:
+async def test_microsofts_brokers_answer_a_wrong_signature_with_invalid_args(
+    ask: Asker, member: str, arguments: list[str]
+) -> None:
     reply = await ask.raw(INTERFACE, member, "s" * len(arguments), *arguments)
     assert reply.error_name == "org.freedesktop.DBus.Error.InvalidArgs"
 
 
 @each_himmelblau
-async def test_himmelblau_reads_three_arguments_and_passes_over_more(ask: Asker) -> None:
+async def test_himmelblau_ignores_arguments_after_the_third(ask: Asker) -> None:
     assert (await ask.raw(INTERFACE, "getAccounts", "ssss", "0.0", "c", "", "x")).message_type is not MessageType.ERROR
     reply = await ask.raw(INTERFACE, "getAccounts", "ssu", "0.0", "c", 3)
     assert reply.error_name == "org.freedesktop.DBus.Error.Failed"
@@ -156,12 +158,12 @@ async def test_himmelblau_reads_three_arguments_and_passes_over_more(ask: Asker)
 @pytest.mark.parametrize(
     "request_text", ['{"clientId": "c"}', "{}", '{"clientId": "c", "environment": "login.windows.net"}']
 )
-async def test_accounts_are_listed_for_sparse_requests(ask: Asker, request_text: str) -> None:
+async def test_get_accounts_accepts_requests_with_few_keys(ask: Asker, request_text: str) -> None:
     assert (await ask("getAccounts", request_text))["accounts"][0]["username"] == "ada@contoso.example"
 
 
 @each_of_microsofts
-async def test_microsofts_brokers_list_every_account(ask: Asker) -> None:
+async def test_microsofts_brokers_list_all_accounts(ask: Asker) -> None:
     accounts = (await ask("getAccounts", {"clientId": CLIENT_ID}))["accounts"]
     assert len(accounts) == 3
     assert set(accounts[0]) == {
@@ -179,7 +181,7 @@ async def test_microsofts_brokers_list_every_account(ask: Asker) -> None:
 
 
 @each_himmelblau
-async def test_himmelblau_lists_the_callers_account_alone(ask: Asker) -> None:
+async def test_himmelblau_lists_only_the_callers_account(ask: Asker) -> None:
     assert await ask("getAccounts", "") == {
         "accounts": [
             {
@@ -197,7 +199,7 @@ async def test_himmelblau_lists_the_callers_account_alone(ask: Asker) -> None:
 
 
 @each_himmelblau
-async def test_himmelblau_lists_an_account_whose_tenant_it_has_not_learnt(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_fault_tenant_unknown_makes_himmelblau_list_no_tenant_id(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.plant("tenant_unknown")
     account = await ask.account()
     assert (account["realm"], account["homeAccountId"]) == ("", "00000000-0000-0000-0000-0000000000a1.")
@@ -205,13 +207,13 @@ async def test_himmelblau_lists_an_account_whose_tenant_it_has_not_learnt(ask: A
 
 
 @each_of_microsofts
-async def test_an_account_is_found_by_few_keys(ask: Asker) -> None:
+async def test_microsofts_brokers_find_an_account_by_one_key(ask: Asker) -> None:
     for few in ({"username": "ADA@contoso.example"}, {"homeAccountId": (await ask.account())["homeAccountId"]}):
         assert response(await ask.silently(few))
 
 
 @each_broker
-async def test_the_account_may_stand_at_the_root_of_the_request(ask: Asker) -> None:
+async def test_an_account_at_the_root_of_the_request_is_accepted(ask: Asker) -> None:
     account = await ask.account()
     for asked in (parameters(None), {key: value for key, value in parameters(None).items() if key != "account"}):
         assert response(await ask("acquireTokenSilently", {"account": account, "authParameters": asked}))
@@ -233,7 +235,7 @@ TOKEN_KEYS = {
 
 
 @each_broker
-async def test_the_keys_of_tokens(ask: Asker, persona: str) -> None:
+async def test_a_token_reply_has_the_keys_of_its_persona(ask: Asker, persona: str) -> None:
     more = {JAVA: {"account"}, CPP: {"account"}, NEWEST: {"refreshToken"}}
     reply = await ask.silently(await ask.account())
     assert set(response(reply)) == TOKEN_KEYS | more.get(persona, set())
@@ -247,7 +249,7 @@ def _expiry(token: str) -> int:
 
 
 @each_broker
-async def test_when_tokens_expire(ask: Asker, persona: str) -> None:
+async def test_expiry_times_are_written_as_by_each_broker(ask: Asker, persona: str) -> None:
     token = response(await ask.silently(await ask.account()))
     expiry = _expiry(token["accessToken"])
     if persona == OLD_HIMMELBLAU:  # milliseconds and seconds, added
@@ -259,13 +261,13 @@ async def test_when_tokens_expire(ask: Asker, persona: str) -> None:
 
 @pytest.mark.parametrize("persona", MICROSOFT)
 @pytest.mark.parametrize("more", [{"uriHost": "graph.microsoft.com"}, {"authenticationScheme": "pop", "kid": "k"}])
-async def test_microsofts_brokers_bind_tokens(ask: Asker, more: dict[str, Any]) -> None:
+async def test_microsofts_brokers_return_proof_of_possession_tokens(ask: Asker, more: dict[str, Any]) -> None:
     token = response(await ask.silently(await ask.account(), popParams={"httpMethod": "GET", "uriPath": "/", **more}))
     assert token["accessTokenType"] == 1
 
 
 @each_broker
-async def test_the_scheme_bearer_asks_for_no_proof_of_possession(ask: Asker) -> None:
+async def test_pop_params_with_scheme_bearer_give_a_bearer_token(ask: Asker) -> None:
     pop = {"authenticationScheme": "bearer", "uriHost": "", "uriPath": ""}
     assert response(await ask.silently(await ask.account(), popParams=pop))["accessTokenType"] == 0
 
@@ -274,7 +276,7 @@ async def test_the_scheme_bearer_asks_for_no_proof_of_possession(ask: Asker) -> 
 
 
 @pytest.mark.parametrize("persona", [JAVA])
-async def test_the_cookie_of_the_java_broker_is_flat(ask: Asker) -> None:
+async def test_the_java_broker_returns_one_flat_cookie(ask: Asker) -> None:
     account = await ask.account()
     reply = await ask.cookie(account)
     assert reply.pop("cookieContent")
@@ -286,7 +288,7 @@ async def test_the_cookie_of_the_java_broker_is_flat(ask: Asker) -> None:
 
 
 @pytest.mark.parametrize("persona", [CPP, NEWEST])
-async def test_the_cookies_of_the_brokers_in_cpp_are_a_list(ask: Asker) -> None:
+async def test_the_cpp_brokers_return_a_list_of_cookies(ask: Asker) -> None:
     account = await ask.account()
     reply = await ask.cookie(account)
     assert list(reply) == ["account", "cookieItems", "telemetry"]
@@ -298,7 +300,7 @@ async def test_the_cookies_of_the_brokers_in_cpp_are_a_list(ask: Asker) -> None:
 
 
 @each_himmelblau
-async def test_the_cookie_of_himmelblau_is_flat_with_an_account_of_five_keys(ask: Asker) -> None:
+async def test_himmelblau_returns_one_flat_cookie_with_an_account_of_five_keys(ask: Asker) -> None:
     account = await ask.account()
     reply = await ask.cookie(account)
     assert reply.pop("cookieContent")
@@ -315,7 +317,7 @@ async def test_the_cookie_of_himmelblau_is_flat_with_an_account_of_five_keys(ask
 
 
 @each_broker
-async def test_what_other_clients_add_is_passed_over(ask: Asker) -> None:
+async def test_keys_that_other_clients_add_are_ignored(ask: Asker) -> None:
     more = {
         "requestOptions": [205, 202],
         "additionalQueryParametersForAuthorization": {"mkt": "de-DE"},
@@ -325,7 +327,7 @@ async def test_what_other_clients_add_is_passed_over(ask: Asker) -> None:
 
 
 @each_of_microsofts
-async def test_an_interactive_request_of_four_keys_is_answered(ask: Asker) -> None:
+async def test_an_interactive_request_with_four_keys_is_accepted(ask: Asker) -> None:
     few = ("clientId", "redirectUri", "authority", "requestedScopes")
     sparse = {key: value for key, value in parameters(None).items() if key in few}
     assert response(await ask("acquireTokenInteractively", {"authParameters": sparse}))
@@ -333,13 +335,13 @@ async def test_an_interactive_request_of_four_keys_is_answered(ask: Asker) -> No
 
 @each_of_microsofts
 @pytest.mark.parametrize("request_text", ["", "[]", "not json"])
-async def test_a_malformed_request_is_an_error_object(ask: Asker, request_text: str) -> None:
+async def test_a_malformed_request_is_answered_with_an_error_object(ask: Asker, request_text: str) -> None:
     assert (await ask("getAccounts", request_text))["error"]["status"] == 6
 
 
 @each_of_microsofts
 @pytest.mark.parametrize("method", ["removeAccount", "generateSignedHttpRequest", "cancelInteractiveFlow"])
-async def test_microsofts_brokers_have_every_method(ask: Asker, method: str) -> None:
+async def test_microsofts_brokers_implement_every_method(ask: Asker, method: str) -> None:
     account = await ask.account()
     pop = {"uriHost": "graph.microsoft.com", "uriPath": "/", "httpMethod": "GET"}
     pop["homeAccountId"] = account["homeAccountId"]
@@ -349,7 +351,7 @@ async def test_microsofts_brokers_have_every_method(ask: Asker, method: str) -> 
 
 @each_broker
 @pytest.mark.parametrize("method", ["acquireTokenSilently", "acquireTokenInteractively"])
-async def test_a_request_without_scopes_is_a_sign_in(ask: Asker, method: str) -> None:
+async def test_a_request_without_scopes_is_granted_openid_and_profile(ask: Asker, method: str) -> None:
     kind = 1 if method == "acquireTokenSilently" else 6
     asked = parameters(await ask.account(), requestedScopes=[], authorizationType=kind)
     assert response(await ask(method, {"authParameters": asked}))["grantedScopes"] == "openid profile"

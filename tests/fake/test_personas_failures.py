@@ -1,4 +1,4 @@
-"""The rows of brokers.md on failures of Microsoft's brokers, and on brokers that are not ready or can't work."""
+"""Failures of Microsoft's personas, and faults of a broker that is not ready (PROTOCOL.md, "Errors")."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def fake_broker_config(persona: str) -> FakeConfig:
 
 
 @java
-async def test_the_java_broker_quotes_entra(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_the_java_broker_passes_on_the_error_of_entra(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.plant("mfa_expired", method="acquireTokenSilently")
     reply = await ask.silently(account)
@@ -89,7 +89,7 @@ ENTRA = (
         ("client_secret_wanted", 9, "invalid_client", ""),
     ],
 )
-async def test_the_brokers_in_cpp_hide_what_entra_says(
+async def test_the_cpp_brokers_hide_the_error_of_entra_that_a_fault_gives(
     ask: Asker, fake_broker: RunningFake, persona: str, fault: str, status: int, code: str, suberror: str
 ) -> None:
     account = await ask.account()
@@ -102,7 +102,7 @@ async def test_the_brokers_in_cpp_hide_what_entra_says(
 
 
 @each_in_cpp
-async def test_entras_own_refusals_are_hidden_too(ask: Asker) -> None:
+async def test_the_cpp_brokers_hide_an_error_of_the_fake_entra(ask: Asker) -> None:
     reply = await ask.silently(await ask.account(), requestedScopes=[f"{GRAPH}/a", "https://other.example/b"])
     assert error(reply)["context"] == ENTRA.format("invalid_request", "")
 
@@ -129,7 +129,7 @@ TELEMETRY_OF_2_5_2 = {
 
 
 @pytest.mark.parametrize("persona", [CPP])
-async def test_the_keys_of_a_failure_of_2_5_2(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_a_failure_of_2_5_2_has_its_keys_and_telemetry(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.plant("mfa_expired", method="acquireTokenSilently")
     reply = await ask.silently(account)
@@ -148,7 +148,7 @@ async def test_the_keys_of_a_failure_of_2_5_2(ask: Asker, fake_broker: RunningFa
 
 
 @newest
-async def test_the_keys_of_a_failure_of_3_0(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_a_failure_of_3_0_has_its_keys(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.plant("mfa_expired", method="acquireTokenSilently")
     reply = await ask.silently(account)
@@ -158,7 +158,7 @@ async def test_the_keys_of_a_failure_of_3_0(ask: Asker, fake_broker: RunningFake
 
 
 @newest
-async def test_3_0_refuses_scopes_by_itself(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_fault_scopes_refused_has_the_status_and_text_of_3_0(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.plant("scopes_refused", method="acquireTokenSilently")
     failure = error(await ask.silently(account, requestedScopes=["Files.ReadWrite"]))
@@ -169,7 +169,7 @@ async def test_3_0_refuses_scopes_by_itself(ask: Asker, fake_broker: RunningFake
 
 
 @each_of_microsofts
-async def test_a_planted_failure_is_told_as_it_is(ask: Asker, fake_broker: RunningFake, persona: str) -> None:
+async def test_fault_status_is_answered_with_its_own_fields(ask: Asker, fake_broker: RunningFake, persona: str) -> None:
     account = await ask.account()
     fake_broker.plant("status", status=13, context="Text.", tag=7, error_code=8, sub_status=9, sub_error="why")
     reply = await ask.silently(account)
@@ -180,7 +180,9 @@ async def test_a_planted_failure_is_told_as_it_is(ask: Asker, fake_broker: Runni
 
 
 @each_of_microsofts
-async def test_the_key_of_an_error_of_cancel(ask: Asker, fake_broker: RunningFake, persona: str) -> None:
+async def test_the_java_broker_writes_the_error_of_cancel_under_a_capital_key(
+    ask: Asker, fake_broker: RunningFake, persona: str
+) -> None:
     fake_broker.plant("no_network")
     reply = await ask("cancelInteractiveFlow", {})
     assert set(reply) == {"Error" if persona == JAVA else "error"}
@@ -204,7 +206,7 @@ async def test_the_key_of_an_error_of_cancel(ask: Asker, fake_broker: RunningFak
         ("acquirePrtSsoCookie", 1, [CPP, NEWEST]),
     ],
 )
-async def test_the_type_must_fit_the_method(
+async def test_the_cpp_brokers_check_authorization_type(
     ask: Asker, persona: str, method: str, given: object, refused_by: list[str]
 ) -> None:
     account = await ask.account()
@@ -219,7 +221,7 @@ async def test_the_type_must_fit_the_method(
 
 
 @each_of_microsofts
-async def test_a_cookie_needs_the_url_in_the_parameters(ask: Asker, persona: str) -> None:
+async def test_the_cpp_brokers_require_sso_url_in_auth_parameters(ask: Asker, persona: str) -> None:
     account = await ask.account()
     asked = parameters(account, authorizationType=8)
     reply = await ask("acquirePrtSsoCookie", {"account": account, "authParameters": asked, "ssoUrl": "https://x/"})
@@ -229,13 +231,13 @@ async def test_a_cookie_needs_the_url_in_the_parameters(ask: Asker, persona: str
 
 
 @each_of_microsofts
-async def test_the_account_of_another_user(ask: Asker) -> None:
+async def test_an_unknown_account_is_account_not_found(ask: Asker) -> None:
     stranger = {**await ask.account(), "homeAccountId": "00000000-0000-0000-0000-00000000dead.x"}
     assert error(await ask.silently(stranger))["status"] == 19
 
 
 @each_of_microsofts
-async def test_microsofts_brokers_heed_the_authority_and_the_claims(ask: Asker) -> None:
+async def test_microsofts_brokers_reject_an_unknown_tenant_and_malformed_claims(ask: Asker) -> None:
     elsewhere = "https://login.microsoftonline.com/no-such-tenant"
     assert error(await ask.silently(await ask.account(), authority=elsewhere))["status"] == 9
     assert error(await ask.silently(await ask.account(), decodedClaims="{"))["status"] == 9
@@ -251,14 +253,18 @@ async def test_microsofts_brokers_heed_the_authority_and_the_claims(ask: Asker) 
         (NEW_HIMMELBLAU, "broker socket connect: No such file or directory (os error 2)"),
     ],
 )
-async def test_a_daemon_that_is_starting(ask: Asker, fake_broker: RunningFake, text: str) -> None:
+async def test_fault_starting_is_answered_with_the_text_of_each_himmelblau_release(
+    ask: Asker, fake_broker: RunningFake, text: str
+) -> None:
     fake_broker.plant("starting", times=1)
     assert await ask("getAccounts", {"clientId": CLIENT_ID}) == (FAILED, text)
     assert await ask.account()
 
 
 @pytest.mark.parametrize("persona", [*MICROSOFT, *HIMMELBLAU])
-async def test_an_object_that_comes_later_than_its_name(ask: Asker, fake_broker: RunningFake, persona: str) -> None:
+async def test_fault_object_missing_is_answered_with_the_error_name_of_each_broker(
+    ask: Asker, fake_broker: RunningFake, persona: str
+) -> None:
     fake_broker.plant("object_missing", times=2)
     standard, of_java = "org.freedesktop.DBus.Error.UnknownObject", "org.freedesktop.dbus.errors.UnknownObject"
     for _ in range(2):
@@ -273,7 +279,7 @@ async def test_an_object_that_comes_later_than_its_name(ask: Asker, fake_broker:
 
 
 @each_of_microsofts
-async def test_a_locked_keyring(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_fault_keyring_locked_hides_accounts_and_crashes_on_tokens(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.plant("keyring_locked")
     assert await ask("getAccounts", {"clientId": CLIENT_ID}) == {"accounts": []}
@@ -282,20 +288,20 @@ async def test_a_locked_keyring(ask: Asker, fake_broker: RunningFake) -> None:
 
 
 @each_himmelblau
-async def test_himmelblau_has_no_keyring(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_fault_keyring_locked_does_not_affect_himmelblau(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.plant("keyring_locked")
     assert response(await ask.silently(await ask.account()))
 
 
 @pytest.mark.parametrize("persona", [NEWEST, NEW_HIMMELBLAU])
-async def test_a_reply_of_full_blocks_is_delivered(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_fault_full_block_makes_a_reply_of_whole_blocks(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.plant("full_block", method="getAccounts")
     text = await ask.text("getAccounts", {"clientId": CLIENT_ID})
     assert len(text) % 1024 == 0 and json.loads(str(text))["accounts"]
 
 
 @old_himmelblau
-async def test_a_reply_of_full_blocks_silences_himmelblau_3_1(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_fault_full_block_blocks_himmelblau_3_1(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.plant("full_block", method="getAccounts")
     calls = [asyncio.ensure_future(ask("getAccounts", ""))]
     await fake_broker.called("getAccounts")
@@ -310,7 +316,7 @@ async def test_a_reply_of_full_blocks_silences_himmelblau_3_1(ask: Asker, fake_b
 
 @each_of_microsofts
 @pytest.mark.parametrize("request_text", ["{}", '{"error": {"status": 7}}'])
-async def test_an_empty_cancel_takes_3_0_off_the_bus(ask: Asker, persona: str, request_text: str) -> None:
+async def test_3_0_crashes_on_an_empty_cancel_request(ask: Asker, persona: str, request_text: str) -> None:
     reply = await ask("cancelInteractiveFlow", request_text)
     if persona == NEWEST and request_text == "{}":
         assert reply[0] == "org.freedesktop.DBus.Error.NoReply"
@@ -320,7 +326,7 @@ async def test_an_empty_cancel_takes_3_0_off_the_bus(ask: Asker, persona: str, r
 
 @each_of_microsofts
 @pytest.mark.parametrize("fault", ["no_network", "device_not_registered"])
-async def test_only_failures_at_entra_have_the_tag_of_entra(ask: Asker, fake_broker: RunningFake, fault: str) -> None:
+async def test_failures_that_are_not_from_entra_have_tag_0(ask: Asker, fake_broker: RunningFake, fault: str) -> None:
     account = await ask.account()
     fake_broker.plant(fault, method="acquireTokenSilently")
     assert error(await ask.silently(account))["tag"] == 0

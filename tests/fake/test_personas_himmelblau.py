@@ -1,4 +1,4 @@
-"""The rows of brokers.md on Himmelblau: its failures, what it needs, and what it ignores."""
+"""Himmelblau's personas: failures, required keys and ignored keys (PROTOCOL.md, "Himmelblau")."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def fake_broker_config(persona: str) -> FakeConfig:
 
 
 @old_himmelblau
-async def test_himmelblau_3_1_gives_no_reason_for_any_failure(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_himmelblau_3_1_answers_every_failure_with_an_empty_text(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     for method in ("removeAccount", "generateSignedHttpRequest", "cancelInteractiveFlow"):
         assert await ask(method, {"clientId": CLIENT_ID, "account": account}) == ""
@@ -59,14 +59,14 @@ async def test_himmelblau_3_1_gives_no_reason_for_any_failure(ask: Asker, fake_b
 
 
 @each_himmelblau
-async def test_nobody_is_signed_in_to_himmelblau(persona: str) -> None:
+async def test_himmelblau_fails_to_list_accounts_if_no_user_is_signed_in(persona: str) -> None:
     with RunningFake(FakeConfig.model_validate({"persona": persona, "signed_in": ()})) as running:
         async with asker(running.address) as ask:
             reply = await ask("getAccounts", {"clientId": CLIENT_ID})
     assert reply == ("" if persona == OLD_HIMMELBLAU else bare_error("Unable to find account"))
 
 
-def test_the_pause_before_empty_replies_is_short_unless_asked_for() -> None:
+def test_empty_reply_pause_is_short_by_default_and_can_be_set() -> None:
     assert FakeConfig().empty_reply_pause <= 0.05
     assert FakeConfig.model_validate({"empty_reply_pause": 30}).empty_reply_pause == 30
     assert fake_command(["exec", "--empty-reply-pause", "0.5", "--", "true"]) == 0
@@ -75,7 +75,7 @@ def test_the_pause_before_empty_replies_is_short_unless_asked_for() -> None:
     assert fake_command(["exec", "--empty-reply-pause", "-1", "--", "true"]) == 2
 
 
-async def test_the_pause_is_kept_and_the_next_call_waits_for_it() -> None:
+async def test_the_next_call_waits_for_the_empty_reply_pause() -> None:
     config = FakeConfig.model_validate({"persona": "himmelblau", "empty_reply_pause": 0.3})
     with RunningFake(config) as running:
         async with asker(running.address) as ask:
@@ -91,7 +91,7 @@ async def test_the_pause_is_kept_and_the_next_call_waits_for_it() -> None:
 
 
 @new_himmelblau
-async def test_the_failures_of_himmelblau_4_0(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_himmelblau_4_0_answers_failures_with_bare_error_objects(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
 
     async def refused(text: str, reply: Any) -> None:
@@ -134,14 +134,14 @@ async def test_the_failures_of_himmelblau_4_0(ask: Asker, fake_broker: RunningFa
         ("acquirePrtSsoCookie", '{"account": null}', "invalid type: null, expected struct AccountReq"),
     ],
 )
-async def test_himmelblau_4_0_passes_the_errors_of_serde_on(
+async def test_himmelblau_4_0_answers_malformed_requests_with_the_error_of_serde(
     ask: Asker, method: str, request_text: str, said: str
 ) -> None:
     assert error(await ask(method, request_text))["context"].startswith(f'Error("{said}", line: 1, column: ')
 
 
 @new_himmelblau
-async def test_the_place_that_serde_names(ask: Asker) -> None:
+async def test_serde_errors_have_the_line_and_column(ask: Asker) -> None:
     request = '{"authParameters":{"requestedScopes":["é"],\n"account":3}}'
     expected = 'Error("invalid type: integer `3`, expected struct AccountReq", line: 2, column: 11)'
     assert error(await ask("acquireTokenSilently", request))["context"] == expected
@@ -150,7 +150,7 @@ async def test_the_place_that_serde_names(ask: Asker) -> None:
 
 
 @new_himmelblau
-async def test_the_account_of_a_cookie_stands_at_the_root_for_himmelblau_4_0(ask: Asker) -> None:
+async def test_himmelblau_4_0_reads_the_account_of_a_cookie_request_at_the_root(ask: Asker) -> None:
     account = await ask.account()
     inside = {"authParameters": parameters(account, ssoUrl="https://x/")}
     assert "missing field `account`" in error(await ask("acquirePrtSsoCookie", inside))["context"]
@@ -161,7 +161,7 @@ async def test_the_account_of_a_cookie_stands_at_the_root_for_himmelblau_4_0(ask
 
 
 @each_himmelblau
-async def test_what_himmelblau_ignores(ask: Asker) -> None:
+async def test_himmelblau_ignores_home_account_id_authority_type_and_claims(ask: Asker) -> None:
     account = await ask.account()
     claims = json.dumps({"access_token": {"xms_cc": {"values": ["CP1"]}}})
     token = response(
@@ -177,7 +177,7 @@ async def test_what_himmelblau_ignores(ask: Asker) -> None:
 
 
 @each_himmelblau
-async def test_what_himmelblau_needs(ask: Asker) -> None:
+async def test_himmelblau_needs_only_scopes_and_username(ask: Asker) -> None:
     account = await ask.account()
     few = {"requestedScopes": [], "account": {"username": account["username"]}}
     assert response(await ask("acquireTokenSilently", {"authParameters": few}))
@@ -185,7 +185,7 @@ async def test_what_himmelblau_needs(ask: Asker) -> None:
 
 @each_himmelblau
 @pytest.mark.parametrize("method", ["acquireTokenSilently", "acquireTokenInteractively"])
-async def test_himmelblau_ignores_proof_of_possession_with_a_url(ask: Asker, method: str) -> None:
+async def test_himmelblau_returns_a_bearer_token_for_proof_of_possession_with_a_url(ask: Asker, method: str) -> None:
     pop = {"authenticationScheme": "pop", "httpMethod": "GET", "uriHost": "graph.microsoft.com", "uriPath": "/v1.0/me"}
     asked = parameters(await ask.account(), popParams=pop)
     token = response(await ask(method, {"authParameters": asked}))
@@ -194,7 +194,7 @@ async def test_himmelblau_ignores_proof_of_possession_with_a_url(ask: Asker, met
 
 
 @each_himmelblau
-async def test_himmelblau_puts_a_kid_into_the_token_whose_type_stays(ask: Asker) -> None:
+async def test_himmelblau_binds_a_token_to_a_kid_and_keeps_the_type_bearer(ask: Asker) -> None:
     pop = {"authenticationScheme": "PoP", "kid": "key"}
     token = response(await ask.silently(await ask.account(), popParams=pop))
     assert token["accessTokenType"] == 0
@@ -210,7 +210,9 @@ def _claims(token: Any) -> Any:
 
 
 @new_himmelblau
-async def test_a_cookie_may_open_the_dialog(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_a_cookie_request_opens_the_dialog_of_himmelblau_4_0_if_silent_calls_are_refused(
+    ask: Asker, fake_broker: RunningFake
+) -> None:
     account = await ask.account()
     fake_broker.plant("silent_refused")
     fake_broker.set_user("cancel")
@@ -221,7 +223,7 @@ async def test_a_cookie_may_open_the_dialog(ask: Asker, fake_broker: RunningFake
 
 
 @pytest.mark.parametrize("persona", HIMMELBLAU)
-async def test_a_personal_account_gets_tokens_and_no_cookie(persona: str) -> None:
+async def test_himmelblau_gives_a_personal_account_tokens_but_no_cookie(persona: str) -> None:
     directory = FakeConfig().directory.model_dump(mode="json")
     text = json.dumps(directory).replace(CONTOSO, "9188040d-6c67-4c5b-b112-36a304b66dad")
     config = FakeConfig.model_validate({"persona": persona, "directory": json.loads(text)})

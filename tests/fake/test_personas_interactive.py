@@ -1,4 +1,4 @@
-"""The rows of brokers.md on sign-ins: who must be named, when a window opens, who closes it, and one call at a time."""
+"""Interactive calls of each persona: accounts, windows, cancellation and the order of calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def fake_broker_config(persona: str) -> FakeConfig:
 
 
 @each_of_microsofts
-async def test_microsofts_brokers_show_a_picker_where_nobody_is_named(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_microsofts_brokers_let_the_user_choose_if_the_request_has_no_account(
+    ask: Asker, fake_broker: RunningFake
+) -> None:
     fake_broker.set_user("approve", upn=GRACE)
     token = response(await ask.interactively(None, isSignIn=True))
     assert fake_broker.broker.verify_access_token(token["accessToken"])["upn"] == GRACE
@@ -54,19 +56,19 @@ async def test_microsofts_brokers_show_a_picker_where_nobody_is_named(ask: Asker
 
 @new_himmelblau
 @pytest.mark.parametrize("more", [{"isSignIn": True}, {"username": ADA}, {"prompt": "select_account"}])
-async def test_himmelblau_4_0_must_be_told_the_account(ask: Asker, more: dict[str, Any]) -> None:
+async def test_himmelblau_4_0_requires_an_account_for_interactive_calls(ask: Asker, more: dict[str, Any]) -> None:
     assert await ask.interactively(None, **more) == (FAILED, "Missing account username in request")
 
 
 @new_himmelblau
-async def test_a_null_account_at_the_root_hides_the_one_inside(ask: Asker) -> None:
+async def test_a_null_account_at_the_root_overrides_auth_parameters_in_interactive_calls(ask: Asker) -> None:
     inside = {"account": None, "authParameters": parameters(await ask.account())}
     assert response(await ask("acquireTokenSilently", inside))
     assert await ask("acquireTokenInteractively", inside) == (FAILED, "Missing account username in request")
 
 
 @new_himmelblau
-async def test_himmelblau_4_0_asks_the_user_and_then_itself(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_himmelblau_4_0_checks_the_account_after_the_dialog(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.set_user("never")
     asking = asyncio.ensure_future(ask.interactively(account))
@@ -79,7 +81,7 @@ async def test_himmelblau_4_0_asks_the_user_and_then_itself(ask: Asker, fake_bro
 
 
 @old_himmelblau
-async def test_himmelblau_3_1_asks_nobody(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_himmelblau_3_1_opens_no_dialog(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.set_user("never")
     assert response(await ask.interactively(await ask.account()))
     assert await ask.interactively(None, isSignIn=True) == ""
@@ -89,7 +91,7 @@ async def test_himmelblau_3_1_asks_nobody(ask: Asker, fake_broker: RunningFake) 
 
 
 @each_of_microsofts
-async def test_the_user_closes_the_window(ask: Asker, fake_broker: RunningFake, persona: str) -> None:
+async def test_a_closed_window_is_user_canceled(ask: Asker, fake_broker: RunningFake, persona: str) -> None:
     fake_broker.set_user("cancel")
     reply = await ask.interactively(await ask.account())
     assert error(reply)["status"] == 7
@@ -106,14 +108,14 @@ async def test_the_user_closes_the_window(ask: Asker, fake_broker: RunningFake, 
 
 
 @new_himmelblau
-async def test_the_user_closes_pinentry(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_a_closed_pinentry_dialog_is_a_dbus_error(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.set_user("cancel")
     reply = await ask.interactively(await ask.account())
     assert reply == (FAILED, "Interactive authentication failed: PAM_ABORT")
 
 
 @each_of_microsofts
-async def test_without_a_display_microsofts_brokers_die(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_without_a_display_microsofts_brokers_crash(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.plant("no_display")
     assert response(await ask.silently(account))
@@ -123,7 +125,7 @@ async def test_without_a_display_microsofts_brokers_die(ask: Asker, fake_broker:
 
 
 @new_himmelblau
-async def test_without_a_display_himmelblau_4_0_says_so(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_without_a_display_himmelblau_4_0_answers_with_a_dbus_error(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.plant("no_display")
     text = "No interactive prompt available: no graphical session or pinentry binary found"
     assert await ask.interactively(await ask.account()) == (FAILED, text)
@@ -143,9 +145,7 @@ def _scopes(resource: str) -> dict[str, Any]:
 
 
 @newest
-async def test_the_prt_answers_an_interactive_call_whose_silent_one_was_refused(
-    ask: Asker, fake_broker: RunningFake
-) -> None:
+async def test_3_0_needs_no_window_after_a_refused_silent_call(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.set_user("never")
     fake_broker.plant("silent_refused", scopes=[f"{GRAPH}/User.Read"])
@@ -157,7 +157,7 @@ async def test_the_prt_answers_an_interactive_call_whose_silent_one_was_refused(
 
 
 @newest
-async def test_each_resource_that_is_refused_needs_a_call_of_its_own(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_3_0_needs_one_interactive_call_for_each_refused_resource(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.set_user("never")
     fake_broker.plant("silent_refused", account=ADA)
@@ -169,7 +169,9 @@ async def test_each_resource_that_is_refused_needs_a_call_of_its_own(ask: Asker,
 
 @newest
 @pytest.mark.parametrize("more", [{"prompt": "login"}, {"prompt": "select_account"}, {"account": None}])
-async def test_a_prompt_opens_a_window_all_the_same(ask: Asker, fake_broker: RunningFake, more: dict[str, Any]) -> None:
+async def test_3_0_opens_a_window_for_a_prompt_or_a_missing_account(
+    ask: Asker, fake_broker: RunningFake, more: dict[str, Any]
+) -> None:
     account = await ask.account()
     fake_broker.plant("silent_refused")
     fake_broker.set_user("never")
@@ -181,13 +183,13 @@ async def test_a_prompt_opens_a_window_all_the_same(ask: Asker, fake_broker: Run
 
 
 @newest
-async def test_no_window_opens_where_nothing_was_refused(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_3_0_opens_a_window_if_no_silent_call_was_refused(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.set_user("cancel")
     assert error(await ask.interactively(await ask.account()))["status"] == 7
 
 
 @pytest.mark.parametrize("persona", [JAVA, CPP, NEW_HIMMELBLAU])
-async def test_the_other_brokers_ask_the_user(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_other_brokers_open_a_window_after_a_refused_silent_call(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.plant("silent_refused")
     assert error(await ask.silently(account))
@@ -204,7 +206,7 @@ async def test_the_other_brokers_ask_the_user(ask: Asker, fake_broker: RunningFa
 
 
 @each_himmelblau
-async def test_himmelblau_takes_one_call_at_a_time(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_himmelblau_handles_one_call_at_a_time(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.plant("slow", method="getAccounts", delay=0.2, times=1)
     slow = asyncio.ensure_future(ask("getAccounts", ""))
     await fake_broker.called("getAccounts")
@@ -213,7 +215,7 @@ async def test_himmelblau_takes_one_call_at_a_time(ask: Asker, fake_broker: Runn
 
 
 @each_of_microsofts
-async def test_microsofts_brokers_take_many_calls_at_once(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_microsofts_brokers_handle_calls_concurrently(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.plant("hang", method="getAccounts", times=1)
     hanging = asyncio.ensure_future(ask("getAccounts", {}))
     await fake_broker.called("getAccounts")
@@ -222,7 +224,7 @@ async def test_microsofts_brokers_take_many_calls_at_once(ask: Asker, fake_broke
 
 
 @new_himmelblau
-async def test_a_cancel_waits_behind_the_dialog(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_himmelblau_4_0_handles_a_cancel_only_after_the_dialog(ask: Asker, fake_broker: RunningFake) -> None:
     account = await ask.account()
     fake_broker.set_user("never")
     asking = asyncio.ensure_future(ask.interactively(account))
@@ -237,7 +239,7 @@ async def test_a_cancel_waits_behind_the_dialog(ask: Asker, fake_broker: Running
 
 
 @each_himmelblau
-async def test_a_reset_lets_the_next_call_through(ask: Asker, fake_broker: RunningFake) -> None:
+async def test_reset_lets_himmelblau_handle_the_next_call(ask: Asker, fake_broker: RunningFake) -> None:
     fake_broker.plant("hang", times=1)
     hanging = asyncio.ensure_future(ask("getAccounts", ""))
     await fake_broker.called("getAccounts")

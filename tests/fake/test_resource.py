@@ -1,4 +1,4 @@
-"""The fake's resource challenges only clients that have declared that they understand claims challenges."""
+"""Revoked tokens: claims challenges for clients that declare ``cp1``, plain errors for others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _declares(*capabilities: str) -> str:
 
 
 @pytest.mark.parametrize("capability", ["cp1", "CP1"])
-async def test_a_revoked_token_of_a_client_that_declares_cp1_meets_a_challenge(
+async def test_a_revoked_token_with_cp1_is_answered_with_a_claims_challenge(
     fake_broker: RunningFake, capability: str
 ) -> None:
     async with BrokerClient(CLIENT_ID) as client:
@@ -37,7 +37,7 @@ async def test_a_revoked_token_of_a_client_that_declares_cp1_meets_a_challenge(
 
 
 @pytest.mark.parametrize("claims", [None, _declares("cp2"), '{"access_token": {"acrs": {"value": "c1"}}}'])
-async def test_a_revoked_token_of_any_other_client_meets_a_plain_refusal(
+async def test_a_revoked_token_without_cp1_is_answered_without_a_challenge(
     fake_broker: RunningFake, claims: str | None
 ) -> None:
     async with BrokerClient(CLIENT_ID) as client:
@@ -50,7 +50,7 @@ async def test_a_revoked_token_of_any_other_client_meets_a_plain_refusal(
     assert revoked.value.www_authenticate == 'Bearer realm="", error="invalid_token"'
 
 
-async def test_capabilities_alone_are_no_challenge(fake_broker: RunningFake) -> None:
+async def test_client_capabilities_alone_do_not_bypass_the_token_cache(fake_broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID) as client:
 
         async def token(claims: str | None) -> str:

@@ -1,7 +1,7 @@
-"""What is asked of both: a line for each request, with a name.
+"""The requests that are sent to both brokers, one line each, with a name.
 
-Requests are made from those of the clients in the field: Microsoft's runtime, its small relatives, linux-entra-sso,
-sso-mib, onedrive, Edge, and from nobody's at all.
+They are modelled on clients in the field (Microsoft's runtime, linux-entra-sso, sso-mib, onedrive, Edge and smaller
+ones); some are invalid on purpose.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GRAPH = "https://graph.microsoft.com/.default"
 
 @dataclass(frozen=True)
 class Setup:
-    """How both are set up.
+    """The settings of both brokers.
 
     Attributes:
         judge: settings of the judge.
@@ -52,7 +52,7 @@ SETUPS = {
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request that is put to both.
+    """A request that is sent to both brokers.
 
     Attributes:
         name: what it shows.

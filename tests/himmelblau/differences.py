@@ -1,7 +1,6 @@
-"""Whether two answers are equal in shape: keys, JSON types, names of D-Bus errors, fixed texts.
+"""Differences of two answers: keys, JSON types, values, names and texts of D-Bus errors.
 
-Every value is compared but those of ``LEFT_OUT``, which are decided behind the broker; of these it is seen to that they
-are of the same type and kind.
+The values in ``LEFT_OUT`` are decided behind the broker: only their types and forms are compared.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ MOST_LEFT_OUT = 20
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A value that is not compared as it is.
+    """A value that is compared by type and form only.
 
     Attributes:
         place: the keys on the way to it; the bus's name of a method comes first.

@@ -1,4 +1,4 @@
-"""The two that are compared, each on a bus of its own: a judge, and a persona of the fake broker."""
+"""The two brokers that are compared, each on its own bus: a judge, and a persona of the fake broker."""
 
 from __future__ import annotations
 

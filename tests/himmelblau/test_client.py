@@ -1,4 +1,4 @@
-"""What the library makes of Himmelblau's own brokers, not of a persona that stands for them."""
+"""The library against Himmelblau's own brokers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncGenerator[Desk, None]:
         yield Desk(stage, client, persona)
 
 
-async def test_the_account_is_listed_and_gets_a_token(desk: Desk) -> None:
+async def test_an_account_is_listed_and_gets_tokens_and_cookies(desk: Desk) -> None:
     (account,) = await desk.client.get_accounts()
     assert account.username == ADA
     token = await desk.client.acquire_token_silent(SCOPES, account)
@@ -58,20 +58,20 @@ async def test_the_account_is_listed_and_gets_a_token(desk: Desk) -> None:
     assert await desk.client.get_linux_broker_version() == {"himmelblau-3.1": "3.1.12"}.get(desk.persona, "4.0.0")
 
 
-async def test_an_opaque_token_lives_an_hour(desk: Desk) -> None:
+async def test_an_opaque_token_expires_after_an_hour(desk: Desk) -> None:
     desk.stage.set(opaque_tokens=True)
     token = await desk.client.acquire_token_silent(SCOPES)
     assert abs(token.expires_on.timestamp() - time.time() - 3600) < 60
 
 
-async def test_nobody_is_signed_out(desk: Desk) -> None:
+async def test_remove_account_is_unsupported_and_signs_nobody_out(desk: Desk) -> None:
     (account,) = await desk.client.get_accounts()
     with pytest.raises(UnsupportedOperationError, match="Nobody was signed out"):
         await desk.client.remove_account(account)
     assert await desk.client.get_accounts() == [account]
 
 
-async def test_there_is_no_proof_of_possession(desk: Desk) -> None:
+async def test_proof_of_possession_is_unsupported(desk: Desk) -> None:
     (account,) = await desk.client.get_accounts()
     pop = PopAuthScheme("GET", "https://graph.microsoft.com/v1.0/me")
     with pytest.raises(UnsupportedOperationError):
@@ -88,7 +88,7 @@ async def test_a_sign_in_without_an_account_gets_a_token(desk: Desk, hint: str |
     assert token.access_token
 
 
-async def test_a_refusal_asks_for_interaction(desk: Desk) -> None:
+async def test_a_refused_token_or_cookie_is_interaction_required(desk: Desk) -> None:
     (account,) = await desk.client.get_accounts()
     failures = {"acquireTokenSilently": "Failed to authenticate user"}
     desk.stage.set(failures=failures | {"acquirePrtSsoCookie": "Failed to fetch prt sso cookie"})
@@ -98,13 +98,13 @@ async def test_a_refusal_asks_for_interaction(desk: Desk) -> None:
         await desk.client.acquire_prt_sso_cookie(account, "https://login.microsoftonline.com/")
 
 
-async def test_a_user_without_an_account_is_told_so(desk: Desk) -> None:
+async def test_a_missing_account_is_no_account_error(desk: Desk) -> None:
     desk.stage.set(account=None)
     with pytest.raises(NoAccountError):
         await desk.client.get_accounts()
 
 
-async def test_another_users_account_is_not_found_or_was_refused_without_a_reason(desk: Desk) -> None:
+async def test_the_account_of_another_user_is_rejected(desk: Desk) -> None:
     (account,) = await desk.client.get_accounts()
     stranger: Any = account.model_copy(update={"username": "eve@contoso.example"})
     with pytest.raises(BrokerResponseError) as caught:
@@ -116,7 +116,7 @@ async def test_another_users_account_is_not_found_or_was_refused_without_a_reaso
 @pytest.mark.parametrize(
     ("prompt", "error"), [("cancel", InteractionRequiredError), ("no_display", NoDisplayError)], ids=str
 )
-async def test_a_dialog_that_fails_is_an_error(prompt: str, error: type[BrokerResponseError]) -> None:
+async def test_a_failed_dialog_raises_the_error_of_its_reason(prompt: str, error: type[BrokerResponseError]) -> None:
     program = build_judges()["himmelblau-4.0"]
     async with (
         judge(program, {"prompt": prompt}) as stage,
@@ -128,7 +128,7 @@ async def test_a_dialog_that_fails_is_an_error(prompt: str, error: type[BrokerRe
 
 
 @pytest.mark.parametrize("persona", JUDGES)
-async def test_a_daemon_that_comes_later_than_the_broker_is_waited_for(persona: str) -> None:
+async def test_a_call_is_retried_until_the_daemon_has_started(persona: str) -> None:
     async with (
         judge(build_judges()[persona], {"daemon_after": 0.7}) as stage,
         BrokerClient(APP, bus_address=stage.address) as client,
@@ -138,7 +138,7 @@ async def test_a_daemon_that_comes_later_than_the_broker_is_waited_for(persona: 
         assert time.monotonic() - begin >= 0.5
 
 
-async def test_a_broker_that_answers_nobody_any_more_is_given_up_on() -> None:
+async def test_a_broker_that_stops_answering_times_out() -> None:
     async with (
         judge(build_judges()["himmelblau-3.1"]) as stage,
         BrokerClient(APP, bus_address=stage.address, timeouts=Timeouts(call=2.0)) as client,
@@ -150,7 +150,7 @@ async def test_a_broker_that_answers_nobody_any_more_is_given_up_on() -> None:
 
 
 @pytest.mark.parametrize("persona", JUDGES)
-async def test_the_command_says_that_nobody_was_signed_out(persona: str) -> None:
+async def test_sign_out_fails_because_himmelblau_cannot_sign_out(persona: str) -> None:
     async with judge(build_judges()[persona]) as stage:
         command = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "linuxbroker", "sign-out", "--client-id", APP, "--account", ADA),

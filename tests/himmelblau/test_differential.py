@@ -1,4 +1,4 @@
-"""The personas answer as the crates do that they stand for."""
+"""The personas compared with Himmelblau's own crates, request by request."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ async def _both(exchange: Exchange, judged: Stage, faked: Stage) -> Both:
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
 @pytest.mark.parametrize("persona", JUDGES)
-def test_a_persona_answers_as_the_crate_does(persona: str, exchange: Exchange) -> None:
+def test_a_persona_answers_as_the_crate(persona: str, exchange: Exchange) -> None:
     judged, faked = answers(persona)[exchange.name]
     assert differences(exchange, judged, faked) == []
 
 
-def test_a_persona_that_stands_for_another_release_is_told() -> None:
+def test_the_comparison_detects_a_persona_of_another_release() -> None:
     judged, faked = answers("himmelblau-4.0"), answers("himmelblau-3.1")
     told = [item for item in EXCHANGES if differences(item, judged[item.name][0], faked[item.name][1])]
     alike = {item.call.member for item in EXCHANGES} - {item.call.member for item in told}
@@ -79,7 +79,7 @@ def test_a_persona_that_stands_for_another_release_is_told() -> None:
     assert alike == {"Ping", "GetMachineId", "GetManagedObjects", "GetAccounts", "getToken"}
 
 
-def test_there_are_enough_requests_each_with_a_name() -> None:
+def test_the_corpus_covers_every_method_and_its_names_are_unique() -> None:
     names = {exchange.name for exchange in EXCHANGES}
     assert len(names) == len(EXCHANGES) >= 60
     assert {exchange.call.member for exchange in EXCHANGES} >= {
@@ -94,7 +94,7 @@ def test_there_are_enough_requests_each_with_a_name() -> None:
     }
 
 
-def test_what_is_left_out_is_little_and_has_reasons() -> None:
+def test_ignored_differences_are_few_and_have_reasons() -> None:
     assert len(LEFT_OUT) <= MOST_LEFT_OUT
     assert all(item.reason for item in LEFT_OUT)
     kept = ("context", "error", "status", "linuxBrokerVersion", "accounts", "brokerTokenResponse", "cookieName")
@@ -131,7 +131,7 @@ REFUSAL, COOKIE = "removeAccount: as the runtime asks", "acquirePrtSsoCookie: as
         (COOKIE, "account.name", "Ada", "name: the fake alone has it"),
     ],
 )
-def test_a_persona_that_drifts_is_told(name: str, place: str, value: Any, told: str) -> None:
+def test_the_comparison_detects_a_changed_reply(name: str, place: str, value: Any, told: str) -> None:
     exchange, answer = _of(name)
     reply = json.loads(answer.body[0])
     drifted = copy.deepcopy(reply)
@@ -153,7 +153,7 @@ def test_a_persona_that_drifts_is_told(name: str, place: str, value: Any, told: 
         ({"error": "", "text": "", "signature": "s", "body": ("{}",)}, "the error's name"),
     ],
 )
-def test_an_error_that_drifts_is_told(change: dict[str, Any], told: str) -> None:
+def test_the_comparison_detects_a_changed_dbus_error(change: dict[str, Any], told: str) -> None:
     exchange, answer = _of("bus: a method that is not there")
     lines = differences(exchange, answer, replace(answer, **change))
     assert lines[0].startswith(told)
@@ -167,13 +167,13 @@ def test_an_error_that_drifts_is_told(change: dict[str, Any], told: str) -> None
         ("org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Properties"),
     ],
 )
-def test_introspection_that_drifts_is_told(old: str, new: str) -> None:
+def test_the_comparison_detects_changed_introspection(old: str, new: str) -> None:
     exchange, answer = _of("bus: Introspect")
     text = str(answer.body[0])
     assert differences(exchange, answer, replace(answer, body=(text.replace("\n", ""),))) == []
     assert differences(exchange, answer, replace(answer, body=(text.replace(old, new, 1),)))
 
 
-def test_an_empty_text_is_no_object() -> None:
+def test_the_comparison_distinguishes_an_empty_text_from_an_object() -> None:
     exchange, answer = _of(REFUSAL)
     assert differences(exchange, answer, replace(answer, body=("",)))

@@ -1,4 +1,4 @@
-"""Ways of the crates that a comparison of answers does not show, and that the judges come and go as they should."""
+"""Timing and order of calls of Himmelblau's crates, and start and stop of the judges."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def _seconds(stage: Stage, *calls: Call) -> float:
     return time.monotonic() - begin
 
 
-async def test_3_1_answers_a_failure_with_nothing_and_after_the_time_limit_for_its_daemon() -> None:
+async def test_3_1_answers_a_failure_with_an_empty_text_after_its_time_limit() -> None:
     async with judge(build_judges()["himmelblau-3.1"]) as stage:
         await stage.ask(LIST)
         begin = time.monotonic()
@@ -41,19 +41,19 @@ async def test_3_1_answers_a_failure_with_nothing_and_after_the_time_limit_for_i
         assert time.monotonic() - begin >= 1.0
 
 
-async def test_4_0_tells_a_failure_at_once() -> None:
+async def test_4_0_answers_a_failure_at_once() -> None:
     async with judge(build_judges()["himmelblau-4.0"], {"connection_timeout": 60}) as stage:
         await stage.ask(LIST)
         assert await _seconds(stage, SIGN_OUT) < 10.0
 
 
-async def test_3_1_answers_one_call_at_a_time_even_a_ping() -> None:
+async def test_3_1_handles_one_call_at_a_time_including_ping() -> None:
     async with judge(build_judges()["himmelblau-3.1"]) as stage:
         await stage.ask(LIST)
         assert await _seconds(stage, SIGN_OUT, SIGN_OUT, PING) >= 2.0
 
 
-async def test_4_0_answers_nobody_while_the_dialog_is_open() -> None:
+async def test_4_0_answers_no_call_while_the_dialog_is_open() -> None:
     account = {"username": "ada@contoso.example"}
     request = json.dumps({"account": account, "authParameters": {"requestedScopes": []}})
     interactive = Call("acquireTokenInteractively", ("0.0", "", request), "sss")
@@ -77,7 +77,7 @@ async def test_without_a_daemon_every_call_is_a_dbus_error(persona: str, text: s
         assert await stage.ask(SIGN_OUT) == Answer(error=FAILED, text=text)
 
 
-async def test_3_1_never_delivers_a_reply_of_whole_blocks_and_hangs_from_then_on() -> None:
+async def test_3_1_hangs_after_a_reply_of_whole_blocks() -> None:
     async with judge(build_judges()["himmelblau-3.1"], {"reply_bytes": 1025}) as stage:
         assert len((await stage.ask(LIST)).body[0]) == 1025
         stage.set(reply_bytes=1024)
@@ -94,7 +94,7 @@ async def test_4_0_delivers_a_reply_of_whole_blocks() -> None:
 @pytest.mark.parametrize(
     ("persona", "per_second"), [("himmelblau-3.1", 1), ("himmelblau-4.0", 1000)], ids=["seconds added", "milliseconds"]
 )
-async def test_an_opaque_token_expires_as_each_release_writes_it(persona: str, per_second: int) -> None:
+async def test_each_release_writes_the_expiry_of_an_opaque_token_in_its_own_way(persona: str, per_second: int) -> None:
     account = {"username": "ada@contoso.example"}
     request = json.dumps({"account": account, "authParameters": {"requestedScopes": []}})
     silent = Call("acquireTokenSilently", ("0.0", "", request), "sss")
@@ -106,7 +106,7 @@ async def test_an_opaque_token_expires_as_each_release_writes_it(persona: str, p
 
 
 @pytest.mark.parametrize("persona", JUDGES)
-async def test_a_judge_ends_with_its_bus_even_in_the_middle_of_a_call(persona: str) -> None:
+async def test_a_judge_exits_when_its_bus_stops_during_a_call(persona: str) -> None:
     async with judge(build_judges()[persona]) as stage:
         await stage.ask(LIST)
         (process,) = await stage.connection.call_bus("GetConnectionUnixProcessID", "s", BROKER_BUS_NAME)
@@ -122,7 +122,7 @@ async def test_a_judge_ends_with_its_bus_even_in_the_middle_of_a_call(persona: s
 
 
 @pytest.mark.parametrize("persona", JUDGES)
-async def test_a_judge_ends_with_its_standard_input_and_leaves_nothing(persona: str, tmp_path: Path) -> None:
+async def test_a_judge_exits_and_cleans_up_when_its_standard_input_closes(persona: str, tmp_path: Path) -> None:
     async with PrivateBus() as bus:
         environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address, "TMPDIR": str(tmp_path)}
         process = await asyncio.create_subprocess_exec(
@@ -135,7 +135,7 @@ async def test_a_judge_ends_with_its_standard_input_and_leaves_nothing(persona: 
 
 
 @pytest.mark.parametrize(("required", "outcome"), [("", "skipped"), ("1", "failed")])
-def test_where_it_cannot_be_built_the_tests_skip_and_say_what_is_missing(required: str, outcome: str) -> None:
+def test_without_a_toolchain_the_tests_are_skipped_with_the_reason(required: str, outcome: str) -> None:
     environment = {**os.environ, "PATH": "/nonexistent", "LINUXBROKER_REQUIRE_HIMMELBLAU": required}
     command = [
         sys.executable,

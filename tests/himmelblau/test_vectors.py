@@ -1,4 +1,4 @@
-"""The vectors for brokers, played to Himmelblau's own."""
+"""The vectors for brokers, played to Himmelblau's own brokers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _cases(report: Path, broker: Sequence[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("persona", JUDGES)
-def test_himmelblau_passes_what_it_can_and_the_persona_the_same(persona: str, tmp_path: Path) -> None:
+def test_himmelblau_and_its_persona_pass_the_same_vectors(persona: str, tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"user": {"action": "never"}}), encoding="utf-8")
     fake = [sys.executable, "-m", "linuxbroker_fake", "run", "--persona", persona, "--config", str(config)]

@@ -1,4 +1,4 @@
-"""Builds the judges: Himmelblau's published session brokers, with a daemon of ours behind them."""
+"""Build of the judges: Himmelblau's published session brokers with a test daemon behind them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is ``interfaces/`` what other languages' tools can work from, and what is generated from it fresh?"""
+"""``interfaces/``: the XML is readable by other tools, and the generated files are up to date."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ METHODS = {
 }
 
 
-def test_dbus_next_reads_the_eight_methods_with_named_arguments() -> None:
+def test_dbus_next_parses_the_eight_methods_with_named_arguments() -> None:
     (interface,) = introspection.Node.parse(interface_xml()).interfaces
     assert interface.name == "com.microsoft.identity.Broker1"
     assert {method.name for method in interface.methods} == METHODS
@@ -40,7 +40,7 @@ def test_dbus_next_reads_the_eight_methods_with_named_arguments() -> None:
 
 
 @pytest.mark.skipif(shutil.which("gdbus-codegen") is None, reason="needs gdbus-codegen (libglib2.0-dev-bin)")
-def test_gdbus_codegen_reads_the_eight_methods(tmp_path: Path) -> None:
+def test_gdbus_codegen_accepts_the_eight_methods(tmp_path: Path) -> None:
     xml = interfaces_folder() / "com.microsoft.identity.broker1.xml"
     command = ["gdbus-codegen", "--generate-c-code", "broker1", "--output-directory", str(tmp_path), str(xml)]
     subprocess.run(command, check=True, capture_output=True)
@@ -50,7 +50,7 @@ def test_gdbus_codegen_reads_the_eight_methods(tmp_path: Path) -> None:
         assert f"_call_{snake}_sync (" in header
 
 
-def test_each_method_names_its_request_and_reply_type_and_each_has_a_schema() -> None:
+def test_each_method_has_request_and_reply_schemas() -> None:
     for method in ElementTree.fromstring(interface_xml()).iter("method"):
         annotations = {item.attrib["name"]: item.attrib["value"] for item in method.iter("annotation")}
         for kind in ("RequestType", "ReplyType"):
@@ -84,7 +84,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_stale_proxy_fails_the_check_and_is_written_anew(tree: Path) -> None:
+def test_generate_check_fails_on_a_stale_proxy_and_generate_rewrites_it(tree: Path) -> None:
     _generate(tree)
     fresh = (tree / "linuxbroker" / "proxy.py").read_text(encoding="utf-8")
     (tree / "linuxbroker" / "proxy.py").write_text(fresh.replace("getAccounts", "getAccount"), encoding="utf-8")
@@ -98,7 +98,7 @@ def test_a_stale_proxy_fails_the_check_and_is_written_anew(tree: Path) -> None:
 @pytest.mark.parametrize(
     "spoil", [Path.unlink, lambda path: path.write_text("{}"), lambda path: path.rename(f"{path}.x.schema.json")]
 )
-def test_a_stale_missing_or_left_over_schema_fails_the_check(tree: Path, spoil: object) -> None:
+def test_generate_check_fails_on_stale_missing_and_left_over_schemas(tree: Path, spoil: object) -> None:
     _generate(tree)
     assert callable(spoil)
     spoil(tree / "interfaces" / "schemas" / "GetAccountsReply.schema.json")

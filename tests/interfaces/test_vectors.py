@@ -1,4 +1,4 @@
-"""Are the conformance vectors sound, and do they pin all of PROTOCOL.md?"""
+"""The conformance vectors: schema, ids, and coverage of PROTOCOL.md."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def used_in(value: Any, key: str) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_file_of_vectors_keeps_to_the_schema(path: Path) -> None:
+def test_a_vector_file_conforms_to_the_schema(path: Path) -> None:
     document = json.loads(path.read_text(encoding="utf-8"))
     for vector in document["vectors"]:  # each by its own kind first: the messages of oneOf say little
         schema = {**SCHEMA["$defs"][f"{vector['kind']}Vector"], "$defs": SCHEMA["$defs"]}
@@ -59,7 +59,7 @@ def test_a_file_of_vectors_keeps_to_the_schema(path: Path) -> None:
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
 
 
-def test_the_schema_is_a_schema_and_refuses_what_is_no_vector() -> None:
+def test_the_vector_schema_is_valid_and_rejects_invalid_vectors() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     document = json.loads(FILES[0].read_text(encoding="utf-8"))
     spoils: list[dict[str, Any]] = [{"kind": "other"}, {"rows": []}, {"shows": ""}, {"fictional": 1}, {"id": "No Id"}]
@@ -69,19 +69,19 @@ def test_the_schema_is_a_schema_and_refuses_what_is_no_vector() -> None:
             jsonschema.Draft202012Validator(SCHEMA).validate(spoilt)
 
 
-def test_an_id_names_its_kind_and_is_there_once() -> None:
+def test_vector_ids_are_unique_and_have_the_prefix_of_their_kind() -> None:
     prefixes = {"request": "req-", "reply": "rep-", "sequence": "seq-", "broker": "bk-"}
     assert all(vector.id.startswith(prefixes[vector.kind]) for vector in VECTORS)
     assert len({vector.id for vector in VECTORS}) == len(VECTORS) >= 150
 
 
-def test_every_value_that_is_written_down_is_used() -> None:
+def test_every_shared_value_is_used() -> None:
     written = json.loads((vectors_folder() / "values.json").read_text(encoding="utf-8"))
     texts = "".join(path.read_text(encoding="utf-8") for path in (*FILES, vectors_folder() / "values.json"))
     assert [name for name in written if name != "$schema" and f'{{"$use": "{name}"' not in texts] == []
 
 
-def test_each_row_of_the_protocol_names_the_vectors_that_pin_it_or_says_why_there_is_none() -> None:
+def test_each_protocol_row_names_its_vectors_or_the_reason_for_none() -> None:
     unpinned: Any = json.loads((vectors_folder() / "unpinned.json").read_text(encoding="utf-8"))
     reasons = {row: name for name, entry in unpinned.items() for row in entry["rows"]}
     assert len(ROWS) > 290
@@ -94,20 +94,20 @@ def test_each_row_of_the_protocol_names_the_vectors_that_pin_it_or_says_why_ther
     assert all(entry["why"].endswith(".") for entry in unpinned.values())
 
 
-def test_each_vector_pins_rows_that_are_there() -> None:
+def test_each_vector_names_existing_protocol_rows() -> None:
     there = {row for row, _, _ in ROWS}
     assert {row for vector in VECTORS for row in vector.rows} <= there
     assert there >= METHODS
 
 
-def test_a_vector_has_its_source_from_the_rows_that_it_pins() -> None:
+def test_the_sources_of_a_vector_are_sources_of_its_rows() -> None:
     letters = {row: set(re.findall(r"\b[RPMNCFBSWXHTD]\b", " ".join(cells[-2:]))) for row, cells, _ in ROWS}
     for vector in VECTORS:
         of_rows = set().union(*(letters[row] for row in vector.rows))
         assert set(vector.source.split()) <= of_rows, vector.id
 
 
-def test_every_method_is_sent_and_answered() -> None:
+def test_every_method_is_sent_and_answered_in_a_vector() -> None:
     sent = {call["method"] for vector in VECTORS for calls in used_in(vector.steps, "sent") for call in calls}
     scripted = {
         reply["method"] for vector in VECTORS for replies in used_in(vector.steps, "replies") for reply in replies
@@ -116,7 +116,7 @@ def test_every_method_is_sent_and_answered() -> None:
     assert scripted == METHODS
 
 
-def test_every_status_persona_and_error_family_is_met() -> None:
+def test_every_status_persona_and_error_family_is_in_a_vector() -> None:
     errors = [error for vector in VECTORS for error in used_in(vector.steps, "error") if "family" in (error or {})]
     assert {error["status"] for error in errors if "status" in error} == {status.wire_name for status in Status}
     assert {error["family"] for error in errors} == FAMILIES
@@ -148,20 +148,20 @@ def requests() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("method", "request_json"), list(requests()))
-def test_a_request_keeps_to_the_schema_of_its_type(method: str, request_json: Any) -> None:
+def test_the_requests_of_vectors_conform_to_their_schemas(method: str, request_json: Any) -> None:
     name = f"{method[0].upper()}{method[1:]}Request"
     schema = json.loads((interfaces_folder() / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(schema).validate(request_json)
 
 
-def test_the_version_of_the_interfaces_is_the_newest_of_the_changelog() -> None:
+def test_the_version_file_has_the_newest_version_of_the_changelog() -> None:
     version = (interfaces_folder() / "VERSION").read_text(encoding="utf-8")
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", version)
     changelog = (interfaces_folder() / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (\S+)", changelog, re.MULTILINE)[0] == version.strip()
 
 
-def test_the_page_explains_every_operation_key_option_and_family() -> None:
+def test_the_conformance_page_explains_every_operation_key_and_family() -> None:
     page = (interfaces_folder() / "CONFORMANCE.md").read_text(encoding="utf-8")
     call = SCHEMA["$defs"]["call"]["properties"]
     operations = set(call["operation"]["enum"])
@@ -174,7 +174,7 @@ def test_the_page_explains_every_operation_key_option_and_family() -> None:
         assert re.search(rf"[`\"]{re.escape(word)}[?`\"]", page), f"CONFORMANCE.md does not explain {word}"
 
 
-def test_the_page_names_every_key_that_may_be_left_out() -> None:
+def test_the_conformance_page_names_every_optional_request_key() -> None:
     page = (interfaces_folder() / "CONFORMANCE.md").read_text(encoding="utf-8")
     rules = page.partition("### How a request is compared")[2].partition("###")[0]
     of_accounts = set(Account.model_fields) | {field.alias for field in Account.model_fields.values()}
@@ -186,7 +186,7 @@ def test_the_page_names_every_key_that_may_be_left_out() -> None:
     assert all(f"`{key}`" in rules for key in FREE_TEXT)
 
 
-def test_vectors_are_chosen_by_id_and_by_pattern() -> None:
+def test_select_accepts_ids_and_patterns() -> None:
     assert [vector.id for vector in select(VECTORS, ["req-cookie", "rep-status-0[12]"])] == [
         "rep-status-01",
         "rep-status-02",
@@ -213,7 +213,7 @@ SMALL = {
 }
 
 
-def test_a_value_is_put_in_with_what_stands_beside_it(tmp_path: Path) -> None:
+def test_use_is_replaced_by_its_value_and_the_keys_beside_it(tmp_path: Path) -> None:
     vector = {**SMALL, "sent": [{"$use": "known"}, {"$use": "known", "b": 2}]}
     (loaded,) = load_vectors(_folder(tmp_path, vector))
     assert loaded == Vector(
@@ -233,12 +233,12 @@ def test_a_value_is_put_in_with_what_stands_beside_it(tmp_path: Path) -> None:
         ([{**SMALL, "sent": [{"$use": "unknown"}]}], "there is no value 'unknown'"),
     ],
 )
-def test_vectors_that_can_not_be_used_say_why(tmp_path: Path, vectors: list[dict[str, Any]], message: str) -> None:
+def test_invalid_vectors_raise_vector_error(tmp_path: Path, vectors: list[dict[str, Any]], message: str) -> None:
     with pytest.raises(VectorError, match=message):
         load_vectors(_folder(tmp_path, *vectors))
 
 
-def test_a_file_that_is_no_json_is_named(tmp_path: Path) -> None:
+def test_a_vector_file_that_is_not_json_is_named(tmp_path: Path) -> None:
     _folder(tmp_path)
     (tmp_path / "other.json").write_text("{")
     with pytest.raises(VectorError, match=r"other\.json"):

@@ -1,4 +1,4 @@
-//! The daemon's accounts, and how Himmelblau writes them. Keys and values: brokers.md, `himmelblau-*.jsonl`.
+//! The daemon's accounts in the form that Himmelblau writes (PROTOCOL.md, "Accounts" and "Himmelblau").
 
 use serde::Deserialize;
 use serde_json::{json, Value};

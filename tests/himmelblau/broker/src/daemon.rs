@@ -1,4 +1,4 @@
-//! The daemon: what Himmelblau's would answer, over an account that is made up. After brokers.md; no code is Himmelblau's.
+//! The daemon: answers as Himmelblau's does (PROTOCOL.md, "Himmelblau"), for a fictional account. No code is Himmelblau's.
 
 use std::error::Error;
 use std::path::PathBuf;
