@@ -1,7 +1,7 @@
-"""What does a resource want that refused a request? Its WWW-Authenticate headers, read; pure code, no I/O.
+"""Parser of WWW-Authenticate headers, and the claims and nonces that they request; pure code, no I/O.
 
-Syntax: RFC 9110, sections 5.6 and 11.6.1. What the parameters mean: claims challenges are Entra's continuous access
-evaluation, `PoP nonce="…"` is MSAL's signed HTTP requests.
+Syntax: RFC 9110, sections 5.6 and 11.6.1. Claims challenges belong to Entra's continuous access evaluation,
+`PoP nonce="…"` to MSAL's signed HTTP requests.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _STANDARD_BASE64 = str.maketrans("-_", "+/")
 
 @dataclass(frozen=True)
 class Challenge:
-    """One challenge of a resource.
+    """A challenge from a resource.
 
     Attributes:
-        scheme: such as ``bearer``, in lower case.
-        parameters: its parameters, the names in lower case.
-        token68: what stands in place of parameters (``Negotiate YII=``), or the empty string.
+        scheme: the authentication scheme in lower case, such as ``bearer``.
+        parameters: the parameters, their names in lower case.
+        token68: the value that some schemes have instead of parameters (``Negotiate YII=``), or the empty string.
     """
 
     scheme: str
@@ -40,49 +40,49 @@ class _Malformed(Exception):
 
 
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
-    """Read the challenges of a response.
+    """Parse the challenges of a response.
 
     Args:
-        headers: the values of its ``WWW-Authenticate`` headers, each as it came.
+        headers: the values of its ``WWW-Authenticate`` headers, unchanged.
 
     Returns:
-        The challenges, in order; a header that breaks the grammar anywhere has none.
+        The challenges, in order; a header with a syntax error has none.
     """
     found: list[Challenge] = []
     for header in headers:
         try:
-            found += _challenges(header)
+            found += _parse_header(header)
         except _Malformed:
             continue
     return tuple(found)
 
 
 def claims_in(challenges: Iterable[Challenge], *schemes: str) -> str | None:
-    """Find the claims challenge: the first that is refused with ``error="insufficient_claims"`` and can be read.
+    """Find the claims challenge: the first readable one with ``error="insufficient_claims"``.
 
     Args:
-        challenges: those of a response.
-        schemes: in lower case, those that count; ``bearer`` unless given.
+        challenges: the challenges of a response.
+        schemes: the schemes to search, in lower case; default ``bearer``.
 
     Returns:
-        The text of a JSON object, for ``claims_challenge``; None where there is none.
+        A JSON object as text, for ``claims_challenge``; None if there is none.
     """
     for challenge in challenges:
         if challenge.scheme in (schemes or ("bearer",)) and challenge.parameters.get("error") == "insufficient_claims":
-            claims = _decoded_claims(challenge.parameters.get("claims", ""))
+            claims = _decode_claims(challenge.parameters.get("claims", ""))
             if claims is not None:
                 return claims
     return None
 
 
 def nonce_in(challenges: Iterable[Challenge]) -> str | None:
-    """Find the nonce that a proof of possession is to be signed with.
+    """Find the nonce to sign a proof of possession with.
 
     Args:
-        challenges: those of a response.
+        challenges: the challenges of a response.
 
     Returns:
-        The first ``PoP`` challenge's nonce, for ``PopAuthScheme``; None where there is none.
+        The nonce of the first ``PoP`` challenge, for ``PopAuthScheme``; None if there is none.
     """
     for challenge in challenges:
         nonce = challenge.parameters.get("nonce")
@@ -91,8 +91,8 @@ def nonce_in(challenges: Iterable[Challenge]) -> str | None:
     return None
 
 
-def _decoded_claims(encoded: str) -> str | None:
-    """Entra's own resources write base64, others base64url, padded or not."""
+def _decode_claims(encoded: str) -> str | None:
+    """Decode base64, as Entra's own resources send it, or base64url, as others do, padded or not."""
     digits = encoded.rstrip("=").translate(_STANDARD_BASE64)
     try:
         text = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True).decode("utf-8")
@@ -101,15 +101,15 @@ def _decoded_claims(encoded: str) -> str | None:
         return None
 
 
-def _challenges(header: str) -> list[Challenge]:
+def _parse_header(header: str) -> list[Challenge]:
     found: list[Challenge] = []
-    parameters: dict[str, str] | None = None  # those of the last challenge, while it can take more
-    for element in _elements(header):
-        name, rest = _token(element)
+    parameters: dict[str, str] | None = None  # those of the last challenge; None while it accepts none
+    for element in _split_list(header):
+        name, rest = _split_token(element)
         if rest.lstrip(_BLANK).startswith("="):
             if parameters is None:
                 raise _Malformed
-            _add(parameters, element)
+            _add_parameter(parameters, element)
             continue
         parameters, token68 = {}, ""
         if rest:
@@ -119,13 +119,13 @@ def _challenges(header: str) -> list[Challenge]:
             if _is_token68(rest):
                 parameters, token68 = None, rest
             else:
-                _add(parameters, rest)
+                _add_parameter(parameters, rest)
         found.append(Challenge(name.lower(), {} if parameters is None else parameters, token68))
     return found
 
 
-def _elements(header: str) -> Iterator[str]:
-    """The elements of a comma-separated list, the empty ones left out; commas in quoted strings separate nothing."""
+def _split_list(header: str) -> Iterator[str]:
+    """Split a comma-separated list, dropping empty elements; commas in quoted strings do not separate."""
     start, quoted, escaped = 0, False, False
     for index, character in enumerate(header):
         if (character < " " and character != "\t") or character == "\x7f" or "\ud800" <= character <= "\udfff":
@@ -146,8 +146,8 @@ def _elements(header: str) -> Iterator[str]:
         yield element
 
 
-def _token(text: str) -> tuple[str, str]:
-    """The token that a text begins with, and what follows."""
+def _split_token(text: str) -> tuple[str, str]:
+    """Split a text into its leading token and the rest."""
     end = next((index for index, character in enumerate(text) if character not in _TOKEN), len(text))
     if end == 0:
         raise _Malformed
@@ -155,31 +155,31 @@ def _token(text: str) -> tuple[str, str]:
 
 
 def _is_token68(text: str) -> bool:
-    """Whether it is one, and so no parameter: ``abc=`` is, ``abc=d`` is not."""
+    """Whether a text is a token68 rather than a parameter: ``abc=`` is, ``abc=d`` is not."""
     digits = text.rstrip("=")
     return bool(digits) and all(character in _TOKEN68 for character in digits)
 
 
-def _add(parameters: dict[str, str], text: str) -> None:
-    name, rest = _token(text)
+def _add_parameter(parameters: dict[str, str], text: str) -> None:
+    name, rest = _split_token(text)
     rest = rest.lstrip(_BLANK)
     if not rest.startswith("=") or name.lower() in parameters:  # RFC 9110, 11.2: each name once
         raise _Malformed
-    parameters[name.lower()] = _value(rest[1:].lstrip(_BLANK))
+    parameters[name.lower()] = _parse_value(rest[1:].lstrip(_BLANK))
 
 
-def _value(text: str) -> str:
+def _parse_value(text: str) -> str:
     if not text.startswith('"'):
-        value, rest = _token(text)
+        value, rest = _split_token(text)
         if rest:
             raise _Malformed
         return value
     characters: list[str] = []
-    inside = iter(text[1:])
-    for character in inside:
+    remaining = iter(text[1:])
+    for character in remaining:
         if character == '"':
             break
-        characters.append(next(inside, "") if character == "\\" else character)
-    if next(inside, None) is not None:  # something after the closing quote
+        characters.append(next(remaining, "") if character == "\\" else character)
+    if next(remaining, None) is not None:  # text after the closing quote
         raise _Malformed
     return "".join(characters)

@@ -1,4 +1,4 @@
-"""Which claims does a token request ask for? Challenges, and what the application is capable of, in one JSON object."""
+"""Claims of a token request: claims challenges and client capabilities, merged into one JSON object."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from typing import Any, cast
 from linuxbroker import validation
 from linuxbroker.redaction import hidden
 
-# Answers claims challenges: Entra's name for a client of continuous access evaluation.
-_ANSWERS_CHALLENGES = "CP1"
+# Entra's name for a client that handles claims challenges (continuous access evaluation).
+_CP1 = "CP1"
 
 
-def answering_challenges(capabilities: Sequence[str] = ()) -> tuple[str, ...]:
-    """Add ``CP1``, by which a client says that it answers claims challenges, where it is not there in any case."""
-    if _ANSWERS_CHALLENGES.casefold() in (capability.casefold() for capability in capabilities):
+def add_cp1(capabilities: Sequence[str] = ()) -> tuple[str, ...]:
+    """Add ``CP1``, the capability of handling claims challenges, unless it is there in any case."""
+    if _CP1.casefold() in (capability.casefold() for capability in capabilities):
         return tuple(capabilities)
-    return (*capabilities, _ANSWERS_CHALLENGES)
+    return (*capabilities, _CP1)
 
 
 def merge_claims(*claims: str | None, capabilities: Sequence[str] | None = None, name: str = "claims_challenge") -> str:
-    """Merge claims into the text that a token request carries.
+    """Merge claims into the JSON text of a token request.
 
     Args:
-        claims: texts of JSON objects; where two differ, the later one goes before. None and the empty text are none.
-        capabilities: the application's, such as ``("CP1",)``: Entra then challenges it with claims.
-        name: the argument that the claims came in, for the message.
+        claims: JSON objects as text, a later one taking precedence. None and the empty text are ignored.
+        capabilities: the application's, such as ``("CP1",)``; with that one, Entra sends claims challenges.
+        name: the name of the argument that the claims came in, for the error message.
 
     Returns:
-        The text of a JSON object; a single one as it came; the empty text where there is nothing to ask for.
+        A JSON object as text, a single one unchanged; the empty text if there are no claims.
 
     Raises:
-        InvalidArgumentError: one of the texts is not that of a JSON object.
+        InvalidArgumentError: one of the texts is not a JSON object.
     """
     texts = [text for text in (validation.claims_challenge(text, name) for text in claims) if text]
     if not capabilities and len(texts) < 2:
         return texts[0] if texts else ""
     merged: dict[str, Any] = {}
     for text in texts:
-        merged = _merged(merged, json.loads(text))
+        merged = _merge_objects(merged, json.loads(text))
     if capabilities:
-        merged = _merged(merged, {"access_token": {"xms_cc": {"values": list(capabilities)}}})
+        merged = _merge_objects(merged, {"access_token": {"xms_cc": {"values": list(capabilities)}}})
     return hidden(json.dumps(merged))
 
 
-def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def _merge_objects(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     merged = dict(one)
     for key, value in other.items():
-        there: object = merged.get(key)
-        if isinstance(there, dict) and isinstance(value, dict) and key != "xms_cc":
-            value = _merged(cast("dict[str, Any]", there), cast("dict[str, Any]", value))
+        present: object = merged.get(key)
+        if isinstance(present, dict) and isinstance(value, dict) and key != "xms_cc":
+            value = _merge_objects(cast("dict[str, Any]", present), cast("dict[str, Any]", value))
         merged[key] = value
     return merged

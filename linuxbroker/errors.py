@@ -1,35 +1,35 @@
-"""What can an application catch?
+"""Exceptions raised by linuxbroker.
 
     BrokerError
-    ├── InvalidArgumentError (also a ValueError)   nothing was sent: an argument can't be right
-    ├── BrokerResponseError                        the broker answered with a failure
-    │   ├── InteractionRequiredError               ask the user: acquire_token_interactive
-    │   ├── NoNetworkError                         no network, or not at the moment
-    │   ├── ServerUnavailableError                 Entra, or the broker, asks to try again later
-    │   ├── ApiContractError                       the request was not one the broker accepts
-    │   │   ├── DeclinedScopesError                a token came without some of the scopes that were asked for
-    │   │   ├── MismatchedTokenError               a token came for another account or tenant than was asked for
-    │   │   └── AccountRequiredError               the broker must be told whose sign-in it is
-    │   ├── CanceledError                          the sign-in was cancelled
+    ├── InvalidArgumentError (also a ValueError)   an argument is invalid; nothing was sent
+    ├── BrokerResponseError                        the broker returned an error
+    │   ├── InteractionRequiredError               the user must act: acquire_token_interactive
+    │   ├── NoNetworkError                         the broker has no network connection
+    │   ├── ServerUnavailableError                 Entra or the broker is temporarily unavailable
+    │   ├── ApiContractError                       the broker rejected the request
+    │   │   ├── DeclinedScopesError                the token lacks requested scopes
+    │   │   ├── MismatchedTokenError               the token is for another account or tenant than requested
+    │   │   └── AccountRequiredError               the broker requires an account or a login hint
+    │   ├── CanceledError                          the sign-in was canceled
     │   │   └── UserCanceledError                  ... by the user
-    │   ├── ConfigurationError                     the app's registration, the authority or the device is set up wrongly
-    │   │   └── RedirectUriError                   the app lacks the redirect URI of the broker
-    │   ├── AccountUnusableError                   the account can't be used (any more): sign in again, or pick another
+    │   ├── ConfigurationError                     misconfigured: app registration, authority or device
+    │   │   └── RedirectUriError                   the app registration lacks the broker's redirect URI
+    │   ├── AccountUnusableError                   the account cannot be used: sign in again, or use another
     │   │   └── AccountNotFoundError               the broker does not know the account
-    │   │       └── NoAccountError                 it has no account for this user at all
+    │   │       └── NoAccountError                 the broker has no account for this user
     │   ├── DeviceNotRegisteredError               the device is not enrolled
-    │   ├── NoDisplayError                         the broker can't ask the user: there is no graphical session
-    │   └── UnsupportedOperationError              this broker lacks the method, or what was asked of it
-    └── BrokerUnreachableError                     no answer of the broker's was to be had
-        ├── NoSessionBusError                      there is no session bus, or it can't be connected to
-        ├── BrokerNotInstalledError                nothing on the machine provides the broker
+    │   ├── NoDisplayError                         no sign-in window: there is no graphical session
+    │   └── UnsupportedOperationError              this broker does not implement the method or the kind of token
+    └── BrokerUnreachableError                     no usable reply
+        ├── NoSessionBusError                      there is no session bus, or no connection to it
+        ├── BrokerNotInstalledError                no broker is installed
         ├── BrokerStartError                       the broker is installed, but did not start
         ├── BrokerTimeoutError                     no reply within the time limit
-        ├── BrokerDisconnectedError                the broker, or the bus, went away during the call
-        ├── UntrustedBrokerError                   another program may have taken the broker's name; nothing was sent
-        └── BrokerProtocolError                    the reply made no sense
+        ├── BrokerDisconnectedError                the broker or the bus disconnected during the call
+        ├── UntrustedBrokerError                   bus or name owner not trusted; nothing was sent
+        └── BrokerProtocolError                    the reply is invalid
 
-Texts never hold a token, a cookie or a password.
+Messages never contain a token, a cookie or a password.
 """
 
 from __future__ import annotations
@@ -38,46 +38,50 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from linuxbroker import texts
-from linuxbroker.models import status as words
+from linuxbroker.models import status as wire_status
 from linuxbroker.models.status import Status
 
 NATIVE_CLIENT_REDIRECT_URI = "https://login.microsoftonline.com/common/oauth2/nativeclient"
 
 
-# What did not happen where a method failed, for those who could think that it did.
+# Added to the message of a failed method whose effect might otherwise be assumed.
 NOT_DONE: Mapping[str, str] = {"removeAccount": " Nobody was signed out."}
 
 
 class BrokerError(Exception):
-    """Anything that this library raises on purpose. Its text can be shown: one line, of at most 4,000 characters."""
+    """Base class of all exceptions raised by this library.
+
+    Its message is one printable line of at most 4,000 characters.
+    """
 
     def __init__(self, *args: object) -> None:
         super().__init__(*(texts.shown(arg, texts.LONGEST_MESSAGE) if isinstance(arg, str) else arg for arg in args))
 
 
 class InvalidArgumentError(BrokerError, ValueError):
-    """An argument can't be right; nothing was sent."""
+    """An argument is invalid; nothing was sent."""
 
 
 class BrokerResponseError(BrokerError):
-    """The broker answered with a failure. Source: PROTOCOL.md, "Errors".
+    """The broker returned an error. Source: PROTOCOL.md, "Errors".
 
     Attributes:
-        method: the method that was called, as the interface names it.
-        status: the status; one that is not known reads as ``Status.UNEXPECTED``.
+        method: the D-Bus method that was called.
+        status: the status; ``Status.UNEXPECTED`` if it is unknown.
         sub_status: the sub-status number.
         error_code: the error code number.
-        tag: the number that says where in the broker it happened.
-        tag_name: the same as Microsoft's logs spell it (``965ya``), or the empty string.
-        context: what the broker said, without anything that could be a secret.
+        tag: the number of the place in the broker's code.
+        tag_name: the tag as Microsoft's logs spell it (``965ya``), or the empty string.
+        context: the broker's description, without anything that could be a secret.
         sub_error: Entra's sub-error (``token_expired``), or the empty string.
-        oauth_error: Entra's OAuth error (``invalid_grant``) where the broker quotes it, or the empty string.
+        oauth_error: Entra's OAuth error (``invalid_grant``) if the broker quotes it, or the empty string.
         diagnostics: the broker's own details, without anything that could be a secret.
         aadsts_codes: Entra's error codes in the context, such as ``("AADSTS50078",)``.
         telemetry: the broker's telemetry for the call.
-        correlation_id: the id that the broker's and Entra's logs have for the call.
-        dbus_error: the D-Bus error's name where the failure came as one, else the empty string.
-        empty_reply: whether the broker answered with the empty text, and so gave no reason.
+        correlation_id: the ID of the call in the broker's and Entra's logs.
+        username: the UPN of the account concerned, or the empty string.
+        dbus_error: the name of the D-Bus error if the broker returned one, or the empty string.
+        empty_reply: whether the reply was the empty text, which gives no reason.
     """
 
     advice = ""
@@ -104,42 +108,42 @@ class BrokerResponseError(BrokerError):
         self.sub_status = sub_status
         self.error_code = error_code
         self.tag = tag
-        self.tag_name = words.tag_name(tag)
+        self.tag_name = wire_status.tag_name(tag)
         self.context = context
         self.diagnostics = dict(diagnostics or {})
-        self.sub_error = sub_error or words.sub_error(context) or self._diagnosed("oauth2_sub_error_code")
-        self.aadsts_codes = words.aadsts_codes(context)
-        self.oauth_error = words.oauth_error(context) or self._diagnosed("raw_error_code")
+        self.sub_error = sub_error or wire_status.sub_error(context) or self._diagnostic("oauth2_sub_error_code")
+        self.aadsts_codes = wire_status.aadsts_codes(context)
+        self.oauth_error = wire_status.oauth_error(context) or self._diagnostic("raw_error_code")
         self.telemetry = dict(telemetry or {})
         self.correlation_id = correlation_id
         self.username = username
         self.dbus_error = dbus_error
         self.empty_reply = empty_reply
-        super().__init__(self._describe())
+        super().__init__(self._message())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let a failure be copied, and pickled out of a worker process, which can't give keywords by itself."""
-        return _restored, (type(self), self.args, self.__dict__)
+        """Support copying and pickling, which cannot pass keyword arguments."""
+        return _restore, (type(self), self.args, self.__dict__)
 
-    def _diagnosed(self, key: str) -> str:
-        """What Microsoft's broker 2.0.1 says in its diagnostics (PROTOCOL.md, "Errors")."""
+    def _diagnostic(self, key: str) -> str:
+        """A value that Microsoft's broker 2.0.1 reports in its diagnostics only (PROTOCOL.md, "Errors")."""
         return str(self.diagnostics.get(key) or "")
 
-    def _describe(self) -> str:
-        who = f" for {self.username}" if self.username else ""
+    def _message(self) -> str:
+        user = f" for {self.username}" if self.username else ""
         details = [f"status {self.status.wire_name}"]
         if self.error_code:
             details.append(f"error code {self.error_code}")
         if self.tag_name:
             details.append(f"tag {self.tag_name}")
         if self.correlation_id:
-            details.append(f"correlation id {self.correlation_id}")
-        said = (self.context or "the broker gave no reason").rstrip(".")
+            details.append(f"correlation ID {self.correlation_id}")
+        reason = (self.context or "the broker gave no reason").rstrip(".")
         advice = f" {self.advice}" if self.advice else ""
-        return f"{self.method} failed{who}: {said}.{NOT_DONE.get(self.method, '')} ({', '.join(details)}){advice}"
+        return f"{self.method} failed{user}: {reason}.{NOT_DONE.get(self.method, '')} ({', '.join(details)}){advice}"
 
 
-def _restored(
+def _restore(
     kind: type[BrokerResponseError], args: tuple[Any, ...], attributes: Mapping[str, Any]
 ) -> BrokerResponseError:
     error = kind.__new__(kind, *args)
@@ -148,38 +152,38 @@ def _restored(
 
 
 class InteractionRequiredError(BrokerResponseError):
-    """The user has to do something: sign in, consent, pass a multi-factor prompt."""
+    """The user must act: sign in, consent, or pass multi-factor authentication."""
 
-    advice = "Sign the user in with acquire_token_interactive (linuxbroker token --interactive)."
+    advice = "Sign the user in with acquire_token_interactive (linuxbroker token --interactive --scope SCOPE)."
 
 
 class NoNetworkError(BrokerResponseError):
-    """The broker can't reach the network."""
+    """The broker has no network connection."""
 
     advice = "Check the network connection and try again."
 
 
 class ServerUnavailableError(BrokerResponseError):
-    """The service, or the broker, is not available at the moment."""
+    """Entra or the broker is temporarily unavailable."""
 
-    advice = "Try again in a moment."
+    advice = "Try again later."
 
 
 class ApiContractError(BrokerResponseError):
-    """The broker does not accept the request as it was."""
+    """The broker rejected the request."""
 
 
 class DeclinedScopesError(ApiContractError):
-    """A token came, but without some of the scopes that were asked for; the token was thrown away.
+    """The token lacks requested scopes; it was discarded.
 
     Attributes:
-        declined_scopes: the scopes asked for and not granted.
+        declined_scopes: the requested scopes that were not granted.
         granted_scopes: the scopes that were granted.
     """
 
     advice = (
-        "Ask with full names, such as https://graph.microsoft.com/Files.ReadWrite, or for the granted scopes only, or "
-        "have the user or an administrator consent to the others."
+        "Request scopes by their full names, such as https://graph.microsoft.com/Files.ReadWrite, request only those "
+        "that were granted, or have the user or an administrator consent to the others."
     )
 
     def __init__(self, *, declined_scopes: Sequence[str], granted_scopes: Sequence[str], **details: Any) -> None:
@@ -189,19 +193,21 @@ class DeclinedScopesError(ApiContractError):
 
 
 class MismatchedTokenError(ApiContractError):
-    """A token came, but for another account or tenant than was asked for; it was thrown away."""
+    """The token is for another account or tenant than requested; it was discarded."""
 
-    advice = "List the accounts (get_accounts) and ask for one of them, in a tenant that the broker serves."
+    advice = "Pass an account from get_accounts, and an authority whose tenant the broker serves."
 
 
 class AccountRequiredError(ApiContractError):
-    """The broker does not ask who signs in: it must be told the account.
+    """The broker requires an account or a login hint for a sign-in.
 
     Attributes:
-        usernames: the UPNs of the users whom the broker lists, each once.
+        usernames: the UPNs of the users that the broker lists, each once.
     """
 
-    advice = "Pass account= from get_accounts, or login_hint= (linuxbroker token --interactive --account UPN)."
+    advice = (
+        "Pass account= from get_accounts, or login_hint= (linuxbroker token --interactive --account UPN --scope SCOPE)."
+    )
 
     def __init__(self, *, usernames: Sequence[str] = (), **details: Any) -> None:
         self.usernames = tuple(usernames)
@@ -209,23 +215,23 @@ class AccountRequiredError(ApiContractError):
 
 
 class CanceledError(BrokerResponseError):
-    """The sign-in was cancelled."""
+    """The sign-in was canceled."""
 
 
 class UserCanceledError(CanceledError):
-    """The user cancelled the sign-in."""
+    """The user canceled the sign-in."""
 
 
 class ConfigurationError(BrokerResponseError):
-    """The app's registration, the authority or the device is set up in a way that can't work."""
+    """The app registration, the authority or the device is misconfigured."""
 
-    advice = "Check the app registration (client id, redirect URI, permissions) and the authority."
+    advice = "Check the app registration (client ID, redirect URI, permissions) and the authority."
 
 
 class RedirectUriError(ConfigurationError, ValueError):
     """The app registration lacks the redirect URI that the broker uses (AADSTS50011, AADSTS7000218).
 
-    A ``ValueError`` as MSAL's own of this name is.
+    It is a ``ValueError`` because MSAL's exception of this name is one.
     """
 
     advice = (
@@ -235,9 +241,9 @@ class RedirectUriError(ConfigurationError, ValueError):
 
 
 class AccountUnusableError(BrokerResponseError):
-    """The account can't be used: signed out, disabled, or its data are gone."""
+    """The account cannot be used: it is signed out or disabled, or its data are missing."""
 
-    advice = "List the accounts again (get_accounts), or sign in anew with acquire_token_interactive."
+    advice = "List the accounts again (get_accounts), or sign in again with acquire_token_interactive."
 
 
 class AccountNotFoundError(AccountUnusableError):
@@ -245,18 +251,19 @@ class AccountNotFoundError(AccountUnusableError):
 
 
 class NoAccountError(AccountNotFoundError):
-    """The broker has no account for this user: on this machine they are a local user."""
+    """The broker has no account for this user, who is local to this machine."""
 
     advice = (
-        "Sign in to the machine with a work account, or enrol it (Himmelblau: aad-tool; Microsoft's: Company Portal)."
+        "Sign in to the machine with a work account, or enroll the machine (Microsoft: Company Portal; Himmelblau: "
+        "aad-tool)."
     )
 
 
 class NoDisplayError(BrokerResponseError):
-    """The broker can't ask the user, as there is no graphical session."""
+    """The broker cannot open a sign-in window because there is no graphical session."""
 
     advice = (
-        "Sign in from a graphical session. In one, the bus that starts the broker must know it: run "
+        "Sign in from a graphical session. If this is one, pass its display to the bus that starts the broker: run "
         "'dbus-update-activation-environment --systemd DISPLAY WAYLAND_DISPLAY'."
     )
 
@@ -264,23 +271,21 @@ class NoDisplayError(BrokerResponseError):
 class DeviceNotRegisteredError(BrokerResponseError):
     """The device is not registered with the tenant."""
 
-    advice = (
-        "Enrol the device: open Company Portal (the package intune-portal), or run aad-tool enroll with Himmelblau."
-    )
+    advice = "Enroll the device: open Company Portal (package intune-portal), or run 'aad-tool enroll' with Himmelblau."
 
 
 class UnsupportedOperationError(BrokerResponseError):
-    """The broker on this machine does not have this method, or this kind of token."""
+    """This broker does not implement the method or the kind of token."""
 
-    advice = "Himmelblau and old brokers lack some operations; 'linuxbroker version' shows the broker's version."
+    advice = "This broker does not support the operation; 'linuxbroker version' shows its version."
 
 
 class BrokerUnreachableError(BrokerError):
-    """No answer of the broker's was to be had.
+    """There is no usable reply: the bus or the broker is unavailable or not trusted, or the reply is invalid.
 
     Attributes:
-        method: the method that was called, as the interface names it, or the empty string.
-        correlation_id: the id that the broker's logs may have for the call, or the empty string.
+        method: the D-Bus method that was called, or the empty string.
+        correlation_id: the ID of the call in the broker's logs, or the empty string.
     """
 
     def __init__(self, message: str, *, method: str = "", correlation_id: str = "") -> None:
@@ -290,11 +295,11 @@ class BrokerUnreachableError(BrokerError):
 
 
 class NoSessionBusError(BrokerUnreachableError):
-    """There is no session bus, or it can't be connected to."""
+    """There is no session bus, or no connection to it."""
 
 
 class BrokerNotInstalledError(BrokerUnreachableError):
-    """Nothing on the machine provides the broker."""
+    """No broker is installed."""
 
 
 class BrokerStartError(BrokerUnreachableError):
@@ -302,23 +307,24 @@ class BrokerStartError(BrokerUnreachableError):
 
 
 class BrokerTimeoutError(BrokerUnreachableError, TimeoutError):
-    """No reply within the time limit."""
+    """There was no reply within the time limit."""
 
 
 class BrokerDisconnectedError(BrokerUnreachableError):
-    """The broker, or the bus, went away during the call."""
+    """The broker or the bus disconnected during the call."""
 
 
 class UntrustedBrokerError(BrokerUnreachableError):
     """The bus, or the process that owns the broker's bus name, is not trusted; nothing was sent to it.
 
-    With ``trust="strict"`` that goes for every call; otherwise for a password, a token to renew and a sign-in where the
-    bus belongs to another user who is not root, unless ``allow_bus_of_other_user=True`` was given.
+    With ``trust="strict"`` every call is checked. Otherwise only a password, a token to renew and a sign-in are
+    refused, if the bus belongs to another user who is not root and ``allow_bus_of_other_user=True`` is not set.
 
     Attributes:
-        pid: the id of the process that owns the broker's name; None where the bus does not tell, or is itself meant.
-        uid: that process's user id, or that of the bus; None where it is not told.
-        executable: the path of the process's executable, or the empty string where that can't be seen.
+        pid: the process ID of the owner of the broker's name; None if the bus does not report it, or is itself not
+            trusted.
+        uid: the user ID of that process, or of the bus; None if it is unknown.
+        executable: the path of the process's executable, or the empty string if it is unknown.
         reason: why it is not trusted.
     """
 
@@ -329,7 +335,7 @@ class UntrustedBrokerError(BrokerUnreachableError):
 
 
 class BrokerProtocolError(BrokerUnreachableError):
-    """The broker's reply made no sense."""
+    """The broker's reply is invalid."""
 
 
 ERROR_CLASSES: Mapping[Status, type[BrokerResponseError]] = {

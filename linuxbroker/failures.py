@@ -181,7 +181,7 @@ _Unreachable = TypeVar("_Unreachable", bound=errors.BrokerUnreachableError)
 
 def _unreachable(kind: type[_Unreachable], text: str, call: CallContext) -> _Unreachable:
     who = f" for {call.who}" if call.username else ""
-    known_as = f" (correlation id {call.correlation_id})" if call.correlation_id else ""
+    known_as = f" (correlation ID {call.correlation_id})" if call.correlation_id else ""
     return kind(f"{call.method}{who}: {text}{known_as}", method=call.method, correlation_id=call.correlation_id)
 
 

@@ -1,4 +1,4 @@
-"""What is a proof-of-possession token bound to? The HTTP request that it will sign, in MSAL's vocabulary."""
+"""Proof of possession: the HTTP request or the key that a token is bound to, in MSAL's terms."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from linuxbroker.errors import InvalidArgumentError
 
 @dataclass(frozen=True)
 class PopAuthScheme:
-    """Asks for a proof-of-possession token, bound to one HTTP request or to one key.
+    """A proof-of-possession scheme, which binds a token to one HTTP request or to one key.
 
     Attributes:
-        http_method: such as ``GET``; with ``url``.
-        url: the https URL of the request; with ``http_method``.
-        nonce: the nonce from the resource's ``WWW-Authenticate`` header, where it gave one.
-        client_claims: the text of a JSON object to sign along.
-        kid: the id of a key of the caller's own that the token is to be bound to (Remote Desktop's way).
+        http_method: the method of the request, such as ``GET``; required with ``url``.
+        url: the https URL of the request; required with ``http_method``.
+        nonce: the nonce from the resource's ``WWW-Authenticate`` header; None if it has none.
+        client_claims: a JSON object, as text, that is included in the signed request.
+        kid: the ID of the application's own key to bind the token to, as Remote Desktop does.
 
     Raises:
-        InvalidArgumentError: neither a request nor a key is named, or one of them can't be right.
+        InvalidArgumentError: neither a request nor a key is given, or a value is invalid.
         Source: PROTOCOL.md, "popParams".
     """
 
@@ -33,9 +33,9 @@ class PopAuthScheme:
 
     def __post_init__(self) -> None:
         if (self.http_method is None) != (self.url is None):
-            raise InvalidArgumentError("give http_method and url together")
+            raise InvalidArgumentError("http_method and url must be set together")
         if self.http_method is None and self.kid is None:
-            raise InvalidArgumentError("a proof of possession needs http_method and url, or kid")
+            raise InvalidArgumentError("proof of possession requires http_method and url, or kid")
         if self.http_method is not None:
             validation.http_method(self.http_method)
             validation.https_url("url", self.url)
@@ -45,13 +45,13 @@ class PopAuthScheme:
         validation.claims_challenge(self.client_claims, "client_claims")
 
     def to_wire(self, home_account_id: str = "") -> models.PopParams:
-        """Write it as the broker reads it.
+        """Make the wire object.
 
         Args:
-            home_account_id: whose key signs; empty in a token request, which names the account itself.
+            home_account_id: the account whose key signs; empty in a token request, which names the account itself.
 
         Returns:
-            The wire object. With a ``kid`` it names the scheme too, which Himmelblau asks for.
+            The wire object. With a ``kid`` it names the scheme too, as Himmelblau requires.
         """
         wire = models.PopParams(
             client_claims=self.client_claims or "", home_account_id=home_account_id, nonce=self.nonce or ""
@@ -59,11 +59,7 @@ class PopAuthScheme:
         if self.url is not None and self.http_method is not None:
             parts = urlsplit(self.url)
             bound_to = {"http_method": self.http_method.upper(), "uri_host": parts.netloc, "uri_path": parts.path}
-            wire = _with(wire, **bound_to)
+            wire = wire.model_copy(update=bound_to)
         if self.kid is not None:
-            wire = _with(wire, authentication_scheme="pop", kid=self.kid)
+            wire = wire.model_copy(update={"authentication_scheme": "pop", "kid": self.kid})
         return wire
-
-
-def _with(params: models.PopParams, **values: str) -> models.PopParams:
-    return params.model_copy(update=values)

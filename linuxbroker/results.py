@@ -1,4 +1,4 @@
-"""What does a successful call give? The values that an application works with, made from the reply models."""
+"""Results of successful calls, made from the reply models."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from linuxbroker import jwt_claims, models, texts
 from linuxbroker.authority import preferred_host
 from linuxbroker.redaction import HiddenText
 
-# Above it a number counts milliseconds, below it seconds: the year 5138 in one, 1973 in the other.
-_MILLISECONDS_FROM = 100_000_000_000
-# In seconds. Entra's longest, for clients that are challenged, is 28 hours.
-_LONGEST_LIFETIME = 110_000
-# The year 9999 ends with it, and with it Python's calendar.
-_LAST_MILLISECOND = 253_402_300_799_999
+# From this number on, a time is in milliseconds (the year 1973), below it in seconds (until the year 5138).
+_MIN_MILLISECONDS = 100_000_000_000
+# In seconds. Entra's longest, for clients that handle claims challenges, is 28 hours.
+_MAX_LIFETIME = 110_000
+# The end of the year 9999, the last that datetime supports.
+_MAX_MILLISECONDS = 253_402_300_799_999
 _TOKEN_TYPES = {0: "Bearer", 1: "pop"}
 
 
 @dataclass(frozen=True)
 class UnusableToken:
-    """A reply without an error that holds no token that can be used.
+    """A reply without an error and without a usable token.
 
     Attributes:
-        reason: what is wrong with it; nothing that it holds.
+        reason: what is wrong with the reply; it quotes nothing from it.
     """
 
     reason: str
@@ -33,19 +33,19 @@ class UnusableToken:
 
 @dataclass(frozen=True)
 class TokenResult:
-    """A token, and all that came with it.
+    """A token and what the broker returned with it.
 
     Attributes:
-        access_token: the token; for proof of possession the finished signed HTTP request.
+        access_token: the token; for proof of possession the signed HTTP request.
         token_type: ``Bearer`` or ``pop``, the scheme of the ``Authorization`` header.
-        expires_on: when the access token expires, aware, UTC.
+        expires_on: the time at which the access token expires, timezone-aware, in UTC.
         scopes: the scopes that were granted.
         id_token: the raw ID token, or the empty string.
-        id_token_claims: its claims, unverified: the broker got it from Entra over TLS.
-        account: whose token it is; None only where the reply gave no hint at all.
+        id_token_claims: the claims of the ID token, not verified: the broker received it from Entra over TLS.
+        account: the account that the token is for; None if neither the request nor the reply names one.
         client_info: Entra's ``client_info``, base64url, or the empty string.
         telemetry: the broker's telemetry for the call.
-        correlation_id: the id that the broker's and Entra's logs have for the call.
+        correlation_id: the ID of the call in the broker's and Entra's logs.
     """
 
     access_token: str = field(repr=False)
@@ -64,7 +64,7 @@ class TokenResult:
 
     @property
     def authorization_header(self) -> str:
-        """The value for an HTTP request's ``Authorization`` header, a text that no ``repr`` shows."""
+        """The value of the ``Authorization`` header of an HTTP request, a string whose ``repr`` is hidden."""
         return HiddenText(f"{self.token_type} {self.access_token}")
 
 
@@ -74,7 +74,7 @@ class PrtSsoCookie:
 
     Attributes:
         name: the name of the HTTP request header (and cookie), such as ``x-ms-RefreshTokenCredential``.
-        content: its value.
+        content: the value of the header.
     """
 
     name: str
@@ -93,27 +93,27 @@ def token_result(
     telemetry: Mapping[str, Any],
     correlation_id: str,
 ) -> TokenResult | UnusableToken:
-    """Make the result of a token reply that holds no error.
+    """Make the result of a token reply without an error.
 
     Args:
         response: the token part of the reply.
-        requested_scopes: what stands where the reply names no scopes.
-        account: the account that was asked for, where the reply names none.
-        login_host: the host of the request's authority, where the account names none.
-        telemetry: the reply's telemetry, fit to be shown.
-        correlation_id: the call's.
+        requested_scopes: the scopes of the result if the reply names none.
+        account: the requested account, used if the reply names none.
+        login_host: the host of the request's authority, used if the account names none.
+        telemetry: the reply's telemetry, without secrets.
+        correlation_id: the correlation ID of the call.
 
     Returns:
-        The result; unusable where there is no access token, of no known type, or with no expiry that a calendar has.
+        The result, or the reason why there is none: no access token, an unknown token type, or no valid expiry time.
     """
     if response is None or not response.access_token:
-        return UnusableToken("it reports success, but holds no access token")
+        return UnusableToken("success without an access token")
     token_type = _TOKEN_TYPES.get(response.access_token_type)
     if token_type is None:
-        return UnusableToken("its accessTokenType is neither 0 nor 1")
+        return UnusableToken("accessTokenType is neither 0 nor 1")
     expires_on = _expiry(response)
     if expires_on is None:
-        return UnusableToken("it does not say when the token expires")
+        return UnusableToken("token without an expiry time")
     id_token_claims = jwt_claims.peek(response.id_token)
     granted = requested_scopes if response.granted_scopes is None else response.granted_scopes
     return TokenResult(
@@ -123,7 +123,9 @@ def token_result(
         scopes=tuple(granted),
         id_token=response.id_token,
         id_token_claims=id_token_claims,
-        account=_shown(response.account or account or account_of(id_token_claims, response.client_info), login_host),
+        account=_with_preferred_host(
+            response.account or account or account_from_claims(id_token_claims, response.client_info), login_host
+        ),
         client_info=response.client_info,
         telemetry=telemetry,
         correlation_id=correlation_id,
@@ -141,30 +143,30 @@ def _expiry(response: models.BrokerTokenResponse) -> datetime | None:
 
 
 def _stated_expiry(response: models.BrokerTokenResponse) -> float | None:
-    """What a reply says of a token that does not tell by itself when it expires."""
+    """The expiry time in the reply, in seconds, for a token that does not contain its own."""
     stated, extended = response.expires_on, response.extended_expires_on
-    if stated is None or stated < _MILLISECONDS_FROM:
+    if stated is None or stated < _MIN_MILLISECONDS:
         return stated
-    # Himmelblau up to 3.1 adds the lifetime in seconds to the time in milliseconds; its extendedExpiresOn is right, and
-    # in seconds (PROTOCOL.md, EX-09).
-    if extended is not None and 1 < extended - stated // 1000 <= _LONGEST_LIFETIME:
+    # Himmelblau up to 3.1 adds the lifetime in seconds to the time in milliseconds; its extendedExpiresOn is correct
+    # and in seconds (PROTOCOL.md, EX-09).
+    if extended is not None and 1 < extended - stated // 1000 <= _MAX_LIFETIME:
         return extended
-    return stated // 1000 if stated > _LAST_MILLISECOND else stated / 1000
+    return stated // 1000 if stated > _MAX_MILLISECONDS else stated / 1000
 
 
-def _shown(account: models.Account | None, login_host: str) -> models.Account | None:
+def _with_preferred_host(account: models.Account | None, login_host: str) -> models.Account | None:
     return account and account.in_environment(preferred_host(account.environment or login_host))
 
 
-def account_of(claims: Mapping[str, Any], client_info: str) -> models.Account | None:
-    """Make the account of an ID token and client info: some brokers name it in no other way.
+def account_from_claims(claims: Mapping[str, Any], client_info: str) -> models.Account | None:
+    """Make the account that an ID token is for: some brokers return no other.
 
     Args:
-        claims: of the ID token.
+        claims: the claims of the ID token.
         client_info: Entra's ``client_info``, base64url, or the empty string.
 
     Returns:
-        The account, in no environment; None where the claims name no user or no tenant.
+        The account, without an environment; None if the claims name no user or no tenant.
         Source: PROTOCOL.md, "Tokens".
     """
     object_id, realm = claims.get("oid"), claims.get("tid")
@@ -173,7 +175,7 @@ def account_of(claims: Mapping[str, Any], client_info: str) -> models.Account | 
     home = jwt_claims.decode_segment(client_info)
     uid, utid = home.get("uid"), home.get("utid")
     home_id = f"{uid}.{utid}" if isinstance(uid, str) and isinstance(utid, str) else f"{object_id}.{realm}"
-    shown = {key: claims[key] for key in ("name", "given_name", "family_name") if isinstance(claims.get(key), str)}
+    names = {key: claims[key] for key in ("name", "given_name", "family_name") if isinstance(claims.get(key), str)}
     username = claims.get("preferred_username") or claims.get("upn")
     return models.Account(
         home_account_id=home_id,
@@ -181,5 +183,5 @@ def account_of(claims: Mapping[str, Any], client_info: str) -> models.Account | 
         realm=realm,
         username=username if isinstance(username, str) else "",
         client_info=client_info,
-        **shown,
+        **names,
     )

@@ -1,14 +1,14 @@
-"""Which scopes a token lacks, whatever the spelling of those that it has."""
+"""Comparison of the requested scopes with the granted ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# Entra's OpenID Connect scopes, which come with every sign-in and are never named as granted.
+# Entra's OpenID Connect scopes, which are part of every sign-in and never listed as granted.
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 _NEVER_DECLINED = RESERVED_SCOPES | {"email"}
-# Microsoft Graph in each cloud, and its application id: its scopes are asked for, and granted, with or without one.
-_GRAPH = (
+# Microsoft Graph in each cloud, and its application ID: optional prefixes of its scopes, in requests and replies.
+_GRAPH_PREFIXES = (
     "https://graph.microsoft.com/",
     "https://graph.microsoft.us/",
     "https://dod-graph.microsoft.us/",
@@ -18,23 +18,23 @@ _GRAPH = (
 
 
 def declined_scopes(requested: Sequence[str], granted: Sequence[str]) -> list[str]:
-    """Find the scopes that were asked for and not granted.
+    """Find the requested scopes that were not granted.
 
     Args:
         requested: the scopes of the request.
         granted: the scopes of the reply.
 
     Returns:
-        Those missing. Letters' case and Graph's host make no difference; ``…/.default`` stands for whatever is granted.
+        The missing scopes. Case and Graph's host are ignored, and ``…/.default`` is never missing.
         Source: PROTOCOL.md, "Scopes".
     """
-    present = {_bare(scope) for scope in granted}
-    return [scope for scope in requested if not _is_default(scope) and _bare(scope) not in present | _NEVER_DECLINED]
+    present = {_normalize(scope) for scope in granted} | _NEVER_DECLINED
+    return [scope for scope in requested if not _is_default(scope) and _normalize(scope) not in present]
 
 
-def _bare(scope: str) -> str:
+def _normalize(scope: str) -> str:
     folded = scope.casefold()
-    return next((folded.removeprefix(host) for host in _GRAPH if folded.startswith(host)), folded)
+    return next((folded.removeprefix(prefix) for prefix in _GRAPH_PREFIXES if folded.startswith(prefix)), folded)
 
 
 def _is_default(scope: str) -> bool:

@@ -25,7 +25,7 @@ from linuxbroker.bus import (
 from linuxbroker.codec import MalformedReplyError
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.redaction import HiddenText
-from linuxbroker.trust.peer import untrusted_bus
+from linuxbroker.trust.peer import untrusted_bus_error
 from linuxbroker.trust.policy import TrustOptions, UntrustedError
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class BrokerTransport:
             UntrustedError: the bus is neither the caller's nor root's, and nothing, or not this, is sent over it then.
         """
         connection = await self.bus().connection(self, limit=self._timeouts.connect)
-        failure = None if self._trust.allow_bus_of_other_user else untrusted_bus(connection.peer_uid)
+        failure = None if self._trust.allow_bus_of_other_user else untrusted_bus_error(connection.peer_uid)
         if failure is None:
             return connection
         if for_own_bus or self._trust.policy == "strict":
@@ -208,7 +208,7 @@ class BrokerTransport:
             try:
                 limit = None if options.limit is None else max(0.0, options.limit - waited)
                 if self._guard is not None:
-                    message, limit = await self._guard.addressed(connection, to_name, limit)
+                    message, limit = await self._guard.resolve_destination(connection, to_name, limit)
                 return await connection.call(
                     message,
                     limit=limit,

@@ -15,7 +15,7 @@ from azure.identity import AuthenticationRecord, AuthenticationRequiredError, Cr
 from linuxbroker import failures, validation
 from linuxbroker.accounts import folded, pick_account
 from linuxbroker.authority import host_of, is_known_host, is_tenant, known_host, preferred_host
-from linuxbroker.claims import answering_challenges
+from linuxbroker.claims import add_cp1
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountUnusableError,
@@ -347,7 +347,7 @@ class BrokerCredential:
                 tenant=tenant,
                 authority=f"https://{self._host}/{tenant}",
                 claims=claims if validation.claims_challenge(claims, "claims") else None,
-                capabilities=answering_challenges() if enable_cae else (),
+                capabilities=add_cp1() if enable_cae else (),
                 auth_scheme=_auth_scheme(pop),
             )
         except BrokerError as error:

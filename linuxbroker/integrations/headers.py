@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from linuxbroker.claims import answering_challenges
+from linuxbroker.claims import add_cp1
 from linuxbroker.client import BrokerClient
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
@@ -57,7 +57,7 @@ async def authorization_header(
         account,
         auth_scheme=PopAuthScheme(http_method=method, url=url, nonce=nonce) if bound else None,
         claims_challenge=claims_challenge,
-        client_capabilities=answering_challenges(client.client_capabilities),
+        client_capabilities=add_cp1(client.client_capabilities),
         access_token_to_renew=access_token_to_renew,
     )
     return token.authorization_header

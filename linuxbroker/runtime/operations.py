@@ -35,7 +35,7 @@ from linuxbroker.errors import (
 )
 from linuxbroker.models import Account, Status
 from linuxbroker.pop import PopAuthScheme
-from linuxbroker.results import TokenResult, account_of
+from linuxbroker.results import TokenResult, account_from_claims
 from linuxbroker.runtime import refusals
 from linuxbroker.runtime.answers import (
     MSALRuntimeAccount,
@@ -427,7 +427,7 @@ def _asking() -> Generator[None]:
 
 
 def _result(request: _Request, result: TokenResult, *, interactive: bool = False) -> MSALRuntimeAuthResult:
-    account = account_of(result.id_token_claims, result.client_info) or result.account
+    account = account_from_claims(result.id_token_claims, result.client_info) or result.account
     if account is None:
         raise refusals.account_missing()
     account = account.in_environment(host_of(request.authority))

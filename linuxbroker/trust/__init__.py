@@ -1,1 +1,1 @@
-"""Who is behind the broker's bus name, and what is done about one who is not to be trusted."""
+"""Trust in the bus, and in the process that owns the broker's bus name."""

@@ -1,4 +1,4 @@
-"""What is done about a bus, or an owner of the broker's name, that is not to be trusted."""
+"""The trust policies, and the exception for a bus or an owner of the broker's name that is not trusted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ TRUST_POLICIES: tuple[TrustPolicy, ...] = get_args(TrustPolicy)
 
 @dataclass(frozen=True)
 class TrustOptions:
-    """Whom a client trusts.
+    """The trust options of a client.
 
     Attributes:
-        policy: what is done about who is not trusted.
-        programs: absolute paths of programs that are trusted as brokers besides those that are known.
-        allow_bus_of_other_user: whether a bus of a user who is neither the caller nor root is used like any other.
+        policy: what to do if the owner of the broker's name is not trusted.
+        programs: absolute paths of broker programs to trust besides the known ones.
+        allow_bus_of_other_user: whether to use a bus that belongs neither to this user nor to root like any other.
     """
 
     policy: TrustPolicy = "off"
@@ -25,15 +25,15 @@ class TrustOptions:
 
 
 class UntrustedError(Exception):
-    """A call is not sent, as who would get it is not trusted.
+    """A call was not sent because its recipient is not trusted.
 
     Args:
-        text: who it is, and why not.
-        reason: why not.
+        text: the recipient, and the reason.
+        reason: the reason alone.
         advice: what to do, in sentences.
-        pid: the process id of the owner of the broker's name; None where it is not known, or the bus is meant.
-        uid: the user id of the owner, or of the bus; None where it is not known.
-        executable: the owner's executable, fit to be shown; empty where it can't be seen.
+        pid: the process ID of the owner of the broker's name; None if it is unknown, or if the bus is not trusted.
+        uid: the user ID of the owner, or of the bus; None if it is unknown.
+        executable: the path of the owner's executable, printable; empty if it is unknown.
     """
 
     def __init__(

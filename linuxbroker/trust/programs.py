@@ -1,4 +1,4 @@
-"""The programs that brokers are: where their packages install them."""
+"""Known broker programs: the paths at which packages install them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ class Program(NamedTuple):
     """A program that owns the broker's bus name.
 
     Attributes:
-        path: where it is, or a link of root's that leads there.
-        package: what installs it.
-        source: where the path is written down.
+        path: its path, or that of a link that only root can change.
+        package: the package that installs it.
+        source: where the path is documented.
     """
 
     path: str
@@ -22,8 +22,8 @@ class Program(NamedTuple):
 _MICROSOFT = "microsoft-identity-broker"
 _HIMMELBLAU = "himmelblau-broker"
 
-# A version on Java (Microsoft's up to 2.0.1) is none of them: its process is the Java runtime, which runs any program.
-# Nor is a pattern of the Nix store: any user can have the Nix daemon add a program under any name there.
+# Versions on Java (Microsoft's up to 2.0.1) are not listed: their executable is the Java runtime, which runs any
+# program. Nor are patterns of the Nix store: any user can have the Nix daemon add a program of any name there.
 KNOWN_PROGRAMS = (
     Program(
         "/opt/microsoft/identity-broker/bin/microsoft-identity-broker",

@@ -226,7 +226,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
                 "in its place. A broker without a display, or with a locked keyring, ends so: unlock the keyring, and "
                 "tell the bus of the display with 'dbus-update-activation-environment --systemd DISPLAY "
                 "WAYLAND_DISPLAY XAUTHORITY'. Look at 'systemctl --user --failed', 'journalctl --user -t "
-                "microsoft-identity-broker' and 'dsreg --status'. (correlation id id)",
+                "microsoft-identity-broker' and 'dsreg --status'. (correlation ID id)",
             ),
             SAYS_WHY,
         ),
@@ -252,7 +252,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             (
                 "Cannot get reply message '(pii)'.",
                 "acquireTokenSilently: the broker's reply can't be used: it is not a text. Check that the "
-                "broker is up to date ('linuxbroker version'). (correlation id id)",
+                "broker is up to date ('linuxbroker version'). (correlation ID id)",
             ),
             SAYS_WHY,
         ),
@@ -268,7 +268,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
                 "success",
                 "Unexpected: acquireTokenSilently: the broker's reply can't be used: it holds a proof-of-possession "
                 "token, and a bearer token was asked for. Check that the broker is up to date ('linuxbroker version'). "
-                "(correlation id id)",
+                "(correlation ID id)",
             ),
             TAKES_ONLY_THE_KIND_ASKED_FOR,
         ),
@@ -279,9 +279,9 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: outcome",
             (
                 "success",
-                "Unexpected: acquireTokenSilently: the broker's reply can't be used: it reports success, but "
-                "holds no access token. Check that the broker is up to date ('linuxbroker version'). "
-                "(correlation id id)",
+                "Unexpected: acquireTokenSilently: the broker's reply can't be used: success without an access "
+                "token. Check that the broker is up to date ('linuxbroker version'). "
+                "(correlation ID id)",
             ),
             NO_SUCCESS_WITHOUT_TOKEN,
         ),
@@ -305,8 +305,8 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: outcome",
             (
                 "success",
-                "Unexpected: acquireTokenSilently: the broker's reply can't be used: its accessTokenType is "
-                "neither 0 nor 1. Check that the broker is up to date ('linuxbroker version'). (correlation id "
+                "Unexpected: acquireTokenSilently: the broker's reply can't be used: accessTokenType is neither 0 "
+                "nor 1. Check that the broker is up to date ('linuxbroker version'). (correlation ID "
                 "id)",
             ),
             NO_SUCCESS_WITHOUT_TOKEN,
@@ -317,8 +317,8 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "Key 'expiresOn' not found in the json object '(pii)'",
-                "acquireTokenSilently: the broker's reply can't be used: it does not say when the token "
-                "expires. Check that the broker is up to date ('linuxbroker version'). (correlation id id)",
+                "acquireTokenSilently: the broker's reply can't be used: token without an expiry time. "
+                "Check that the broker is up to date ('linuxbroker version'). (correlation ID id)",
             ),
             SAYS_WHY,
         ),
@@ -356,7 +356,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             (
                 "responseJson is empty",
                 "acquireTokenSilently: the broker's reply can't be used: it is not JSON. Check that the broker "
-                "is up to date ('linuxbroker version'). (correlation id id)",
+                "is up to date ('linuxbroker version'). (correlation ID id)",
             ),
             SAYS_WHY,
         ),
@@ -367,7 +367,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             (
                 "responseJson is empty",
                 "acquireTokenSilently: the broker's reply can't be used: it is not a JSON object. Check that "
-                "the broker is up to date ('linuxbroker version'). (correlation id id)",
+                "the broker is up to date ('linuxbroker version'). (correlation ID id)",
             ),
             SAYS_WHY,
         ),
@@ -377,8 +377,8 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "responseJson is empty",
-                "acquireTokenSilently: the broker's reply can't be used: it reports success, but holds no "
-                "access token. Check that the broker is up to date ('linuxbroker version'). (correlation id id)",
+                "acquireTokenSilently: the broker's reply can't be used: success without an access "
+                "token. Check that the broker is up to date ('linuxbroker version'). (correlation ID id)",
             ),
             SAYS_WHY,
         ),
@@ -388,8 +388,8 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "Key 'accessTokenType' not found in the json object '(pii)'",
-                "acquireTokenSilently: the broker's reply can't be used: it reports success, but holds no "
-                "access token. Check that the broker is up to date ('linuxbroker version'). (correlation id id)",
+                "acquireTokenSilently: the broker's reply can't be used: success without an access "
+                "token. Check that the broker is up to date ('linuxbroker version'). (correlation ID id)",
             ),
             SAYS_WHY,
         ),

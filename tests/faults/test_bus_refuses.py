@@ -125,7 +125,7 @@ async def test_what_systemd_could_not_start_did_not_start(bus: Bus, name: str, t
         ({"FLATPAK_ID": "org.example.App"}, "ServiceUnknown", "flatpak override --user --talk-name="),
         ({"SNAP": "/snap/app/1", "SNAP_NAME": "app"}, "AccessDenied", "runs in a snap (app)"),
         ({"SNAP": "/snap/app/1"}, "ServiceUnknown", "classic"),
-        ({"SUDO_UID": "64000"}, "AccessDenied", "the session bus of user id 64000"),
+        ({"SUDO_UID": "64000"}, "AccessDenied", "the session bus of user ID 64000"),
         ({"SUDO_UID": "64000"}, "ServiceUnknown", "Start it without sudo"),
     ],
 )
@@ -149,7 +149,7 @@ async def test_with_sudo_there_is_no_bus_of_ones_own(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     async with BrokerClient(CLIENT_ID, bus_address=address) as client:
-        with pytest.raises(NoSessionBusError, match="user id 64000, which another user can't use"):
+        with pytest.raises(NoSessionBusError, match="user ID 64000, which other users cannot use"):
             await client.get_accounts()
         monkeypatch.setenv("SUDO_UID", str(os.geteuid()))
         with pytest.raises(NoSessionBusError) as caught:

@@ -56,15 +56,15 @@ async def test_without_a_policy_the_bus_is_asked_nothing(bus: Bus) -> None:
 @pytest.mark.parametrize(
     ("theirs", "reason"),
     [
-        (answers("a{sv}", {}), "the bus does not tell which process it is"),
-        (answers("a{sv}", {"UnixUserID": HERE["UnixUserID"]}), "the bus does not tell which process it is"),
-        (answers("a{sv}", {**HERE, "ProcessID": Variant("s", "1")}), "the bus does not tell which process it is"),
-        (answers("a{sv}", {**HERE, "ProcessID": Variant("b", True)}), "the bus does not tell which process it is"),
-        (answers("a{ss}", {"UnixUserID": "0", "ProcessID": "1"}), "the bus does not tell which process it is"),
-        (answers("s", "nobody"), "the bus does not tell which process it is"),
-        (answers(""), "the bus does not tell which process it is"),
-        (answers("a{sv}", {**HERE, "UnixUserID": Variant("u", 64000)}), "it runs as user id 64000"),
-        (answers("a{sv}", {**HERE, "ProcessID": Variant("u", 2**31)}), "it has ended"),
+        (answers("a{sv}", {}), "the bus does not report which process it is"),
+        (answers("a{sv}", {"UnixUserID": HERE["UnixUserID"]}), "the bus does not report which process it is"),
+        (answers("a{sv}", {**HERE, "ProcessID": Variant("s", "1")}), "the bus does not report which process it is"),
+        (answers("a{sv}", {**HERE, "ProcessID": Variant("b", True)}), "the bus does not report which process it is"),
+        (answers("a{ss}", {"UnixUserID": "0", "ProcessID": "1"}), "the bus does not report which process it is"),
+        (answers("s", "nobody"), "the bus does not report which process it is"),
+        (answers(""), "the bus does not report which process it is"),
+        (answers("a{sv}", {**HERE, "UnixUserID": Variant("u", 64000)}), "it runs as user ID 64000"),
+        (answers("a{sv}", {**HERE, "ProcessID": Variant("u", 2**31)}), "the process exited"),
     ],
 )
 async def test_credentials_that_say_too_little_are_not_enough(bus: Bus, theirs: Answer, reason: str) -> None:
@@ -77,7 +77,7 @@ async def test_credentials_that_say_too_little_are_not_enough(bus: Bus, theirs: 
 @pytest.mark.parametrize("key", ["UnixUserID", "ProcessID"])
 async def test_a_bus_that_counts_otherwise_is_one_outside_a_container(bus: Bus, key: str) -> None:
     bus.tells("GetConnectionCredentials", answers("a{sv}", HERE), answers("a{sv}", {**HERE, key: Variant("u", 4242)}))
-    with pytest.raises(UntrustedBrokerError, match="container or a sandbox"):
+    with pytest.raises(UntrustedBrokerError, match="container or sandbox"):
         await _version(bus, "strict")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from linuxbroker.bus import NameOwner
-from linuxbroker.trust.processes import Doubt, doubt
+from linuxbroker.trust.processes import TrustProblem, find_trust_problem
 from tests.trust.conftest import NEEDS_ROOT
 from tests.trust.programs import NOBODY
 
@@ -50,16 +50,16 @@ def _give_away(path: Path) -> None:
 def test_a_program_that_root_alone_can_change_is_trusted(system_folder: Path) -> None:
     program = _install(system_folder)
     with _process(program) as owner:
-        assert doubt(owner, [str(program)]) is None
+        assert find_trust_problem(owner, [str(program)]) is None
 
 
 @needs_root
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (_give_away, "{} belongs to user id 65534, not to root"),
-        (lambda path: path.chmod(0o775), "{} can be written to by others than root"),
-        (lambda path: path.chmod(0o757), "{} can be written to by others than root"),
+        (_give_away, "{} belongs to user ID 65534, not to root"),
+        (lambda path: path.chmod(0o775), "{} is writable by users other than root"),
+        (lambda path: path.chmod(0o757), "{} is writable by users other than root"),
     ],
     ids=["another's", "a group's", "anyone's"],
 )
@@ -72,9 +72,9 @@ def test_a_program_that_others_can_change_is_not(
     program = _install(folder)
     spoilt = {"program": program, "folder above": folder, "folder further up": folder.parent}[place]
     with _process(program) as owner:
-        assert doubt(owner, [str(program)]) is None
+        assert find_trust_problem(owner, [str(program)]) is None
         spoil(spoilt)
-        assert doubt(owner) == Doubt(str(program), reason.format(spoilt))
+        assert find_trust_problem(owner) == TrustProblem(str(program), reason.format(spoilt))
 
 
 @needs_root
@@ -82,9 +82,11 @@ def test_a_folder_like_tmp_is_no_harm_to_what_belongs_to_root(system_folder: Pat
     program = _install(system_folder)
     with _process(program) as owner:
         system_folder.chmod(0o1777)
-        assert doubt(owner, [str(program)]) is None
+        assert find_trust_problem(owner, [str(program)]) is None
         _give_away(system_folder)
-        assert doubt(owner) == Doubt(str(program), f"{system_folder} belongs to user id 65534, not to root")
+        assert find_trust_problem(owner) == TrustProblem(
+            str(program), f"{system_folder} belongs to user ID 65534, not to root"
+        )
 
 
 @needs_root
@@ -94,9 +96,11 @@ def test_a_sticky_bit_of_the_program_itself_keeps_nobody_out(system_folder: Path
     program = _install(system_folder)
     with _process(program) as owner:
         program.chmod(mode)
-        assert doubt(owner, [str(program)]) == Doubt(str(program), f"{program} can be written to by others than root")
+        assert find_trust_problem(owner, [str(program)]) == TrustProblem(
+            str(program), f"{program} is writable by users other than root"
+        )
         program.chmod(mode & ~0o22)
-        assert doubt(owner, [str(program)]) is None
+        assert find_trust_problem(owner, [str(program)]) is None
 
 
 @needs_root
@@ -105,8 +109,8 @@ def test_another_bit_of_a_folder_keeps_nobody_out(system_folder: Path, mode: int
     program = _install(system_folder)
     with _process(program) as owner:
         system_folder.chmod(mode)
-        found = doubt(owner, [str(program)])
-        assert found == Doubt(str(program), f"{system_folder} can be written to by others than root")
+        found = find_trust_problem(owner, [str(program)])
+        assert found == TrustProblem(str(program), f"{system_folder} is writable by users other than root")
 
 
 def test_a_program_of_the_users_own_is_not_trusted(folder: Path) -> None:
@@ -114,7 +118,9 @@ def test_a_program_of_the_users_own_is_not_trusted(folder: Path) -> None:
     if os.geteuid() == 0:
         _give_away(program)
     with _process(program) as owner:
-        assert doubt(owner) == Doubt(str(program), f"{program} belongs to user id {program.stat().st_uid}, not to root")
+        assert find_trust_problem(owner) == TrustProblem(
+            str(program), f"{program} belongs to user ID {program.stat().st_uid}, not to root"
+        )
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -124,10 +130,10 @@ def test_a_program_that_is_not_there_any_more_is_not_trusted(folder: Path, repla
         program.unlink()
         if replaced:
             _install(folder)
-        found = doubt(owner)
+        found = find_trust_problem(owner)
     assert found is not None
     assert found.executable == f"{program} (deleted)"
-    assert found.reason.startswith("its executable is not the file of that name now; after an update")
+    assert found.reason.startswith("its executable is no longer the file at that path; after an update")
 
 
 @needs_root
@@ -136,9 +142,9 @@ def test_another_file_under_the_name_of_a_deleted_one_is_not_taken_for_it(system
     with _process(program) as owner:
         program.unlink()
         _install(system_folder, "identity-broker (deleted)")
-        found = doubt(owner)
+        found = find_trust_problem(owner)
     assert found is not None
-    assert "is not the file of that name now" in found.reason
+    assert "is no longer the file at that path" in found.reason
 
 
 @needs_root
@@ -152,12 +158,12 @@ def test_links_play_no_part(system_folder: Path) -> None:
     for place in (users, link):
         os.chown(place, NOBODY, NOBODY, follow_symlinks=False)
     with _process(link) as owner:
-        assert doubt(owner, [str(program)]) is None
+        assert find_trust_problem(owner, [str(program)]) is None
     own = _install(users)
     link_to_it = system_folder / "link"
     link_to_it.symlink_to(own)
     with _process(link_to_it) as owner:
-        assert doubt(owner) == Doubt(str(own), f"{users} belongs to user id 65534, not to root")
+        assert find_trust_problem(owner) == TrustProblem(str(own), f"{users} belongs to user ID 65534, not to root")
 
 
 def test_a_name_is_shown_without_what_a_terminal_would_obey(folder: Path) -> None:
@@ -165,7 +171,7 @@ def test_a_name_is_shown_without_what_a_terminal_would_obey(folder: Path) -> Non
     if os.geteuid() == 0:
         _give_away(program)
     with _process(program) as owner:
-        found = doubt(owner)
+        found = find_trust_problem(owner)
     assert found is not None
     assert found.executable == f"{folder}/broker [2J  "
     assert found.reason.isprintable()
@@ -180,7 +186,7 @@ def test_a_very_long_name_is_shortened(folder: Path) -> None:
     if os.geteuid() == 0:
         _give_away(program)
     with _process(program) as owner:
-        found = doubt(owner)
+        found = find_trust_problem(owner)
     assert found is not None
     assert found.executable == str(program)[:500] + "…"
 
@@ -188,21 +194,23 @@ def test_a_very_long_name_is_shortened(folder: Path) -> None:
 def test_a_process_that_has_ended_is_not_trusted(folder: Path) -> None:
     with _process(_install(folder)) as owner:
         pass
-    assert doubt(owner) == Doubt("", "it has ended: something else may be using its connection to the bus")
+    assert find_trust_problem(owner) == TrustProblem(
+        "", "the process exited, and another one may be using its connection to the bus"
+    )
 
 
 @pytest.mark.parametrize(
     ("owner", "reason"),
     [
-        (NameOwner(":1.7", None, 1, True), "the bus does not tell which process it is"),
-        (NameOwner(":1.7", 0, None, True), "the bus does not tell which process it is"),
-        (NameOwner(":1.7", NOBODY, 1, True), "it runs as user id 65534, which is neither yours nor root"),
-        (NameOwner(":1.7", 0, 1, False), "this program runs in a container or a sandbox, from which"),
+        (NameOwner(":1.7", None, 1, True), "the bus does not report which process it is"),
+        (NameOwner(":1.7", 0, None, True), "the bus does not report which process it is"),
+        (NameOwner(":1.7", NOBODY, 1, True), "it runs as user ID 65534, which is neither yours nor root's"),
+        (NameOwner(":1.7", 0, 1, False), "this program runs in a container or sandbox and cannot"),
     ],
     ids=["no user", "no process", "another user", "container"],
 )
 def test_what_the_bus_tells_can_be_reason_enough(owner: NameOwner, reason: str) -> None:
-    found = doubt(owner)
+    found = find_trust_problem(owner)
     assert found is not None
     assert found.reason.startswith(reason)
 
@@ -228,18 +236,20 @@ def test_a_user_who_is_not_root_trusts_what_runs_as_root(system_folder: Path) ->
     _give_away(program)
     with _process(program) as owner:
         with _as_nobody():
-            assert doubt(owner) is None
-        assert doubt(owner, [str(program)]) is not None
+            assert find_trust_problem(owner) is None
+        assert find_trust_problem(owner, [str(program)]) is not None
 
 
 @needs_root
 def test_a_user_who_is_not_root_looks_at_their_own_processes(system_folder: Path) -> None:
     program = _install(system_folder)
     with _process(program, user=NOBODY) as owner, _as_nobody():
-        assert doubt(owner, [str(program)]) is None
+        assert find_trust_problem(owner, [str(program)]) is None
     _give_away(program)
     with _process(program, user=NOBODY) as owner, _as_nobody():
-        assert doubt(owner) == Doubt(str(program), f"{program} belongs to user id 65534, not to root")
+        assert find_trust_problem(owner) == TrustProblem(
+            str(program), f"{program} belongs to user ID 65534, not to root"
+        )
 
 
 @needs_root
@@ -254,7 +264,9 @@ def test_an_access_control_list_counts(system_folder: Path) -> None:
         pytest.skip(f"the file system has no access control lists ({error.strerror})")
     with _process(program, user=NOBODY) as owner, _as_nobody():
         assert os.access(program, os.W_OK, effective_ids=True)
-        assert doubt(owner) == Doubt(str(program), f"{program} can be written to by others than root")
+        assert find_trust_problem(owner) == TrustProblem(
+            str(program), f"{program} is writable by users other than root"
+        )
 
 
 @needs_root
@@ -263,4 +275,4 @@ def test_a_process_that_cannot_be_looked_at_is_not_trusted(system_folder: Path) 
     program = _install(system_folder)
     program.chmod(0o711)
     with _process(program, user=NOBODY) as owner, _as_nobody():
-        assert doubt(owner) == Doubt("", "its executable can't be looked at (Permission denied)")
+        assert find_trust_problem(owner) == TrustProblem("", "its executable cannot be inspected (Permission denied)")

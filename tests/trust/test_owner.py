@@ -70,7 +70,7 @@ def _impostor(folder: Path) -> Path:
 
 
 def _owner_of(program: Path) -> str:
-    return f"{program} belongs to user id {program.stat().st_uid}, not to root"
+    return f"{program} belongs to user ID {program.stat().st_uid}, not to root"
 
 
 async def test_nothing_at_all_goes_to_an_impostor(bus: PrivateBus, folder: Path) -> None:
@@ -94,7 +94,8 @@ async def test_the_refusal_says_which_program_and_why_and_what_to_do(bus: Privat
         assert error.method == "acquireTokenSilently"
         assert str(error).startswith(
             f"acquireTokenSilently for ada@contoso.example: nothing was sent: process {pid} ({program}) owns the "
-            f"broker's bus name and is not trusted: {error.reason}. If you don't know that program, end it (kill {pid})"
+            f"broker's bus name and is not trusted: {error.reason}. If this is your broker, set trust='warn' or "
+            f"'off' (--trust). Otherwise, stop the process (kill {pid}) and try again."
         )
         assert "hunter2" not in str(error)
         copy = pickle.loads(pickle.dumps(error))
@@ -188,7 +189,7 @@ async def test_a_program_that_becomes_untrustworthy_while_it_runs_is_refused(
     async with running([program, *SERVE], bus.address), _strict(bus, trusted_programs=[program]) as client:
         await client.get_linux_broker_version()
         program.chmod(0o777)
-        with pytest.raises(UntrustedBrokerError, match="can be written to by others than root"):
+        with pytest.raises(UntrustedBrokerError, match="is writable by users other than root"):
             await client.get_linux_broker_version()
         program.chmod(0o755)
         await client.get_linux_broker_version()
@@ -283,16 +284,15 @@ async def test_a_program_that_is_not_listed_is_refused_until_it_is_allowed(
         async with _strict(bus) as client:
             with pytest.raises(UntrustedBrokerError) as caught:
                 await OPERATIONS["password"](client)
-        assert caught.value.reason == "it is no program of a broker that is known"
+        assert caught.value.reason == "its executable is not a known broker program"
         assert (
-            f"if it is the broker that you want to use, allow it with trusted_programs=['{program}'] "
-            f"(--trusted-program {program})."
+            f"If this is your broker, allow it with trusted_programs=['{program}'] (--trusted-program {program})."
         ) in str(caught.value)
         async with BrokerClient(CLIENT_ID, bus_address=bus.address, trust="warn") as client:
             await client.get_linux_broker_version()
         assert caplog.messages == [
             f"process {owner.process.pid} ({program}) owns the broker's bus name and is not trusted: "
-            "it is no program of a broker that is known"
+            "its executable is not a known broker program"
         ]
         async with _strict(bus, trusted_programs=["/opt/other", str(program)]) as client:
             await client.get_linux_broker_version()

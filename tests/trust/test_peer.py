@@ -23,7 +23,7 @@ from linuxbroker import (
 )
 from linuxbroker.bus import Connection
 from linuxbroker.integrations.azure import BrokerCredential
-from linuxbroker.trust.peer import reason_against_peer
+from linuxbroker.trust.peer import check_peer
 from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 from linuxbroker_fake import PrivateBus
 from tests.bus.test_handshake import USER, dbus_daemon, folder, namespace, users_bus
@@ -36,7 +36,7 @@ __all__ = ["folder", "namespace", "users_bus"]  # fixtures
 OVERFLOW = 65534
 PROTECTED = ("password", "token to renew", "interactive")
 OPTION = r"allow_bus_of_other_user=True \(--allow-bus-of-other-user\)"
-OF_USER = f"it belongs to user id {USER}, which is neither yours (0) nor root"
+OF_USER = f"it belongs to user ID {USER}, which is neither yours (0) nor root's"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can have a bus of another user")
 every_policy = pytest.mark.parametrize("policy", TRUST_POLICIES)
 # Says, for a password and for the version, what becomes of the call.
@@ -65,19 +65,19 @@ asyncio.run(main())
         (0, 1000, OVERFLOW, None),
         (0, 0, OVERFLOW, None),
         (1000, 1000, OVERFLOW, None),
-        (1000, 0, OVERFLOW, "it belongs to user id 1000, which is neither yours (0) nor root"),
-        (1001, 1000, OVERFLOW, "it belongs to user id 1001, which is neither yours (1000) nor root"),
-        (OVERFLOW, 1000, OVERFLOW, "whose it is can't be told: user id 65534 stands for everyone"),
-        (OVERFLOW, 0, OVERFLOW, "whose it is can't be told"),
-        (OVERFLOW, OVERFLOW, OVERFLOW, "whose it is can't be told"),
+        (1000, 0, OVERFLOW, "it belongs to user ID 1000, which is neither yours (0) nor root's"),
+        (1001, 1000, OVERFLOW, "it belongs to user ID 1001, which is neither yours (1000) nor root's"),
+        (OVERFLOW, 1000, OVERFLOW, "its owner is unknown: user ID 65534 stands for every user"),
+        (OVERFLOW, 0, OVERFLOW, "its owner is unknown"),
+        (OVERFLOW, OVERFLOW, OVERFLOW, "its owner is unknown"),
         (OVERFLOW, OVERFLOW, 65533, None),
-        (65533, 65533, 65533, "whose it is can't be told: user id 65533"),
-        (2**32 - 2, 1000, OVERFLOW, "it belongs to user id 4294967294"),
-        (None, 1000, OVERFLOW, "the system does not tell"),
+        (65533, 65533, 65533, "its owner is unknown: user ID 65533"),
+        (2**32 - 2, 1000, OVERFLOW, "it belongs to user ID 4294967294"),
+        (None, 1000, OVERFLOW, "the system does not report"),
     ],
 )
 def test_the_peer_is_root_or_the_caller(peer: int | None, own: int, overflow: int, reason: str | None) -> None:
-    found = reason_against_peer(peer, own, overflow)
+    found = check_peer(peer, own, overflow)
     assert found is None if reason is None else found is not None and found.startswith(reason)
 
 
@@ -142,8 +142,8 @@ async def test_what_is_worth_protecting_is_not_sent_over_anothers_bus(
         watch = client.watch()
         assert await anext(watch) is Presence.ONLINE
         await watch.aclose()
-    of_the_bus = [message for message in caplog.messages if message.startswith("the session bus")]
-    assert of_the_bus == ([f"the session bus is not trusted: {OF_USER}"] if policy == "warn" else [])
+    of_the_bus = [message for message in caplog.messages if message.startswith("the bus is")]
+    assert of_the_bus == ([f"the bus is not trusted: {OF_USER}"] if policy == "warn" else [])
     if policy == "off":
         assert caplog.messages == []
 
@@ -165,7 +165,7 @@ async def test_the_refusal_says_whose_bus_it_is_and_what_allows_it(theirs: Bus) 
             await OPERATIONS["password"](client)
     error = caught.value
     assert (error.pid, error.uid, error.executable, error.reason) == (None, USER, "", OF_USER)
-    assert f"nothing was sent: the session bus is not trusted: {OF_USER}. Whoever runs the bus" in str(error)
+    assert f"nothing was sent: the bus is not trusted: {OF_USER}. The owner of a bus" in str(error)
     assert "hunter2" not in str(error)
     copy = pickle.loads(pickle.dumps(error))
     assert (copy.uid, copy.reason, str(copy)) == (USER, OF_USER, str(error))
@@ -180,14 +180,14 @@ async def test_an_option_allows_anothers_bus(
     async with _client(theirs, policy, allow_bus_of_other_user=True) as client:
         assert _refused(await _outcomes(client)) == ()
     assert len(_brokers_methods(theirs)) == len(OPERATIONS)
-    assert [message for message in caplog.messages if message.startswith("the session bus")] == []
+    assert [message for message in caplog.messages if message.startswith("the bus is")] == []
 
 
 @needs_root
 async def test_where_it_is_allowed_strict_still_looks_at_the_owner(theirs: Bus) -> None:
     theirs.tells("GetConnectionCredentials", answers("a{sv}", {}))
     async with _client(theirs, "strict", allow_bus_of_other_user=True) as client:
-        with pytest.raises(UntrustedBrokerError, match="the bus does not tell which process it is"):
+        with pytest.raises(UntrustedBrokerError, match="the bus does not report which process it is"):
             await OPERATIONS["version"](client)
     assert _brokers_methods(theirs) == []
 
@@ -261,7 +261,7 @@ async def test_the_id_that_stands_for_everyone_proves_nothing(namespace: Sequenc
     *before, unshare, option, python = namespace
     assert (unshare, option) == ("unshare", "-r")
     for options, own, of_password in (
-        ((), OVERFLOW, f"UntrustedBrokerError {OVERFLOW} whose it is can't be told"),
+        ((), OVERFLOW, f"UntrustedBrokerError {OVERFLOW} its owner is unknown"),
         (("-r",), 0, "BrokerNotInstalledError"),
     ):
         process = await asyncio.create_subprocess_exec(

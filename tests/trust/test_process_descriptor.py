@@ -22,13 +22,13 @@ from dbus_next.signature import Variant
 from linuxbroker import BrokerClient, BrokerProtocolError, NoSessionBusError, UntrustedBrokerError
 from linuxbroker.bus import NameOwner
 from linuxbroker.bus.connection import method_return
-from linuxbroker.trust.processes import Doubt, doubt
+from linuxbroker.trust.processes import TrustProblem, find_trust_problem
 from tests.trust.buses import HERE, Answer, Bus, Passing, answers, hand_made
 from tests.trust.programs import environment
 from tests.trust.test_executable import _give_away, _install
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
-ENDED = "it has ended: something else may be using its connection to the bus"
+ENDED = "the process exited, and another one may be using its connection to the bus"
 
 
 @pytest.fixture
@@ -159,23 +159,23 @@ def test_a_process_that_ends_while_it_is_looked_at_has_ended(folder: Path, looks
         owner = NameOwner(":1.7", os.geteuid(), process.pid, True, process.descriptor)
         sys.setprofile(end)
         try:
-            found = doubt(owner, [str(program)])
+            found = find_trust_problem(owner, [str(program)])
         finally:
             sys.setprofile(None)
-        assert found == Doubt("", ENDED)
+        assert found == TrustProblem("", ENDED)
 
 
 async def test_a_bus_that_contradicts_itself_is_not_believed(bus: Bus, own_program: Path) -> None:
     with _running(own_program, own_program) as (told, passed):
         bus.tells("GetConnectionCredentials", _is(told.pid, passed.descriptor), answers("a{sv}", HERE))
         reason = (await _refusal(bus)).reason
-        assert reason == f"the bus tells process {told.pid}, and passed the descriptor of process {passed.pid}"
+        assert reason == f"the bus reports process {told.pid}, but passed the descriptor of process {passed.pid}"
 
 
 async def test_a_descriptor_of_something_else_is_no_processs(bus: Bus) -> None:
     with socket.socket() as other:
         bus.tells("GetConnectionCredentials", _is(os.getpid(), other.fileno()), answers("a{sv}", HERE))
-        assert (await _refusal(bus)).reason == "the bus passed a descriptor that is no process's"
+        assert (await _refusal(bus)).reason == "the bus passed a file descriptor that is not a process's"
 
 
 def test_a_process_outside_this_container_can_not_be_looked_at(own_program: Path) -> None:
@@ -185,8 +185,9 @@ def test_a_process_outside_this_container_can_not_be_looked_at(own_program: Path
         pytest.skip("no namespace of process ids can be made: run the tests as root")
     with _running(own_program) as (process,):
         script = (
-            "import os; from linuxbroker.bus import NameOwner; from linuxbroker.trust.processes import doubt;"
-            f"print(doubt(NameOwner(':1.7', os.geteuid(), {process.pid}, True, {process.descriptor})).reason)"
+            "import os; from linuxbroker.bus import NameOwner; from linuxbroker.trust import processes;"
+            f"owner = NameOwner(':1.7', os.geteuid(), {process.pid}, True, {process.descriptor});"
+            "print(processes.find_trust_problem(owner).reason)"
         )
         run = subprocess.run(
             [*inside, sys.executable, "-c", script],
@@ -195,7 +196,7 @@ def test_a_process_outside_this_container_can_not_be_looked_at(own_program: Path
             stdout=subprocess.PIPE,
             text=True,
         )
-    assert run.stdout.startswith("this program runs in a container or a sandbox")
+    assert run.stdout.startswith("this program runs in a container or sandbox")
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ async def test_a_bus_that_refuses_to_pass_descriptors_is_used_without(
         bus.tells("GetConnectionCredentials", told, answers("a{sv}", HERE))
         async with _client(bus, policy) as client:
             if policy == "strict":
-                with pytest.raises(UntrustedBrokerError, match="belongs to user id"):
+                with pytest.raises(UntrustedBrokerError, match="belongs to user ID"):
                     await client.get_linux_broker_version()
             else:
                 assert await client.get_linux_broker_version() == "2.5.2"

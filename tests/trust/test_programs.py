@@ -10,25 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from linuxbroker.trust.processes import Doubt, doubt
+from linuxbroker.trust.processes import TrustProblem, find_trust_problem
 from linuxbroker.trust.programs import KNOWN_PROGRAMS
 from tests.trust.programs import environment
 from tests.trust.test_executable import _give_away, _install, _process, needs_root
 
 README = Path(__file__).parents[2] / "README.md"
-UNKNOWN = "it is no program of a broker that is known"
+UNKNOWN = "its executable is not a known broker program"
 # Runs a program as a broker where its package has it, on file systems of its own, and says what is against it.
 AT_ITS_PLACE = """
 import os, subprocess, sys
 from pathlib import Path
 from linuxbroker.bus import NameOwner
-from linuxbroker.trust.processes import doubt
+from linuxbroker.trust.processes import find_trust_problem
 
 program, cat = Path(sys.argv[1]), sys.argv[2]
 program.parent.mkdir(parents=True, exist_ok=True)
 subprocess.run(["cp", cat, program], check=True)
 process = subprocess.Popen([program], stdin=subprocess.PIPE)
-print(doubt(NameOwner(":1.7", os.geteuid(), process.pid, True)))
+print(find_trust_problem(NameOwner(":1.7", os.geteuid(), process.pid, True)))
 process.communicate()
 """
 
@@ -44,21 +44,21 @@ process.communicate()
 def test_a_program_that_is_not_listed_is_not_trusted_whatever_its_name(system_folder: Path, name: str) -> None:
     program = _install(system_folder, name)
     with _process(program) as owner:
-        found = doubt(owner)
+        found = find_trust_problem(owner)
         assert found is not None
-        assert found == Doubt(str(program), UNKNOWN)
+        assert found == TrustProblem(str(program), UNKNOWN)
         assert found.remedy == f"allow it with trusted_programs=['{program}'] (--trusted-program {program})"
-        assert doubt(owner, ["/usr/bin/other", str(program)]) is None
+        assert find_trust_problem(owner, ["/usr/bin/other", str(program)]) is None
         for other in (system_folder, system_folder / "other", system_folder / name / "more", f"{program}2"):
-            assert doubt(owner, [str(other)]) == Doubt(str(program), UNKNOWN)
+            assert find_trust_problem(owner, [str(other)]) == TrustProblem(str(program), UNKNOWN)
 
 
 @needs_root
 def test_to_allow_java_is_said_to_allow_every_java_program(system_folder: Path) -> None:
     with _process(_install(system_folder, "java")) as owner:
-        found = doubt(owner)
+        found = find_trust_problem(owner)
     assert found is not None
-    assert "which trusts every Java program of yours (Microsoft's broker runs on Java up to 2.0.1" in found.remedy
+    assert "which trusts every Java program that you run (Microsoft's broker uses Java up to 2.0.1" in found.remedy
 
 
 @needs_root
@@ -68,7 +68,7 @@ def test_a_script_is_its_interpreter(system_folder: Path) -> None:
     script.write_text(f"#!{interpreter} -\n", encoding="utf-8")
     script.chmod(0o755)
     with _process(script) as owner:
-        assert doubt(owner, [str(script)]) == Doubt(str(interpreter), UNKNOWN)
+        assert find_trust_problem(owner, [str(script)]) == TrustProblem(str(interpreter), UNKNOWN)
 
 
 @needs_root
@@ -76,8 +76,8 @@ def test_a_list_is_no_leave_to_be_changed_by_others(system_folder: Path) -> None
     program = _install(system_folder)
     _give_away(program)
     with _process(program) as owner:
-        found = doubt(owner, [str(program)])
-    assert found == Doubt(str(program), f"{program} belongs to user id 65534, not to root")
+        found = find_trust_problem(owner, [str(program)])
+    assert found == TrustProblem(str(program), f"{program} belongs to user ID 65534, not to root")
 
 
 @needs_root
@@ -93,18 +93,18 @@ def test_a_listed_link_counts_where_root_alone_can_change_it(system_folder: Path
     link.symlink_to(store)
     listed = [str(system / "bin" / program.name)]
     with _process(program) as owner:
-        assert doubt(owner, listed) is None
+        assert find_trust_problem(owner, listed) is None
         for place in (link, current, system):
             os.chown(place, 65534, 65534, follow_symlinks=False)
-            assert doubt(owner, listed) == Doubt(str(program), UNKNOWN)
+            assert find_trust_problem(owner, listed) == TrustProblem(str(program), UNKNOWN)
             os.chown(place, 0, 0, follow_symlinks=False)
         current.chmod(0o777)
-        assert doubt(owner, listed) == Doubt(str(program), UNKNOWN)
+        assert find_trust_problem(owner, listed) == TrustProblem(str(program), UNKNOWN)
         current.chmod(0o755)
-        assert doubt(owner, listed) is None
+        assert find_trust_problem(owner, listed) is None
         system.unlink()
         system.symlink_to("system")
-        assert doubt(owner, listed) == Doubt(str(program), UNKNOWN)
+        assert find_trust_problem(owner, listed) == TrustProblem(str(program), UNKNOWN)
 
 
 @pytest.mark.parametrize("path", [program.path for program in KNOWN_PROGRAMS])
