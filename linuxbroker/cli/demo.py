@@ -1,4 +1,4 @@
-"""What does the broker do, without one being installed? A walk through every operation against the fake broker."""
+"""``linuxbroker demo``: every operation, one after the other, against the fake broker on a private bus."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ Details = dict[str, Any]
 
 
 class NoBusDaemonError(Exception):
-    """There is no ``dbus-daemon`` to make a private bus with."""
+    """``dbus-daemon``, which runs the private bus, is not installed."""
 
 
 class DemoUnavailableError(Exception):
-    """The fake broker is not installed, or does not start."""
+    """The fake broker is not installed or does not start."""
 
 
 async def run(arguments: Arguments) -> bool:
-    """Start a private bus and a fake broker, and walk through every operation.
+    """Start a private bus and a fake broker, and run every operation.
 
     Args:
         arguments: the command line.
 
     Returns:
-        Whether every step did what it should, or is one that the broker of this persona does not have.
+        Whether every step succeeded or is not supported by the broker of this persona.
 
     Raises:
-        NoBusDaemonError: there is no ``dbus-daemon``.
-        DemoUnavailableError: the fake broker is not installed, or does not start.
-        UsageError: there is no such persona.
-        OutputError: standard output can't be written to.
+        NoBusDaemonError: ``dbus-daemon`` is not installed.
+        DemoUnavailableError: the fake broker is not installed or does not start.
+        UsageError: the persona is unknown.
+        OutputError: standard output cannot be written to.
     """
     try:
         from linuxbroker_fake import (
@@ -64,42 +64,44 @@ async def run(arguments: Arguments) -> bool:
             PrivateBus,
         )
     except ImportError as error:
-        raise DemoUnavailableError(f"the fake broker is not installed: there is no module {error.name}") from None
+        raise DemoUnavailableError(f"the fake broker is not installed: no module named {error.name!r}") from None
     try:
         persona = PersonaName(arguments.persona)
     except ValueError:
         personas = ", ".join(item.value for item in PersonaName)
-        raise UsageError(f"there is no persona {arguments.persona!r}; there are: {personas}") from None
+        raise UsageError(f"unknown persona {arguments.persona!r}; choose from: {personas}") from None
     async with AsyncExitStack() as stack:
         try:
             bus = await stack.enter_async_context(PrivateBus())
         except DBusDaemonMissingError:
             raise NoBusDaemonError(
-                "the demo makes a bus of its own, for which it needs the program dbus-daemon: "
-                "'sudo apt install dbus' or 'sudo dnf install dbus-daemon'"
+                "the demo requires dbus-daemon. "
+                "Install it with 'sudo apt install dbus' or 'sudo dnf install dbus-daemon'."
             ) from None
         except (OSError, RuntimeError) as error:
             raise DemoUnavailableError(f"the private bus did not start: {error}") from None
         if not arguments.json:
-            output.write_line(f"A private bus at {bus.address}, and the fake broker {persona.value} on it.")
+            output.write_line(f"Started fake broker {persona.value} on a private bus ({bus.address}).")
         broker = FakeBroker(FakeConfig(persona=persona))
         client = await stack.enter_async_context(
             BrokerClient(_CLIENT_ID, client_capabilities=_CAPABILITIES, bus_address=bus.address)
         )
-        steps = await Walk(client, broker, bus.address, human=not arguments.json).run()
+        steps = await DemoRunner(client, broker, bus.address, human=not arguments.json).run()
     if arguments.json:
         output.write_json(steps)
+    else:
+        output.write_line(_summary(steps))
     return all(step["ok"] or step.get("unsupported", False) for step in steps.values())
 
 
-class Walk:
-    """The walk: a step an operation, in an order that makes a story.
+class DemoRunner:
+    """Runs the steps, one for each operation.
 
     Args:
-        client: asks the broker.
-        broker: the fake, for what its user knows and for what its Entra does.
-        address: the private bus's.
-        human: whether each step is told as it happens.
+        client: the client under demonstration.
+        broker: the fake broker, for its users and for what its Entra does.
+        address: D-Bus address of the private bus.
+        human: whether each step is printed as it happens.
     """
 
     def __init__(self, client: BrokerClient, broker: FakeBroker, address: str, *, human: bool) -> None:
@@ -108,15 +110,16 @@ class Walk:
         self._broker = broker
         self._address = address
         self._user = broker.directory.users[0]
+        self._tenant_names = {tenant.id: tenant.name for tenant in broker.directory.tenants}
 
     async def run(self) -> dict[str, Details]:
-        """Take every step.
+        """Run every step.
 
         Returns:
-            For each step whether it is ``ok``, and what came of it; no token, cookie or password.
+            For each step whether it is ``ok``, and its result; no token, cookie or password.
 
         Raises:
-            OutputError: standard output can't be written to.
+            OutputError: standard output cannot be written to.
         """
         from linuxbroker_fake import serve
 
@@ -131,25 +134,25 @@ class Walk:
                     return {"ok": seen == ["offline", "online"], "seen": seen}
 
                 story: Mapping[str, tuple[str, Callable[[], Awaitable[Details]]]] = {
-                    "watch": ("See the broker come", watch),
-                    "is_available": ("Ask whether there is a broker", self._is_available),
-                    "version": ("Ask for its version", self._version),
+                    "watch": ("Watch the broker start", watch),
+                    "is_available": ("Check whether a broker answers", self._is_available),
+                    "version": ("Get its version", self._version),
                     "accounts": ("List the accounts", self._accounts),
-                    "token_silent": ("Get a token without the user", self._token_silent),
-                    "token_interactive": ("Get a token by asking the user", self._token_interactive),
-                    "token_username_password": ("Get a token for a user name and password", self._token_password),
-                    "claims_challenge": ("Renew a token that was revoked", self._claims_challenge),
+                    "token_silent": ("Get a token silently", self._token_silent),
+                    "token_interactive": ("Get a token interactively", self._token_interactive),
+                    "token_username_password": ("Get a token with a user name and password", self._token_password),
+                    "claims_challenge": ("Replace a revoked token", self._claims_challenge),
                     "token_pop": ("Get a token bound to one HTTP request", self._token_pop),
                     "prt_cookie": ("Get the cookies that sign a browser in", self._prt_cookie),
                     "signed_http_request": ("Sign an HTTP request", self._signed_http_request),
-                    "sign_out": ("Sign out of the app", self._sign_out),
+                    "sign_out": ("Sign one account out of the app", self._sign_out),
                 }
                 for number, (name, (title, step)) in enumerate(story.items(), start=1):
                     if self._human:
                         output.write_line(f"\n{number:2}. {title} ({name})")
-                    steps[name] = await _taken(step)
+                    steps[name] = await _run_step(step)
                     if self._human:
-                        output.write_line(_told(steps[name]))
+                        output.write_line(_format_step(steps[name], self._tenant_names))
         return steps
 
     async def _is_available(self) -> Details:
@@ -160,24 +163,24 @@ class Walk:
 
     async def _accounts(self) -> Details:
         accounts = await self._client.get_accounts()
-        shown = [{"username": account.username, "tenant": account.realm} for account in accounts]
-        return {"ok": bool(accounts), "accounts": shown}
+        return {"ok": bool(accounts), "accounts": [_account_details(account) for account in accounts]}
 
     async def _token_silent(self) -> Details:
-        return _shown(await self._client.acquire_token_silent(_SCOPES, await self._account()))
+        return _token_details(await self._client.acquire_token_silent(_SCOPES, await self._account()))
 
     async def _token_interactive(self) -> Details:
-        return _shown(await self._client.acquire_token_interactive(_SCOPES, login_hint=self._user.upn))
+        return _token_details(await self._client.acquire_token_interactive(_SCOPES, login_hint=self._user.upn))
 
     async def _token_password(self) -> Details:
         user = self._user
         try:
-            return _shown(await self._client.acquire_token_by_username_password(user.upn, user.password, _SCOPES))
+            token = await self._client.acquire_token_by_username_password(user.upn, user.password, _SCOPES)
         except BrokerResponseError as error:
             if not failures.wants_account(error):
                 raise
-        # Himmelblau does not read user name and password: what it misses is an account.
-        return _not_offered("it signs nobody in with a password")
+            # Himmelblau ignores user name and password, and reports a missing account.
+            return _unsupported("no sign-in with a password")
+        return _token_details(token)
 
     async def _claims_challenge(self) -> Details:
         account = await self._account()
@@ -185,20 +188,17 @@ class Walk:
         self._broker.revoke(self._user.upn)
         was_refused, challenge = self._verdict(refused)
         if was_refused and challenge is None:
-            reason = (
-                "its tokens don't say what the client is capable of, so that a resource refuses without a challenge"
-            )
-            return _not_offered(reason)
+            return _unsupported("its tokens omit client capabilities, so a resource refuses them without a challenge")
         fresh = await self._client.acquire_token_silent(
             _SCOPES, account, claims_challenge=challenge, access_token_to_renew=refused.access_token
         )
         accepted = self._verdict(fresh) == (False, None)
         outcome = {"ok": was_refused and accepted, "old_token_refused": was_refused, "new_token_accepted": accepted}
-        return {**_shown(fresh), "challenge": challenge, **outcome}
+        return {**_token_details(fresh), "challenge": challenge, **outcome}
 
     async def _token_pop(self) -> Details:
         result = await self._client.acquire_token_silent(_SCOPES, await self._account(), auth_scheme=_REQUEST)
-        return {**_shown(result), **_bound_request(result.access_token)}
+        return {**_token_details(result), **_bound_request(result.access_token)}
 
     async def _prt_cookie(self) -> Details:
         cookies = await self._client.acquire_prt_sso_cookie(await self._account(), _SSO_URL)
@@ -213,9 +213,16 @@ class Walk:
         account = await self._account()
         await self._client.remove_account(account)
         left = await self._client.get_accounts()
-        shown = [{"username": item.username, "tenant": item.realm} for item in left]
         gone = account.local_account_id not in {item.local_account_id for item in left}
-        return {"ok": gone, "signed_out": account.username, "accounts_left": shown}
+        details: Details = {
+            "ok": gone,
+            "signed_out": account.username,
+            "tenant": account.realm,
+            "accounts_left": [_account_details(item) for item in left],
+        }
+        if any(item.home_account_id == account.home_account_id for item in left):
+            details["note"] = "a user has one account in each tenant; the accounts in other tenants stay signed in"
+        return details
 
     async def _account(self) -> Account:
         account = await self._client.get_account(self._user.upn)
@@ -224,7 +231,7 @@ class Walk:
         return account
 
     def _verdict(self, token: TokenResult) -> tuple[bool, str | None]:
-        """Whether a resource refuses a token, and the claims challenge that it then gives, if any."""
+        """Whether a resource refuses the token, and the claims challenge that it returns, if any."""
         from linuxbroker_fake import RevokedTokenError
 
         try:
@@ -236,33 +243,37 @@ class Walk:
         return False, None
 
 
-async def _taken(step: Callable[[], Awaitable[Details]]) -> Details:
+async def _run_step(step: Callable[[], Awaitable[Details]]) -> Details:
     try:
         return await step()
     except UnsupportedOperationError as error:
-        return _not_offered(error.context or "it gives no reason")
+        return _unsupported(error.context or "the broker gives no reason")
     except (BrokerError, DemoUnavailableError, asyncio.TimeoutError) as error:
-        return {"ok": False, **output.error_json(error, str(error) or "no answer in time")}
+        return {"ok": False, **output.error_json(error, str(error) or "timed out")}
 
 
-def _not_offered(reason: str) -> Details:
+def _unsupported(reason: str) -> Details:
     return {"ok": False, "unsupported": True, "reason": reason}
 
 
-def _shown(token: TokenResult) -> Details:
-    shown = _claims(token.access_token)
+def _account_details(account: Account) -> Details:
+    return {"username": account.username, "tenant": account.realm}
+
+
+def _token_details(token: TokenResult) -> Details:
+    claims = _claims(token.access_token)
     return {
-        "ok": bool(shown),
+        "ok": bool(claims),
         "token_type": token.token_type,
         "expires_on": output.timestamp(token.expires_on),
         "scopes": list(token.scopes),
         "username": token.account.username if token.account else None,
-        "claims": shown,
+        "claims": claims,
     }
 
 
 def _claims(token: str) -> Details:
-    """The claims that say what a token is for; of a signed HTTP request, those of the token inside."""
+    """The claims that describe a token's purpose; for a signed HTTP request, those of the token inside."""
     claims = jwt_claims.peek(token)
     inside = claims.get("at")
     if isinstance(inside, str):
@@ -278,19 +289,38 @@ def _bound_request(signed: str) -> Details:
     }
 
 
-def _told(step: Details) -> str:
+def _format_step(step: Details, tenant_names: Mapping[str, str]) -> str:
     if step.get("unsupported"):
-        return f"    not offered by this broker: {texts.shown(str(step['reason']))}"
+        return f"    not supported by this broker: {texts.shown(str(step['reason']))}"
     lines = ["    done" if step["ok"] else "    FAILED"]
     for name, value in step.items():
         if name != "ok":
-            lines.append(f"    {name}: {texts.shown(_spelt(value), texts.LONGEST_MESSAGE)}")
+            lines.append(f"    {name}: {texts.shown(_format_value(value, tenant_names), texts.LONGEST_MESSAGE)}")
     return "\n".join(lines)
 
 
-def _spelt(value: object) -> str:
+def _format_value(value: object, tenant_names: Mapping[str, str]) -> str:
+    """One line for a value of a step; a tenant is shown by its name."""
     if isinstance(value, dict):
-        return ", ".join(f"{name}={_spelt(item)}" for name, item in cast("dict[str, object]", value).items())
+        items = cast("dict[str, object]", value).items()
+        return ", ".join(f"{name}={_format_value(item, tenant_names)}" for name, item in items)
     if isinstance(value, list):
-        return "; ".join(_spelt(item) for item in cast("list[object]", value))
-    return str(value)
+        return "; ".join(_format_value(item, tenant_names) for item in cast("list[object]", value))
+    return tenant_names.get(str(value), str(value))
+
+
+def _summary(steps: Mapping[str, Details]) -> str:
+    """The last lines: how many steps succeeded, that all of it was local, and what to try next."""
+    unsupported = sum(1 for step in steps.values() if step.get("unsupported"))
+    failed = [name for name, step in steps.items() if not step["ok"] and not step.get("unsupported")]
+    counts = [f"{sum(1 for step in steps.values() if step['ok'])} of {len(steps)} steps succeeded"]
+    if unsupported:
+        counts.append(f"{unsupported} not supported by this broker")
+    if failed:
+        counts.append(f"{len(failed)} FAILED: {', '.join(failed)}")
+    return (
+        f"\n{'; '.join(counts)}.\n"
+        "Nothing left this machine: the broker, its users and its tokens are fake.\n"
+        "Next: 'linuxbroker version' looks for a real broker on your session bus; "
+        "'linuxbroker-fake exec -- COMMAND' runs your program against the fake one."
+    )

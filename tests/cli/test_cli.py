@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
+from linuxbroker_fake import FakeConfig, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 CONTOSO = "00000000-0000-0000-0000-0000000000f1"
@@ -440,63 +440,6 @@ def test_verbose_writes_no_secret_to_the_log(fake: RunningFake) -> None:
     assert "linuxbroker.bus" in shown.stderr
     assert shown.stdout.strip() not in shown.stderr
     assert "eyJ" not in shown.stderr
-
-
-STEPS = [
-    "watch",
-    "is_available",
-    "version",
-    "accounts",
-    "token_silent",
-    "token_interactive",
-    "token_username_password",
-    "claims_challenge",
-    "token_pop",
-    "prt_cookie",
-    "signed_http_request",
-    "sign_out",
-]
-
-
-NOT_OF_HIMMELBLAU = ["token_username_password", "claims_challenge", "token_pop", "signed_http_request", "sign_out"]
-
-
-def demo(*arguments: str) -> Shown:
-    return subprocess.run(
-        [sys.executable, "-m", "linuxbroker", "demo", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("persona", list(PersonaName))
-def test_the_demo_walks_through_every_operation(persona: PersonaName) -> None:
-    shown = demo("--json", "--persona", persona.value)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    steps = json.loads(shown.stdout)
-    assert list(steps) == STEPS
-    unsupported = [name for name, step in steps.items() if step.get("unsupported")]
-    assert unsupported == (NOT_OF_HIMMELBLAU if persona.value.startswith("himmelblau") else [])
-    assert all(step["ok"] is (name not in unsupported) for name, step in steps.items())
-    assert steps["token_silent"]["claims"]["aud"] == "https://graph.microsoft.com"
-    assert "eyJ" not in shown.stdout
-
-
-def test_the_demo_tells_a_person_what_it_does() -> None:
-    shown = demo()
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert all(f"({name})" in shown.stdout for name in STEPS)
-    assert "eyJ" not in shown.stdout
-    assert "not-a-real-password" not in shown.stdout
-
-
-def test_the_demo_tells_a_person_what_a_broker_does_not_offer() -> None:
-    shown = demo("--persona", "himmelblau")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout.count("not offered by this broker: ") == len(NOT_OF_HIMMELBLAU)
-    assert "FAILED" not in shown.stdout
 
 
 def test_a_program_can_call_the_command_from_any_thread(fake: RunningFake) -> None:
