@@ -1,4 +1,4 @@
-"""Whether the D-Bus arguments of a call fit the broker's methods, and what each broker says where they don't."""
+"""Check of the D-Bus arguments of broker calls, with the error that each broker gives."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .faults import FAILED, DBusFailure
-from .persona import BusSide
+from .persona import BusBehavior
 
 _INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
-_WANTED = "sss"
-# As Himmelblau's D-Bus library, dbus-rs, names the types.
+_SIGNATURE = "sss"
+# The type names of dbus-rs, Himmelblau's D-Bus library.
 _RUST_NAMES = {
     "": "nothing",
     "a": "Array/Dict",
@@ -31,27 +31,27 @@ _RUST_NAMES = {
 }
 
 
-def broker_arguments(bus: BusSide, member: str, signature: str, body: Sequence[Any]) -> tuple[str, str, str]:
-    """Check the arguments of a call of the broker's interface.
+def check_arguments(bus: BusBehavior, member: str, signature: str, body: Sequence[Any]) -> tuple[str, str, str]:
+    """Check the arguments of a call to the broker's interface (PROTOCOL.md, TR-03 and HB-20).
 
     Args:
-        bus: the persona's side on the bus.
+        bus: the persona's behavior on the bus.
         member: the method.
-        signature: the arguments' types.
+        signature: the D-Bus signature of the arguments.
         body: the arguments.
 
     Returns:
-        Protocol version, correlation id and request.
+        Protocol version, correlation ID and request.
 
     Raises:
-        DBusFailure: they are of other types.
+        DBusFailure: the arguments have other types.
     """
-    if bus.reads_arguments_one_by_one:
-        for position in range(len(_WANTED)):
+    if bus.checks_arguments_by_position:
+        for position in range(len(_SIGNATURE)):
             found = signature[position : position + 1]
             if found != "s":
                 text = f"D-Bus argument type mismatch at position {position}: expected String, found "
                 raise DBusFailure(FAILED, text + _RUST_NAMES[found])
-    elif signature != _WANTED:
-        raise DBusFailure(_INVALID_ARGS, f"{member} takes ({_WANTED}), not ({signature})")
+    elif signature != _SIGNATURE:
+        raise DBusFailure(_INVALID_ARGS, f"{member} takes ({_SIGNATURE}), not ({signature})")
     return str(body[0]), str(body[1]), str(body[2])

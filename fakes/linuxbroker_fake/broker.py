@@ -1,4 +1,4 @@
-"""The fake broker itself, without the bus: a persona over a fake Entra, with faults that can be planted."""
+"""The fake broker without its bus: a persona, the fake Entra and planted faults."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from linuxbroker_fake.faults import (
 from linuxbroker_fake.interaction import Screen
 from linuxbroker_fake.issuing import TokenIssuer
 from linuxbroker_fake.journal import Journal
-from linuxbroker_fake.methods import BrokerCall, Desk
+from linuxbroker_fake.methods import Backend, BrokerCall
 from linuxbroker_fake.personas import PERSONAS
-from linuxbroker_fake.replies import ReplyWriter, with_scopes_declined, without_tenants
-from linuxbroker_fake.requests import Json, account_in, child, lenient, resource_asked
+from linuxbroker_fake.replies import ReplyWriter, without_scopes, without_tenants
+from linuxbroker_fake.requests import Json, account_of, child, parse_leniently, requested_resource
 from linuxbroker_fake.resource import check_not_revoked, claims_challenge
 from linuxbroker_fake.sessions import Sessions
 
 # Himmelblau reads from its daemon in blocks of this many bytes.
-_BLOCK = 1024
-_WRONG_REQUESTS = frozenset({"invalid_request", "unauthorized_client"})
+_BLOCK_BYTES = 1024
+_CONFIGURATION_ERRORS = frozenset({"invalid_request", "unauthorized_client"})
 
 
 class FakeBroker:
-    """A broker over a fake Entra, to be put on a bus with ``serve``.
+    """A broker with a fake Entra; ``serve`` puts it on a bus.
 
     Args:
-        config: how it is set up.
-        clock: gives the time in epoch seconds.
+        config: the configuration; default ``FakeConfig()``.
+        clock: returns the time in epoch seconds.
     """
 
     def __init__(self, config: FakeConfig | None = None, *, clock: Callable[[], float] = time.time) -> None:
@@ -56,13 +56,13 @@ class FakeBroker:
         self.reset()
 
     def reset(self) -> None:
-        """Return to the state at the start: faults, sessions, journal and the person; the keys stay."""
+        """Restore the initial faults, sessions, user and empty journal; the signing keys stay."""
         self.faults = FaultPlan(self.config.faults)
         self.sessions = Sessions(self.directory, self.config.signed_in, self._clock)
         self.screen = Screen(self.config.user)
         self.journal = Journal()
         self._methods = self.persona.rules.methods(
-            Desk(
+            Backend(
                 self.directory,
                 self.entra,
                 self.sessions,
@@ -75,30 +75,30 @@ class FakeBroker:
         self._turn = asyncio.Lock()
 
     def turn(self) -> AbstractAsyncContextManager[object]:
-        """Wait until the broker takes the next call, and keep it from taking others; most brokers take all at once."""
+        """Return a lock for brokers that handle one call at a time (HB-16), else a context that does not wait."""
         return self._turn if self.persona.bus.one_call_at_a_time else contextlib.nullcontext()
 
     def plant(self, kind: FaultKind | str, **details: Any) -> None:
-        """Make something go wrong.
+        """Plant a fault.
 
         Args:
-            kind: what; a ``FaultKind`` or its value.
-            details: the other fields of ``Fault``: which calls, how often, what exactly.
+            kind: a ``FaultKind`` or its value.
+            details: the other fields of ``Fault``.
 
         Raises:
-            ValueError: there is no such fault, or a detail is invalid.
+            ValueError: the kind is unknown, or a field is invalid.
         """
         self.faults.plant(Fault(kind=FaultKind(kind), **details))
 
     def revoke(self, upn: str, *, sign_in_again: bool = False) -> str:
-        """Revoke a user's tokens so far, as continuous access evaluation does.
+        """Revoke the tokens that a user has now, as continuous access evaluation does.
 
         Args:
             upn: the user.
-            sign_in_again: whether a new token takes an interactive sign-in.
+            sign_in_again: whether a new token requires an interactive sign-in.
 
         Returns:
-            The claims challenge that a resource gives a client that has declared ``cp1``, JSON text.
+            The claims challenge, JSON text, that a resource sends to a client with the capability ``cp1``.
         """
         return claims_challenge(self.sessions.revoke(upn, sign_in_again=sign_in_again))
 
@@ -109,11 +109,11 @@ class FakeBroker:
             token: the token.
 
         Returns:
-            Its claims.
+            The claims of the token.
 
         Raises:
-            RevokedTokenError: it was revoked; says whether the client is to meet a claims challenge. A ``ValueError``.
-            ValueError: it is not valid, or has expired.
+            RevokedTokenError: the token was revoked; has the claims challenge, if any. A ``ValueError``.
+            ValueError: the token is invalid or has expired.
         """
         claims = self.entra.verify_access_token(token)
         upn = str(claims.get("upn") or claims.get("preferred_username") or "")
@@ -121,55 +121,55 @@ class FakeBroker:
         return claims
 
     async def handle(self, member: str, correlation_id: str, request_text: str, *, sender: str = "") -> str:
-        """Answer a call of the broker's interface.
+        """Answer a call to the broker's interface.
 
         Args:
             member: the method.
-            correlation_id: the call's second argument.
-            request_text: its third.
+            correlation_id: the second argument of the call.
+            request_text: the third argument, JSON text.
             sender: the caller's unique bus name.
 
         Returns:
-            The reply, JSON text, or the empty text of a broker that gives no reason for a failure.
+            The reply: JSON text, or ``""`` for a failure of Himmelblau 3.1.
 
         Raises:
-            DBusFailure: the answer is a D-Bus error.
-            RawReply: a planted fault answers with something of its own.
-            CrashRequested: a planted fault kills the broker.
+            DBusFailure: the reply is a D-Bus error.
+            RawReply: a planted fault replaces the reply.
+            CrashRequested: the broker leaves the bus without a reply.
         """
-        request = lenient(request_text)
+        request = parse_leniently(request_text)
         try:
-            fault = await self.strike(member, self._account_named(request), resource_asked(request))
+            fault = await self.apply_fault(member, self._account_name(request), requested_resource(request))
             reply = await self._methods.answer(BrokerCall(member, correlation_id, request_text, sender, fault))
         except EntraError as error:
-            failure = _failure_of(error)
+            failure = _entra_failure(error)
         except BrokerFailure as error:
             failure = error.failure
         else:
-            return await self._delivered(reply, fault)
+            return await self._to_text(reply, fault)
         client_id = str(child(request, "authParameters").get("clientId") or request.get("clientId") or "")
-        if self.persona.bus.fails_after_a_pause:
+        if self.persona.bus.pauses_before_failure:
             await asyncio.sleep(self.config.empty_reply_pause)
         return self.persona.failures.reply(FailedCall(member, correlation_id, client_id), failure)
 
-    async def strike(self, member: str, account: str | None, resource: str | None = None) -> Fault | None:
-        """Let the fault that is planted for a call do its work.
+    async def apply_fault(self, member: str, account: str | None, resource: str | None = None) -> Fault | None:
+        """Apply the fault that is planted for a call, if any.
 
         Args:
-            member: the method that is called.
+            member: the method.
             account: the UPN that the call is about, if any.
-            resource: the resource that it asks a token for, if any.
+            resource: the resource of the requested token, if any.
 
         Returns:
-            The fault that struck and leaves the call to be answered, or None.
+            The fault, if the broker still has to answer the call; else None.
 
         Raises:
-            BrokerFailure: the answer is a failure.
-            DBusFailure: the answer is a D-Bus error.
-            RawReply: the answer is one of its own.
-            CrashRequested: the broker dies.
+            BrokerFailure: the reply is a failure.
+            DBusFailure: the reply is a D-Bus error.
+            RawReply: the fault replaces the reply.
+            CrashRequested: the broker leaves the bus without a reply.
         """
-        fault = self.faults.strike(member, account, resource)
+        fault = self.faults.match(member, account, resource)
         if fault is None:
             return None
         if fault.delay:
@@ -177,13 +177,13 @@ class FakeBroker:
         if failure := fault.failure():
             raise BrokerFailure(failure)
         if fault.kind is FaultKind.HANG:
-            await _for_ever()
+            await _wait_forever()
         elif fault.kind is FaultKind.CRASH:
             raise CrashRequested
         elif fault.kind is FaultKind.STARTING:
             raise DBusFailure(FAILED, self.persona.bus.starting)
         elif fault.kind is FaultKind.OBJECT_MISSING:
-            raise DBusFailure(fault.name or self.persona.bus.unknown_object, "There is no such object yet.")
+            raise DBusFailure(fault.name or self.persona.bus.unknown_object, "The object does not exist yet.")
         elif fault.kind is FaultKind.DBUS_ERROR:
             raise DBusFailure(fault.name or FAILED, fault.context)
         elif fault.kind is FaultKind.RAW_REPLY:
@@ -192,23 +192,23 @@ class FakeBroker:
             raise RawReply("u", 42)
         return fault
 
-    async def _delivered(self, reply: dict[str, Any], fault: Fault | None) -> str:
-        """The text of a reply, after the fault that changes replies, if one struck."""
+    async def _to_text(self, reply: dict[str, Any], fault: Fault | None) -> str:
+        """Encode a reply, changed by the fault if the fault changes replies."""
         kind = None if fault is None else fault.kind
         if fault is not None and kind is FaultKind.SCOPES_DECLINED:
-            reply = with_scopes_declined(reply, fault.scopes)
+            reply = without_scopes(reply, fault.scopes)
         elif kind is FaultKind.TENANT_UNKNOWN:
             reply = without_tenants(reply)
         text = json.dumps(reply)
         if kind is FaultKind.FULL_BLOCK:
-            text += " " * (-len(text) % _BLOCK)
-            if self.persona.bus.loses_full_blocks:
-                await _for_ever()
+            text += " " * (-len(text) % _BLOCK_BYTES)
+            if self.persona.bus.drops_full_blocks:
+                await _wait_forever()
         return text
 
-    def _account_named(self, request: Json) -> str | None:
-        """The UPN that a call is about, for matching faults."""
-        if username := account_in(request).get("username"):
+    def _account_name(self, request: Json) -> str | None:
+        """Return the UPN that a call is about, for the selection of faults."""
+        if username := account_of(request).get("username"):
             return str(username)
         if home_account_id := child(request, "popParams").get("homeAccountId"):
             found = self.directory.find_account(str(home_account_id))
@@ -216,15 +216,15 @@ class FakeBroker:
         return str(child(request, "authParameters").get("username") or "") or None
 
 
-def _failure_of(error: EntraError) -> Failure:
+def _entra_failure(error: EntraError) -> Failure:
     return Failure(
         error.description,
-        status=9 if error.oauth_error in _WRONG_REQUESTS else 2,
+        status=9 if error.oauth_error in _CONFIGURATION_ERRORS else 2,
         sub_error=error.suberror,
         oauth_error=error.oauth_error,
         from_entra=True,
     )
 
 
-async def _for_ever() -> None:
+async def _wait_forever() -> None:
     await asyncio.get_running_loop().create_future()

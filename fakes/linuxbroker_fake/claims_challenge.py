@@ -1,4 +1,4 @@
-"""What the claims of a request ask of an access token: a resource's challenge, and the client's capabilities."""
+"""Parser for the claims of a token request: a resource's claims challenge and the client's capabilities."""
 
 from __future__ import annotations
 
@@ -9,74 +9,75 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .entra_error import REQUEST_MALFORMED
 
 
-class _Wanted(BaseModel):
-    """One claim of a claims request (OpenID Connect Core 1.0, section 5.5.1)."""
+class _RequestedClaim(BaseModel):
+    """A claim in a claims request (OpenID Connect Core 1.0, section 5.5.1)."""
 
     value: str | int | None = None
     values: tuple[str | int, ...] = ()
 
-    def all(self) -> tuple[str, ...]:
+    def all_values(self) -> tuple[str, ...]:
         return tuple(str(value) for value in (*(() if self.value is None else (self.value,)), *self.values))
 
 
-class _AccessToken(BaseModel):
+class _AccessTokenClaims(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    nbf: _Wanted | None = None
-    acrs: _Wanted | None = None
-    xms_cc: _Wanted | None = None
+    nbf: _RequestedClaim | None = None
+    acrs: _RequestedClaim | None = None
+    xms_cc: _RequestedClaim | None = None
 
 
 class _Challenge(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    access_token: _AccessToken | None = None
+    access_token: _AccessTokenClaims | None = None
 
 
 @dataclass(frozen=True)
 class ClaimsChallenge:
-    """What is asked for: a token valid from ``not_before`` (epoch seconds), with these claims.
+    """The requested claims of an access token.
 
     Attributes:
-        not_before, acrs: what a resource asks for.
+        not_before: the earliest ``nbf``, epoch seconds; 0 if the resource requests none.
+        acrs: the authentication contexts that the resource requests.
         xms_cc: the capabilities that the client declares.
-        wants_new_token: whether anything but capabilities is asked for, so that a cached token will not do.
+        requires_new_token: whether a cached token is insufficient: anything but capabilities is requested.
     """
 
     not_before: int = 0
     acrs: tuple[str, ...] = ()
     xms_cc: tuple[str, ...] = ()
-    wants_new_token: bool = False
+    requires_new_token: bool = False
 
 
 def parse_claims_challenge(text: str | None) -> ClaimsChallenge:
-    """Read a claims challenge, as an API's 401 gives it after base64 decoding.
+    """Parse a claims challenge, base64-decoded, as in ``WWW-Authenticate`` of a 401.
 
     Args:
-        text: JSON such as ``{"access_token":{"nbf":{"value":"1700000000"}}}``; None or ``""`` asks nothing.
+        text: JSON such as ``{"access_token":{"nbf":{"value":"1700000000"}}}``; None or ``""``: no claims.
 
     Returns:
-        What is asked for; claims that the fake does not know are passed over.
+        The requested claims; unknown claims are ignored.
 
     Raises:
-        EntraError: it is not a JSON object of that form (9002313).
+        EntraError: the text is not a JSON object of that form (9002313).
     """
     if not text:
         return ClaimsChallenge()
     try:
         challenge = _Challenge.model_validate_json(text)
-        wanted = challenge.access_token or _AccessToken()
+        requested = challenge.access_token or _AccessTokenClaims()
         return ClaimsChallenge(
-            not_before=max((int(value) for value in _values(wanted.nbf)), default=0),
-            acrs=_values(wanted.acrs),
-            xms_cc=_values(wanted.xms_cc),
-            wants_new_token=bool(
-                (wanted.model_fields_set - {"xms_cc"}) or (challenge.model_fields_set - {"access_token"})
+            not_before=max((int(value) for value in _values(requested.nbf)), default=0),
+            acrs=_values(requested.acrs),
+            xms_cc=_values(requested.xms_cc),
+            requires_new_token=bool(
+                (requested.model_fields_set - {"xms_cc"}) or (challenge.model_fields_set - {"access_token"})
             ),
         )
     except (ValidationError, ValueError):
         raise REQUEST_MALFORMED.error(reason="the claims parameter is not a claims request") from None
 
 
-def _values(wanted: _Wanted | None) -> tuple[str, ...]:
-    return () if wanted is None else wanted.all()
+def _values(claim: _RequestedClaim | None) -> tuple[str, ...]:
+    return () if claim is None else claim.all_values()

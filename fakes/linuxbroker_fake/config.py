@@ -1,4 +1,4 @@
-"""How a fake broker is set up: all that can be chosen before it starts, also from a JSON file."""
+"""The configuration of a fake broker, also from a JSON file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linuxbroker_fake.persona_name import PersonaName
 
 
 class UserAction(str, enum.Enum):
-    """What the person in front of the screen does when asked to sign in."""
+    """What the user does in a sign-in window."""
 
     APPROVE = "approve"
     CANCEL = "cancel"
@@ -21,12 +21,12 @@ class UserAction(str, enum.Enum):
 
 
 class InteractiveUser(BaseModel):
-    """The person who answers interactive sign-ins.
+    """The user who answers interactive sign-ins.
 
     Attributes:
-        action: what they do; ``never`` leaves the window open until it is cancelled.
-        delay: seconds before they do it.
-        upn: who signs in where the request names nobody; None for the directory's first user.
+        action: what the user does; ``never`` leaves the window open until it is canceled.
+        delay: seconds before the user acts, 0 to 3600.
+        upn: the user who signs in if the request has no account and no hint; None: the directory's first user.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,16 +37,17 @@ class InteractiveUser(BaseModel):
 
 
 class FakeConfig(BaseModel):
-    """How the fake broker is set up.
+    """The configuration of a fake broker.
 
     Attributes:
-        persona: which broker it passes for.
+        persona: the broker to emulate.
         directory: the fake Entra's tenants, users and apps.
-        signed_in: the UPNs that are signed in at the start; None for everyone in the directory.
-        faults: what goes wrong from the start.
-        user: the person who answers interactive sign-ins.
-        start_delay: seconds before it takes its bus name: a slow start.
-        empty_reply_pause: seconds before Himmelblau 3.1 answers with an empty text, which are 30 in the field.
+        signed_in: the UPNs that are signed in at the start; None: all users of the directory.
+        faults: the faults that are planted at the start.
+        user: the user who answers interactive sign-ins.
+        start_delay: seconds before the broker takes its bus name, 0 to 3600.
+        empty_reply_pause: seconds before Himmelblau 3.1 sends an empty reply, 0 to 3600; the real broker waits 30
+            (PROTOCOL.md, HB-15).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -61,16 +62,16 @@ class FakeConfig(BaseModel):
 
     @classmethod
     def load(cls, path: str | Path) -> FakeConfig:
-        """Read a configuration.
+        """Read a configuration from a file.
 
         Args:
-            path: a JSON file with this model's keys, all optional.
+            path: a JSON file with the fields of this model as keys, all optional.
 
         Returns:
             The configuration.
 
         Raises:
-            OSError: the file can't be read.
-            pydantic.ValidationError: it does not hold a configuration; the text says where.
+            OSError: the file cannot be read.
+            pydantic.ValidationError: the content is not JSON, or not a valid configuration.
         """
         return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The D-Bus control interface, by which a test in any language drives the fake broker: JSON in and out."""
+"""The D-Bus interface ``org.linuxbroker.Fake1``, which controls the fake broker from any language."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from linuxbroker_fake.faults import Fault
 
 CONTROL_INTERFACE = "org.linuxbroker.Fake1"
 CONTROL_PATH = "/org/linuxbroker/Fake"
-# Each method takes at most one text and returns JSON.
+# Method to the name of its argument, a string; "" if it has none. Each method returns JSON text.
 _METHOD_ARGUMENTS: dict[str, str] = {
     "Plant": "faultJson",
     "ClearFaults": "",
@@ -29,8 +29,8 @@ _METHOD_ARGUMENTS: dict[str, str] = {
 
 
 def _method_xml(name: str, argument: str) -> str:
-    taken = f'<arg name="{argument}" type="s" direction="in"/>' if argument else ""
-    return f'    <method name="{name}">{taken}<arg name="replyJson" type="s" direction="out"/></method>\n'
+    argument_xml = f'<arg name="{argument}" type="s" direction="in"/>' if argument else ""
+    return f'    <method name="{name}">{argument_xml}<arg name="replyJson" type="s" direction="out"/></method>\n'
 
 
 CONTROL_XML = (
@@ -43,31 +43,31 @@ CONTROL_XML = (
 
 
 class ControlError(Exception):
-    """A control call can't be understood; the text says why."""
+    """A control call is invalid."""
 
 
 class Control:
-    """Carries out control calls on a fake broker.
+    """Handler of control calls.
 
     Args:
-        broker: which.
+        broker: the broker to control.
     """
 
     def __init__(self, broker: FakeBroker) -> None:
         self._broker = broker
 
     async def handle(self, member: str, body: Sequence[Any]) -> str:
-        """Carry out one call.
+        """Handle a call.
 
         Args:
             member: the method of the control interface.
-            body: its arguments.
+            body: the arguments.
 
         Returns:
-            The reply.
+            The reply, JSON text.
 
         Raises:
-            ControlError: there is no such method, or the arguments are wrong.
+            ControlError: the method is unknown, or its arguments are invalid.
         """
         methods: dict[str, Callable[..., Awaitable[object]]] = {
             "Plant": self._plant,
@@ -81,10 +81,10 @@ class Control:
             "Jwks": self._jwks,
         }
         if member not in methods:
-            raise ControlError(f"there is no method {member}; there are {', '.join(methods)}")
-        method, count = methods[member], len(_METHOD_ARGUMENTS[member]) > 0
-        if len(body) != count or not all(isinstance(argument, str) for argument in body):
-            raise ControlError(f"{member} takes {_METHOD_ARGUMENTS[member] or 'nothing'}")
+            raise ControlError(f"unknown method {member}; available: {', '.join(methods)}")
+        method, argument = methods[member], _METHOD_ARGUMENTS[member]
+        if len(body) != bool(argument) or not all(isinstance(value, str) for value in body):
+            raise ControlError(f"{member} takes {f'one string, {argument}' if argument else 'no argument'}")
         try:
             return json.dumps(await method(*body))
         except (ValidationError, ValueError) as error:

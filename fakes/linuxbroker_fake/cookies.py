@@ -1,7 +1,7 @@
 """The cookies that sign a browser in.
 
-`x-ms-RefreshTokenCredential` is a JWT, HS256, whose header has a context (`ctx`). The real key is derived from the
-PRT's session key and that context; the fake signs with its session key itself.
+`x-ms-RefreshTokenCredential` is a JWT (HS256) with a context (`ctx`) in its header. The real signing key is derived
+from the PRT's session key and the context; the fake signs with the session key directly.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _ALGORITHM = "HS256"
 
 
 class CookieJar:
-    """Makes and checks SSO cookies with a session key of its own.
+    """Issuer of SSO cookies, with its own session key.
 
     Args:
-        clock: gives the time in epoch seconds.
+        clock: returns the time in epoch seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -34,11 +34,11 @@ class CookieJar:
         self._primary_refresh_tokens: dict[str, str] = {}
 
     def prt_cookie(self, account: AccountRecord, sso_url: str) -> str:
-        """Make the content of ``x-ms-RefreshTokenCredential``.
+        """Create the content of ``x-ms-RefreshTokenCredential``.
 
         Args:
-            account: who is signed in; each home account has one PRT, an opaque random text.
-            sso_url: where the browser is going; its ``sso_nonce`` is bound into the cookie.
+            account: the account that is signed in; each home account has one PRT, an opaque random text.
+            sso_url: the URL that the browser opens; the cookie contains its ``sso_nonce``.
 
         Returns:
             A JWT, HS256.
@@ -47,25 +47,25 @@ class CookieJar:
             ValueError: the URL is malformed.
         """
         prt = self._primary_refresh_tokens.setdefault(account.home_account_id, secrets.token_urlsafe(64))
-        payload = {"refresh_token": prt, "is_primary": "true", **self._freshness(sso_url)}
+        payload = {"refresh_token": prt, "is_primary": "true", **self._time_and_nonce(sso_url)}
         context = base64.b64encode(secrets.token_bytes(24)).decode()
         return jwt.encode(payload, self._session_key, algorithm=_ALGORITHM, headers={"ctx": context})
 
     def device_cookie(self, device_id: str, device_key: SigningKey, sso_url: str) -> str:
-        """Make the content of ``x-ms-DeviceCredential``.
+        """Create the content of ``x-ms-DeviceCredential``.
 
         Args:
             device_id: the device's GUID.
-            device_key: signs.
-            sso_url: where the browser is going; its ``sso_nonce`` is bound into the cookie.
+            device_key: the signing key.
+            sso_url: the URL that the browser opens; the cookie contains its ``sso_nonce``.
 
         Returns:
-            A JWT, RS256. Its claims are the fake's own choice, but for ``grant_type`` and ``request_nonce``.
+            A JWT, RS256. Apart from ``grant_type`` and ``request_nonce``, its claims are the fake's own.
 
         Raises:
             ValueError: the URL is malformed.
         """
-        return device_key.sign({"grant_type": "device_auth", "deviceid": device_id, **self._freshness(sso_url)})
+        return device_key.sign({"grant_type": "device_auth", "deviceid": device_id, **self._time_and_nonce(sso_url)})
 
     def verify_prt_cookie(self, cookie: str) -> dict[str, Any]:
         """Check a PRT cookie's signature.
@@ -74,16 +74,16 @@ class CookieJar:
             cookie: the content of ``x-ms-RefreshTokenCredential``.
 
         Returns:
-            Its payload.
+            The payload of the cookie.
 
         Raises:
-            ValueError: this instance did not make it, or somebody changed it.
+            ValueError: this instance did not create the cookie, or it was modified.
         """
         try:
             return jwt.decode(cookie, self._session_key, algorithms=[_ALGORITHM], options=SIGNATURE_ONLY)
         except jwt.PyJWTError as error:
-            raise ValueError(f"the PRT cookie is not valid: {type(error).__name__}") from None
+            raise ValueError(f"the PRT cookie is invalid: {type(error).__name__}") from None
 
-    def _freshness(self, sso_url: str) -> dict[str, Any]:
+    def _time_and_nonce(self, sso_url: str) -> dict[str, Any]:
         nonces = parse_qs(urlsplit(sso_url).query).get("sso_nonce", [])
         return {"iat": math.floor(self._clock())} | ({"request_nonce": nonces[0]} if nonces else {})

@@ -20,17 +20,17 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def is_guid(text: str) -> bool:
-    """Say whether a text is a GUID written as 8-4-4-4-12 hexadecimal digits, in either case."""
+    """Whether a text is a GUID of 8-4-4-4-12 hexadecimal digits, in either case."""
     return _GUID.fullmatch(text.lower()) is not None
 
 
-def _guid(text: str) -> str:
+def _check_guid(text: str) -> str:
     if not is_guid(text):
         raise ValueError(f"{text!r} is not a GUID such as 00000000-0000-0000-0000-0000000000f1")
     return text.lower()
 
 
-def _scope(text: str) -> str:
+def _check_scope(text: str) -> str:
     parse_scope(text)
     return text
 
@@ -45,19 +45,19 @@ def _default_token_versions() -> dict[str, Literal[1, 2]]:
     return dict.fromkeys(version_1, 1)
 
 
-Guid = Annotated[str, AfterValidator(_guid)]
+Guid = Annotated[str, AfterValidator(_check_guid)]
 Upn = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 NonEmpty = Annotated[str, Field(min_length=1)]
-ScopeText = Annotated[str, AfterValidator(_scope)]
+ScopeText = Annotated[str, AfterValidator(_check_scope)]
 
 
 class _Config(BaseModel):
-    # Passwords are in here, so a validation error must not quote its input.
+    # The models contain passwords, so a validation error must not quote its input.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Tenant(_Config):
-    """A tenant; its id is the ``realm`` of the accounts in it."""
+    """A tenant; its ``id`` is the ``realm`` of its accounts."""
 
     id: Guid
     domain: NonEmpty
@@ -65,14 +65,14 @@ class Tenant(_Config):
 
 
 class GuestIn(_Config):
-    """A user's membership in a tenant that is not the home tenant, where the user has another object id."""
+    """A user's membership in a tenant other than the home tenant, with a separate object ID."""
 
     tenant: Guid
     object_id: Guid
 
 
 class User(_Config):
-    """A user; the object id is the one in the home tenant."""
+    """A user; ``object_id`` is the object ID in the home tenant."""
 
     upn: Upn
     name: str
@@ -85,7 +85,7 @@ class User(_Config):
 
 
 class AppRegistration(_Config):
-    """An application; ``consented_scopes`` of None means that every scope has consent."""
+    """An application; if ``consented_scopes`` is None, every scope has consent."""
 
     client_id: NonEmpty
     name: str
@@ -95,7 +95,7 @@ class AppRegistration(_Config):
 
 @dataclass(frozen=True)
 class AccountRecord:
-    """A user in one tenant, which is what a broker calls an account."""
+    """A broker's account: a user in one tenant."""
 
     user: User
     realm: str
@@ -104,7 +104,7 @@ class AccountRecord:
 
     @property
     def home_account_id(self) -> str:
-        """The same in every tenant: ``<home object id>.<home tenant>``."""
+        """``<home object ID>.<home tenant>``, equal in all tenants."""
         return f"{self.user.object_id}.{self.user.home_tenant}"
 
     @property
@@ -114,16 +114,12 @@ class AccountRecord:
 
     @property
     def client_info(self) -> str:
-        """The home object id and home tenant as unpadded base64url of ``{"uid","utid"}``."""
+        """``{"uid": home object ID, "utid": home tenant}`` in unpadded base64url."""
         text = json.dumps({"uid": self.user.object_id, "utid": self.user.home_tenant}, separators=(",", ":"))
         return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
     def wire(self) -> dict[str, str | int]:
-        """Spell the account as a broker puts it on the bus.
-
-        Returns:
-            A new dict with the keys that Microsoft's broker sends (PROTOCOL.md, "Accounts").
-        """
+        """Return the account as a JSON object with the keys of Microsoft's broker (PROTOCOL.md, "Accounts")."""
         return {
             "homeAccountId": self.home_account_id,
             "localAccountId": self.local_account_id,
@@ -139,10 +135,10 @@ class AccountRecord:
 
 
 class Directory(_Config):
-    """Everything that the fake Entra knows, as read from its JSON configuration (keys as the attributes are spelt).
+    """The tenants, users, apps and settings of the fake Entra; the JSON keys are the names of the fields.
 
-    ``access_token_lifetime`` is in seconds. ``token_versions`` says which resources get version 1 access tokens (issuer
-    ``sts_host``) and which version 2 (issuer ``issuer_host``); a resource that is not in it gets version 2.
+    ``access_token_lifetime`` is in seconds. ``token_versions`` maps a resource to the version of its access tokens: 1
+    (issuer ``sts_host``) or 2 (issuer ``issuer_host``); default 2.
     """
 
     tenants: tuple[Tenant, ...]
@@ -158,24 +154,24 @@ class Directory(_Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Directory:
-        known = {tenant.id for tenant in self.tenants}
-        _unique("tenant id", (tenant.id for tenant in self.tenants))
-        _unique("tenant domain", (tenant.domain.lower() for tenant in self.tenants))
-        _unique("UPN", (user.upn.lower() for user in self.users))
-        _unique("client id", (app.client_id.lower() for app in self.apps))
+        tenant_ids = {tenant.id for tenant in self.tenants}
+        _check_unique("tenant id", (tenant.id for tenant in self.tenants))
+        _check_unique("tenant domain", (tenant.domain.lower() for tenant in self.tenants))
+        _check_unique("UPN", (user.upn.lower() for user in self.users))
+        _check_unique("client id", (app.client_id.lower() for app in self.apps))
         for user in self.users:
             tenants = [user.home_tenant, *(guest.tenant for guest in user.guest_of)]
             for tenant in tenants:
-                if tenant not in known:
-                    listed = ", ".join(sorted(known)) or "there are none"
-                    raise ValueError(f"user {user.upn} refers to an unknown tenant {tenant}; the tenants are: {listed}")
-            _unique(f"tenant of user {user.upn}", tenants)
-        _unique("object id in one tenant", (f"{a.local_account_id} in {a.realm}" for a in self.accounts()))
+                if tenant not in tenant_ids:
+                    available = ", ".join(sorted(tenant_ids)) or "none"
+                    raise ValueError(f"unknown tenant {tenant} of user {user.upn}; available: {available}")
+            _check_unique(f"tenant of user {user.upn}", tenants)
+        _check_unique("object id in one tenant", (f"{a.local_account_id} in {a.realm}" for a in self.accounts()))
         return self
 
     @classmethod
     def default(cls) -> Directory:
-        """Give the directory of a fake broker that was not configured.
+        """Return the default directory.
 
         Returns:
             Tenants Contoso and Fabrikam; ada@contoso.example, also a guest of Fabrikam; grace@fabrikam.example.
@@ -212,7 +208,7 @@ class Directory(_Config):
         )
 
     def accounts(self) -> tuple[AccountRecord, ...]:
-        """List every account: for each user the one of the home tenant, then those of the guest tenants."""
+        """Return all accounts: of each user the home tenant's account, then those of guest tenants."""
         return tuple(
             AccountRecord(user, realm, object_id, self.environment)
             for user in self.users
@@ -223,45 +219,45 @@ class Directory(_Config):
         )
 
     def find_account(self, home_account_id: str, realm: str | None = None) -> AccountRecord | None:
-        """Find the account of a home account id in a tenant (its GUID), or in the home tenant when that is None."""
+        """Find the account with a home account ID in a tenant (``realm``, a GUID; default the home tenant)."""
         for account in self.accounts():
-            wanted_realm = account.user.home_tenant if realm is None else realm.lower()
-            if account.home_account_id == home_account_id.lower() and account.realm == wanted_realm:
+            expected_realm = account.user.home_tenant if realm is None else realm.lower()
+            if account.home_account_id == home_account_id.lower() and account.realm == expected_realm:
                 return account
         return None
 
     def find_accounts_by_upn(self, upn: str) -> tuple[AccountRecord, ...]:
-        """List the accounts of a UPN, in any case, the home tenant's first; none when there is no such user."""
+        """Return the accounts of a UPN (case-insensitive), the home tenant's first; empty if there is no such user."""
         return tuple(account for account in self.accounts() if account.username.lower() == upn.lower())
 
     def find_user(self, upn: str) -> User | None:
-        """Find a user by UPN, in any case."""
+        """Find a user by UPN (case-insensitive)."""
         return next((user for user in self.users if user.upn.lower() == upn.lower()), None)
 
     def find_tenant(self, id_or_domain: str) -> Tenant | None:
-        """Find a tenant by its GUID or its domain, in any case."""
-        wanted = id_or_domain.lower()
-        return next((tenant for tenant in self.tenants if wanted in (tenant.id, tenant.domain.lower())), None)
+        """Find a tenant by GUID or domain (case-insensitive)."""
+        folded = id_or_domain.lower()
+        return next((tenant for tenant in self.tenants if folded in (tenant.id, tenant.domain.lower())), None)
 
     def find_app(self, client_id: str) -> AppRegistration | None:
-        """Find a registered app by its client id, in any case."""
+        """Find a registered app by client ID (case-insensitive)."""
         return next((app for app in self.apps if app.client_id.lower() == client_id.lower()), None)
 
     def check_password(self, upn: str, password: str) -> bool:
-        """Say whether there is a user with this UPN and this password."""
+        """Whether there is a user with this UPN and password."""
         user = self.find_user(upn)
         return user is not None and hmac.compare_digest(user.password.encode(), password.encode())
 
     def token_version(self, resource: str) -> Literal[1, 2]:
-        """Say which version of access token a resource (its identifier, in any spelling) gets."""
-        wanted = resource_key(resource)
+        """Return the version of access tokens for a resource (any spelling of its identifier)."""
+        key = resource_key(resource)
         for resource_in_table, version in self.token_versions.items():
-            if resource_key(resource_in_table) == wanted:
+            if resource_key(resource_in_table) == key:
                 return version
         return 2
 
 
-def _unique(what: str, values: Iterable[str]) -> None:
+def _check_unique(what: str, values: Iterable[str]) -> None:
     seen: set[str] = set()
     for value in values:
         if value in seen:

@@ -1,7 +1,6 @@
-"""The fake Entra, as the fake broker asks it.
+"""The fake Entra: a facade over `tokens`, `scopes`, `claims_challenge`, `cookies` and `proof_of_possession`.
 
-A facade: each kind of answer has a file of its own (`tokens`, `scopes`, `claims_challenge`, `cookies`,
-`proof_of_possession`). No I/O: the keys are made in memory, the clock is given.
+It does no I/O: keys are in memory, and the clock is an argument.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from .tokens import MintedToken, TokenMint
 
 __all__ = ["Entra", "EntraError", "MintedToken"]
 
-# The authorities without a tenant: any work account, each in its home tenant.
+# The authorities without a tenant: work accounts, each in its home tenant.
 _MULTI_TENANT = frozenset({"common", "organizations"})
 
 
 class Entra:
-    """A fake Entra with a signing key of its own, made at construction.
+    """A fake Entra with its own signing key, which is generated at first use.
 
     Args:
-        directory: whom and what it knows.
-        clock: gives the time in epoch seconds.
+        directory: the tenants, users and apps.
+        clock: returns the time in epoch seconds.
     """
 
     def __init__(self, directory: Directory, clock: Callable[[], float] = time.time) -> None:
@@ -45,7 +44,7 @@ class Entra:
         return SigningKey()
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Give the public signing keys as a JSON Web Key Set (RFC 7517)."""
+        """Return the public signing keys as a JSON Web Key Set (RFC 7517)."""
         return {"keys": [{**self._key.public_jwk(), "use": "sig", "alg": ALGORITHM}]}
 
     def tenant_of_authority(self, authority: str) -> Tenant | None:
@@ -55,10 +54,10 @@ class Entra:
             authority: a URL whose path begins with a tenant's GUID or domain, ``common`` or ``organizations``.
 
         Returns:
-            The tenant, or None for ``common`` and ``organizations``, which mean the user's home tenant.
+            The tenant; None for ``common`` and ``organizations``, which mean the user's home tenant.
 
         Raises:
-            EntraError: there is no such tenant (90002).
+            EntraError: the tenant is unknown (90002).
         """
         try:
             name = urlsplit(authority).path.strip("/").partition("/")[0]
@@ -72,17 +71,18 @@ class Entra:
         return tenant
 
     def check_app(self, client_id: str, redirect_uri: str | None = None) -> AppRegistration:
-        """Find the app that makes a request, and check where it wants its answer.
+        """Find the app of a request and check its redirect URI.
 
         Args:
-            client_id: the app's.
-            redirect_uri: the request's, or None where a request has none.
+            client_id: the app's client ID.
+            redirect_uri: the redirect URI of the request, if any.
 
         Returns:
-            The registration; where the directory allows unregistered apps, one with consent for every scope.
+            The registration. If the app is unknown and the directory allows unregistered apps, one with consent for
+            every scope.
 
         Raises:
-            EntraError: there is no such app (700016), or the redirect URI is not among its own (50011).
+            EntraError: the app is unknown (700016), or the redirect URI is not registered for it (50011).
         """
         app = self.directory.find_app(client_id)
         if app is None:
@@ -97,15 +97,15 @@ class Entra:
         """Sign a user in.
 
         Args:
-            upn: the user's, in any case.
-            password: the user's.
-            tenant: a tenant's GUID or domain, or None for the user's home tenant.
+            upn: the user's UPN (case-insensitive).
+            password: the user's password.
+            tenant: a tenant's GUID or domain; default the user's home tenant.
 
         Returns:
             The user's account in that tenant.
 
         Raises:
-            EntraError: no such tenant (90002), no such user in it (50034), or another password (50126).
+            EntraError: the tenant (90002) or the user (50034) is unknown, or the password is wrong (50126).
         """
         account = self.find_account_in(upn, tenant)
         if not self.directory.check_password(upn, password):
@@ -116,14 +116,14 @@ class Entra:
         """Find a user's account in a tenant.
 
         Args:
-            upn: the user's, in any case.
-            tenant: a tenant's GUID or domain, or None for the user's home tenant.
+            upn: the user's UPN (case-insensitive).
+            tenant: a tenant's GUID or domain; default the user's home tenant.
 
         Returns:
             The account.
 
         Raises:
-            EntraError: no such tenant (90002), or no such user in it (50034).
+            EntraError: the tenant (90002) or the user (50034) is unknown.
         """
         found = None if tenant is None else self.directory.find_tenant(tenant)
         if tenant is not None and found is None:
@@ -137,15 +137,15 @@ class Entra:
         """Mint an ID token, version 2.0.
 
         Args:
-            account: whom it is about.
-            client_id: whom it is for.
-            nonce: goes into the token when it is not None.
+            account: the subject; its realm is the issuing tenant.
+            client_id: the audience, an app.
+            nonce: the claim ``nonce``; None: no such claim.
 
         Returns:
             A JWT, RS256.
 
         Raises:
-            EntraError: there is no such app (700016).
+            EntraError: the app is unknown (700016).
         """
         return self._mint.id_token(account, self.check_app(client_id), nonce)
 
@@ -158,20 +158,20 @@ class Entra:
         claims: str | None = None,
         cnf_kid: str | None = None,
     ) -> MintedToken:
-        """Mint an access token; no two are equal.
+        """Mint an access token; each one is unique.
 
         Args:
-            account: whose it is.
-            client_id: who asks.
-            scopes: what for, all of one resource.
-            claims: a claims challenge, JSON text; None or ``""`` is none.
-            cnf_kid: the thumbprint of the key to bind the token to (`pop_key_thumbprint`); None mints a bearer token.
+            account: the subject; its realm is the issuing tenant.
+            client_id: the app that requests the token.
+            scopes: the requested scopes, all of one resource.
+            claims: a claims challenge, JSON text; None or ``""``: none.
+            cnf_kid: the thumbprint of the key that the token is bound to (`pop_key_thumbprint`); None: a bearer token.
 
         Returns:
             The token, its expiry in epoch seconds, and the granted scopes.
 
         Raises:
-            EntraError: the app (700016), the scopes (900144, 70011, 28000, 65001) or the claims (9002313) are refused.
+            EntraError: the app (700016), the scopes (900144, 70011, 28000, 65001) or the claims (9002313) are invalid.
         """
         return self._mint.access_token(account, self.check_app(client_id), scopes, claims=claims, cnf_kid=cnf_kid)
 
@@ -182,10 +182,10 @@ class Entra:
             token: an access token or an ID token.
 
         Returns:
-            Its claims.
+            The claims of the token.
 
         Raises:
-            ValueError: it is not valid; the text has no part of it.
+            ValueError: the token is invalid or has expired. The message contains no part of it.
         """
         claims = verify(token, self._key.public_jwk(), "access token")
         expiry = claims.get("exp")
@@ -194,11 +194,11 @@ class Entra:
         return claims
 
     def prt_cookie(self, account: AccountRecord, sso_url: str) -> str:
-        """Make the content of ``x-ms-RefreshTokenCredential``.
+        """Create the content of ``x-ms-RefreshTokenCredential``.
 
         Args:
-            account: who is signed in.
-            sso_url: where the browser is going; its ``sso_nonce`` is bound into the cookie.
+            account: the account that is signed in.
+            sso_url: the URL that the browser opens; the cookie contains its ``sso_nonce``.
 
         Returns:
             A JWT, HS256.
@@ -209,10 +209,10 @@ class Entra:
         return self._cookies.prt_cookie(account, sso_url)
 
     def device_cookie(self, sso_url: str) -> str:
-        """Make the content of ``x-ms-DeviceCredential``.
+        """Create the content of ``x-ms-DeviceCredential``.
 
         Args:
-            sso_url: where the browser is going; its ``sso_nonce`` is bound into the cookie.
+            sso_url: the URL that the browser opens; the cookie contains its ``sso_nonce``.
 
         Returns:
             A JWT, RS256, signed with the device's key.
@@ -223,11 +223,11 @@ class Entra:
         return self._cookies.device_cookie(self.directory.device_id, self._pop_key, sso_url)
 
     def verify_prt_cookie(self, cookie: str) -> dict[str, Any]:
-        """Check that this Entra made a PRT cookie, and give its payload; ValueError when it did not."""
+        """Return the payload of a PRT cookie; raises ValueError if this Entra did not create it."""
         return self._cookies.verify_prt_cookie(cookie)
 
     def pop_key_thumbprint(self) -> str:
-        """Give the thumbprint (RFC 7638) of the device's proof-of-possession key."""
+        """Return the thumbprint (RFC 7638) of the device's proof-of-possession key."""
         return self._pop_key.kid
 
     def signed_http_request(
@@ -236,12 +236,12 @@ class Entra:
         """Wrap an access token in a request signed with the device's key.
 
         Args:
-            access_token: minted with ``cnf_kid`` of `pop_key_thumbprint`.
-            method: of HTTP.
+            access_token: a token whose ``cnf_kid`` is `pop_key_thumbprint`.
+            method: the HTTP method.
             host: such as ``graph.microsoft.com``; signed as given.
             path: such as ``/v1.0/me``; signed as given.
-            nonce: the resource's; a random one stands in for an empty one.
-            client_claims: JSON text; ``""`` is none.
+            nonce: the resource's nonce; ``""``: a random one.
+            client_claims: JSON text; ``""``: none.
 
         Returns:
             A JWT, RS256, of type ``pop``.
@@ -264,9 +264,9 @@ class Entra:
             shr: the signed HTTP request.
 
         Returns:
-            Its payload, with the access token as ``at``.
+            The payload, with the access token as ``at``.
 
         Raises:
-            ValueError: a signature is wrong, the token has expired, or it is bound to another key.
+            ValueError: a signature is invalid, the token has expired, or the token is bound to another key.
         """
         return verify_http_request(shr, self.verify_access_token)

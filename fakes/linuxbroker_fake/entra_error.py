@@ -1,7 +1,4 @@
-"""The refusals of the fake Entra, and what they say.
-
-The numbers are Entra's; the words are ours.
-"""
+"""The errors of the fake Entra: Entra's numbers with texts of this project."""
 
 from __future__ import annotations
 
@@ -24,13 +21,13 @@ __all__ = [
 
 
 class EntraError(Exception):
-    """Entra refused a request.
+    """An error of Entra.
 
     Args:
         code: the AADSTS number, such as 65001.
         oauth_error: the OAuth 2.0 error, such as ``invalid_grant``.
-        description: text that begins ``AADSTS<code>: ``.
-        suberror: Entra's finer word, such as ``consent_required``, or ``""``.
+        description: a text that begins with ``AADSTS<code>: ``.
+        suberror: Entra's sub-error, such as ``consent_required``, or ``""``.
     """
 
     def __init__(self, code: int, oauth_error: str, description: str, suberror: str = "") -> None:
@@ -46,7 +43,7 @@ class EntraError(Exception):
 
 @dataclass(frozen=True)
 class Refusal:
-    """One way of being refused: its numbers, and its text with ``{}`` places for the details."""
+    """A kind of error: numbers, and a text with ``{}`` for the details."""
 
     code: int
     oauth_error: str
@@ -54,33 +51,33 @@ class Refusal:
     suberror: str = ""
 
     def error(self, **details: str) -> EntraError:
-        """Make the exception of this refusal.
+        """Create the exception, for the caller to raise.
 
         Args:
-            details: a value for each place in the text; never a password or a token.
+            details: a value for each ``{}`` in the text; never a password or a token.
 
         Returns:
-            The exception, to be raised by the caller.
+            The exception.
         """
         description = f"AADSTS{self.code}: {self.text.format(**details)}"
         return EntraError(self.code, self.oauth_error, description, self.suberror)
 
 
-USER_UNKNOWN = Refusal(50034, "invalid_grant", "There is no user {upn!r} in the directory {tenant!r}.")
-PASSWORD_WRONG = Refusal(50126, "invalid_grant", "The username or the password is not right.")
-TENANT_UNKNOWN = Refusal(90002, "invalid_request", "There is no tenant {tenant!r}; check the authority.")
+USER_UNKNOWN = Refusal(50034, "invalid_grant", "No user {upn!r} in the directory {tenant!r}.")
+PASSWORD_WRONG = Refusal(50126, "invalid_grant", "Invalid username or password.")
+TENANT_UNKNOWN = Refusal(90002, "invalid_request", "No tenant {tenant!r}; check the authority.")
 APP_UNKNOWN = Refusal(
-    700016, "unauthorized_client", "There is no application {client_id!r}; register it, or check the client id."
+    700016, "unauthorized_client", "No application {client_id!r}; register it, or check the client ID."
 )
 REDIRECT_URI_UNKNOWN = Refusal(
     50011, "invalid_request", "The redirect URI {redirect_uri!r} is not registered for the application {client_id!r}."
 )
 CONSENT_REQUIRED = Refusal(
-    65001, "invalid_grant", "Nobody has consented to {scopes} for the application {client_id!r}.", "consent_required"
+    65001, "invalid_grant", "No consent for {scopes} for the application {client_id!r}.", "consent_required"
 )
 SCOPE_OF_TWO_RESOURCES = Refusal(
-    28000, "invalid_request", "A token is for one resource, but the scopes name several: {resources}."
+    28000, "invalid_request", "The scopes are of several resources, but a token is for one: {resources}."
 )
 SCOPES_MISSING = Refusal(900144, "invalid_request", "The request has no scope.")
-SCOPE_INVALID = Refusal(70011, "invalid_scope", "The scope {scope!r} is not valid.")
+SCOPE_INVALID = Refusal(70011, "invalid_scope", "The scope {scope!r} is invalid.")
 REQUEST_MALFORMED = Refusal(9002313, "invalid_request", "The request is malformed: {reason}.")

@@ -1,4 +1,4 @@
-"""How each broker writes a failure: an error object, a bare one, or nothing at all."""
+"""The forms in which brokers report failures: error object, bare error object, empty reply."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Protocol
 from linuxbroker.models import tag_name
 
 from .faults import TOKEN_METHODS, Failure
-from .telemetry import status_name, written
+from .telemetry import fill_template, status_name
 
 
 @dataclass(frozen=True)
 class FailedCall:
-    """The call that failed.
+    """A call that failed.
 
     Attributes:
         member: the method.
-        correlation_id: of the call.
-        client_id: the app, or the empty string.
+        correlation_id: the correlation ID of the call.
+        client_id: the app's client ID, or ``""``.
     """
 
     member: str
@@ -30,15 +30,15 @@ class FailedCall:
 
 
 class FailureShape(Protocol):
-    """How a broker writes a failure."""
+    """The form in which a broker reports failures."""
 
     def reply(self, call: FailedCall, failure: Failure) -> str:
-        """Write the whole reply of a call that failed."""
+        """Return the complete reply to a call that failed."""
         ...
 
 
 class Diagnostics(enum.Enum):
-    """What stands under ``diagnostics`` in an error object."""
+    """The content of ``diagnostics`` in an error object."""
 
     FILLED = enum.auto()
     NULL = enum.auto()
@@ -47,35 +47,35 @@ class Diagnostics(enum.Enum):
 
 @dataclass(frozen=True)
 class ErrorObjects:
-    """Failures as Microsoft's brokers write them.
+    """Error objects, as in the replies of Microsoft's brokers (PROTOCOL.md, "Real errors").
 
     Attributes:
-        entra_tag: the tag of a failure at Entra that has none of its own; 0 for any other.
-        entra: the text of a failure at Entra, where it does not quote Entra.
-        diagnostics: what stands under ``diagnostics``.
-        beside_error: keys of ``brokerTokenResponse`` beside the error; their values are 0.
-        sub_error: whether ``subError`` is always there.
-        telemetry: what a failure's telemetry holds; None: it has none.
-        cancel_key: the key of an error that ``cancelInteractiveFlow`` answers.
+        entra_tag: the default tag of a failure at Entra; the default of other failures is 0.
+        diagnostics: the content of ``diagnostics``.
+        entra_text: the text that replaces Entra's error text; None: Entra's text is passed on.
+        zero_keys: keys of ``brokerTokenResponse`` beside the error, each with the value 0.
+        sub_error: whether ``subError`` is always present.
+        telemetry: the template of the telemetry; None: no telemetry.
+        cancel_key: the key of the error in a reply of ``cancelInteractiveFlow``.
     """
 
     entra_tag: int
     diagnostics: Diagnostics
-    entra: str | None = None
-    beside_error: tuple[str, ...] = ()
+    entra_text: str | None = None
+    zero_keys: tuple[str, ...] = ()
     sub_error: bool = False
     telemetry: Mapping[str, str] | None = None
     cancel_key: str = "error"
 
     def reply(self, call: FailedCall, failure: Failure) -> str:
-        """Write the reply; its error stands at the top where the method gives no token."""
+        """Return the reply; the error is at the top level if the method does not return a token."""
         error = self._error(call, failure)
         if call.member not in TOKEN_METHODS:
             return json.dumps({self.cancel_key if call.member == "cancelInteractiveFlow" else "error": error})
         telemetry = self._telemetry(call, failure)
         if failure.top_level:
             return json.dumps({"brokerTokenResponse": None, "error": error, **telemetry})
-        response: dict[str, Any] = {"error": error, **dict.fromkeys(self.beside_error, 0)}
+        response: dict[str, Any] = {"error": error, **dict.fromkeys(self.zero_keys, 0)}
         sub_error = "" if failure.from_entra else failure.sub_error
         if self.sub_error or sub_error:
             response["subError"] = sub_error
@@ -83,13 +83,13 @@ class ErrorObjects:
 
     def _error(self, call: FailedCall, failure: Failure) -> dict[str, Any]:
         context = failure.context
-        if self.entra is not None and failure.from_entra:
-            context = self.entra.format(
+        if self.entra_text is not None and failure.from_entra:
+            context = self.entra_text.format(
                 code=failure.oauth_error, correlation_id=call.correlation_id, suberror=failure.sub_error
             )
         diagnostics: dict[str, Any] = {}
         if self.diagnostics is not Diagnostics.ABSENT:
-            diagnostics["diagnostics"] = None if self.diagnostics is Diagnostics.NULL else _diagnostics(failure)
+            diagnostics["diagnostics"] = None if self.diagnostics is Diagnostics.NULL else _diagnostics_object(failure)
         return {
             "context": context,
             **diagnostics,
@@ -114,10 +114,10 @@ class ErrorObjects:
             "status": status_name(failure.status),
             "tag": tag_name(self._tag(failure)),
         }
-        return {"telemetry": written(self.telemetry, values)}
+        return {"telemetry": fill_template(self.telemetry, values)}
 
 
-def _diagnostics(failure: Failure) -> dict[str, str]:
+def _diagnostics_object(failure: Failure) -> dict[str, str]:
     return {
         "raw_error_code": failure.oauth_error,
         "exception_type": "com.microsoft.identity.common.exception.UiRequiredException",
@@ -127,16 +127,16 @@ def _diagnostics(failure: Failure) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class BareErrors:
-    """Failures as Himmelblau 4.0 writes them: a text and two zeros.
+    """Error objects of Himmelblau 4.0: a text and two zeros (PROTOCOL.md, EL-01 and EL-03).
 
     Attributes:
-        texts: what each method says when Entra, or anything behind the broker, refuses.
+        texts: method to the text of a failure behind the broker, such as at Entra.
     """
 
     texts: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
 
     def reply(self, call: FailedCall, failure: Failure) -> str:
-        """Write the reply."""
+        """Return the reply."""
         context = failure.context if failure.verbatim else self.texts.get(call.member, failure.context)
         error = {"error": {"context": context, "status": 0, "subStatus": 0}}
         return json.dumps({"brokerTokenResponse": error} if call.member in TOKEN_METHODS else error)
@@ -144,8 +144,8 @@ class BareErrors:
 
 @dataclass(frozen=True)
 class EmptyReplies:
-    """Failures as Himmelblau up to 3.1 gives them: an empty text, once the broker has waited in vain for its daemon."""
+    """Empty replies, with which Himmelblau up to 3.1 reports all failures (PROTOCOL.md, EL-05)."""
 
     def reply(self, call: FailedCall, failure: Failure) -> str:
-        """Write the reply."""
+        """Return the reply."""
         return ""

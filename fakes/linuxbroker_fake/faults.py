@@ -1,4 +1,4 @@
-"""What can go wrong, on demand: faults that a test plants, each for some calls, and what each makes of a call."""
+"""Faults: errors and delays that a test plants for some calls, and the failures that they cause."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class FaultKind(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A failure that the broker answers with.
+    """A failure that the broker reports (PROTOCOL.md, "The error object").
 
     Attributes:
-        context: what it says.
+        context: the text.
         status: the status number.
-        tag: the tag number; None for the persona's: 0, unless Entra refused.
+        tag: the tag number; None: the persona's default, 0 unless ``from_entra``.
         error_code: the error code number.
         sub_status: the sub-status number.
         sub_error: Entra's sub-error.
-        oauth_error: Entra's OAuth error, for the diagnostics of the brokers that have them.
-        top_level: whether the error object stands at the top of a token reply.
-        from_entra: whether Entra refused: brokers in C++ don't quote Entra, and name no sub-error beside the text.
-        verbatim: whether Himmelblau too says it so, rather than that it "failed to authenticate user".
+        oauth_error: Entra's OAuth error, for the diagnostics of brokers that have them.
+        top_level: whether the error object is at the top level of a token reply.
+        from_entra: whether Entra caused it: the C++ brokers hide Entra's text, and its sub-error except in their text.
+        verbatim: whether Himmelblau reports ``context`` too, instead of its general text for the method.
     """
 
     context: str
@@ -69,7 +69,7 @@ class Failure:
 
 
 class BrokerFailure(Exception):
-    """Ends the handling of a call with a failure."""
+    """The reply to a call is a failure."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.context)
@@ -77,7 +77,7 @@ class BrokerFailure(Exception):
 
 
 class DBusFailure(Exception):
-    """Ends the handling of a call with a D-Bus error."""
+    """The reply to a call is a D-Bus error."""
 
     def __init__(self, name: str, text: str) -> None:
         super().__init__(name, text)
@@ -86,11 +86,11 @@ class DBusFailure(Exception):
 
 
 class CrashRequested(Exception):
-    """A planted fault wants the broker to die in the middle of a call."""
+    """The broker leaves the bus during a call, without a reply."""
 
 
 class RawReply(Exception):
-    """A planted fault answers with a text, or a number, of its own."""
+    """A planted fault replaces the reply with a value, of the D-Bus signature ``signature``."""
 
     def __init__(self, signature: str, value: Any) -> None:
         super().__init__(signature)
@@ -98,37 +98,37 @@ class RawReply(Exception):
         self.value = value
 
 
-def _refused_by_entra(
+def _entra_failure(
     context: str, *, status: int = 2, oauth_error: str = "invalid_grant", sub_error: str = ""
 ) -> Failure:
     return Failure(context, status=status, oauth_error=oauth_error, sub_error=sub_error, from_entra=True)
 
 
 NAMED_FAILURES: dict[FaultKind, Failure] = {
-    FaultKind.MFA_EXPIRED: _refused_by_entra(
-        "AADSTS50078: The multi-factor authentication that was presented has expired; sign in again.",
+    FaultKind.MFA_EXPIRED: _entra_failure(
+        "AADSTS50078: The multi-factor authentication has expired; sign in again.",
         sub_error="basic_action",
     ),
-    FaultKind.CONSENT_MISSING: _refused_by_entra(
+    FaultKind.CONSENT_MISSING: _entra_failure(
         "AADSTS65001: The user or an administrator has not consented to the application.", sub_error="consent_required"
     ),
-    FaultKind.REDIRECT_URI_UNKNOWN: _refused_by_entra(
-        "AADSTS50011: The redirect URI of the request is not among those of the application.",
+    FaultKind.REDIRECT_URI_UNKNOWN: _entra_failure(
+        "AADSTS50011: The redirect URI of the request is not registered for the application.",
         status=9,
         oauth_error="invalid_request",
     ),
-    FaultKind.CLIENT_SECRET_WANTED: _refused_by_entra(
+    FaultKind.CLIENT_SECRET_WANTED: _entra_failure(
         "AADSTS7000218: The request body must contain client_assertion or client_secret.",
         status=9,
         oauth_error="invalid_client",
     ),
-    FaultKind.WRONG_PASSWORD: _refused_by_entra("AADSTS50126: The username or the password is not right."),
-    FaultKind.SILENT_REFUSED: _refused_by_entra(
+    FaultKind.WRONG_PASSWORD: _entra_failure("AADSTS50126: Invalid username or password."),
+    FaultKind.SILENT_REFUSED: _entra_failure(
         "AADSTS70043: The refresh token has expired or is invalid due to sign-in frequency checks; sign in again.",
         oauth_error="interaction_required",
         sub_error="token_expired",
     ),
-    # The check is the broker's own, seen on 3.0 where scopes were asked by their short names (brokers.md).
+    # 3.0 itself checks the granted scopes: seen with short names of scopes (PROTOCOL.md, SC-11).
     FaultKind.SCOPES_REFUSED: Failure("Token response failed because declined scopes are present", status=6),
     FaultKind.DEVICE_NOT_REGISTERED: Failure("The device is not registered.", status=17),
     FaultKind.NO_NETWORK: Failure("No network connection.", status=3),
@@ -136,11 +136,11 @@ NAMED_FAILURES: dict[FaultKind, Failure] = {
 
 
 FAILED = "org.freedesktop.DBus.Error.Failed"
-# Of the interface org.freedesktop.DBus.Peer; a broker that hangs as a whole does not answer it either.
+# A method of org.freedesktop.DBus.Peer, which a broker that hangs does not answer either.
 PING = "Ping"
 TOKEN_METHODS = frozenset({"acquireTokenSilently", "acquireTokenInteractively"})
-# The faults that make sense for some methods only.
-_METHODS_OF = {
+# The faults that apply to some methods only.
+_METHODS_BY_KIND = {
     FaultKind.SCOPES_DECLINED: TOKEN_METHODS,
     FaultKind.SCOPES_REFUSED: TOKEN_METHODS,
     FaultKind.SILENT_REFUSED: frozenset({"acquireTokenSilently"}),
@@ -150,22 +150,22 @@ _METHODS_OF = {
 
 
 class Fault(BaseModel):
-    """A fault, and which calls it strikes.
+    """A fault and the calls that it applies to.
 
     Attributes:
-        kind: what goes wrong.
-        method: the method that it strikes; None for every method.
-        account: the UPN of the account that it strikes; None for any and none.
-        times: how many calls it strikes; None for all until it is cleared.
-        skip: how many matching calls pass before it strikes.
-        delay: seconds before it strikes (``slow``: before the ordinary answer).
+        kind: the kind of fault.
+        method: the method that it applies to; None: every method.
+        account: the UPN of the account that it applies to; None: any account, or none.
+        times: the number of calls that it applies to; None: all calls until it is cleared.
+        skip: the number of matching calls that pass first.
+        delay: seconds before it takes effect, 0 to 3600 (``slow``: before the normal reply).
         status, context, tag, error_code, sub_status, sub_error, top_level: for ``status``, the error object; a tag of
             None is 0.
-        name, context: for ``dbus_error``, the error's name and text; a name of None is ``Failed``. For
-            ``object_missing``, None is the persona's spelling of ``UnknownObject``.
-        reply: for ``raw_reply``, the text that is answered.
-        scopes: for ``scopes_declined``, the scopes that are left out; empty for all but the first. For
-            ``silent_refused``, scopes whose resources are refused; empty for every resource.
+        name, context: for ``dbus_error``, the error's name and text; default name ``Failed``. For ``object_missing``,
+            the default name is the persona's form of ``UnknownObject``.
+        reply: for ``raw_reply``, the text of the reply.
+        scopes: for ``scopes_declined``, the scopes to remove; empty: all but the first. For ``silent_refused``, scopes
+            of the resources to refuse; empty: every resource.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -190,11 +190,11 @@ class Fault(BaseModel):
     @model_validator(mode="after")
     def _slow_has_a_delay(self) -> Fault:
         if self.kind is FaultKind.SLOW and not self.delay:
-            raise ValueError("a 'slow' fault needs a delay in seconds")
+            raise ValueError("a 'slow' fault requires a delay in seconds")
         return self
 
     def failure(self) -> Failure | None:
-        """Give the failure that the fault answers with, or None where it is of another kind."""
+        """Return the failure that the fault causes; None if its kind causes none."""
         if self.kind is not FaultKind.STATUS:
             return NAMED_FAILURES.get(self.kind)
         return Failure(
@@ -210,28 +210,28 @@ class Fault(BaseModel):
 
 
 class FaultPlan:
-    """The faults that are planted, in the order of planting; the first that matches a call strikes."""
+    """The planted faults in order; the first that matches a call applies to it."""
 
     def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
-        self._entries: list[_Planted] = []
+        self._entries: list[_PlantedFault] = []
         for fault in faults:
             self.plant(fault)
 
     def plant(self, fault: Fault) -> None:
-        """Add a fault behind those that are planted."""
-        self._entries.append(_Planted(fault, fault.skip, fault.times))
+        """Add a fault at the end."""
+        self._entries.append(_PlantedFault(fault, fault.skip, fault.times))
 
     def clear(self) -> None:
-        """Take all faults back."""
+        """Remove all faults."""
         self._entries.clear()
 
-    def strike(self, method: str, account: str | None, resource: str | None = None) -> Fault | None:
-        """Find the fault that strikes a call, and count it.
+    def match(self, method: str, account: str | None, resource: str | None = None) -> Fault | None:
+        """Find the fault that applies to a call, and count the call.
 
         Args:
-            method: the method that is called.
+            method: the method.
             account: the UPN that the call is about, if any.
-            resource: the resource that it asks a token for, as ``resource_key`` spells it.
+            resource: the resource of the requested token, in the form of ``resource_key``.
 
         Returns:
             The fault, or None.
@@ -239,41 +239,41 @@ class FaultPlan:
         for entry in self._entries:
             if not entry.matches(method, account, resource):
                 continue
-            if entry.to_skip:
-                entry.to_skip -= 1
+            if entry.skips_left:
+                entry.skips_left -= 1
                 continue
-            if entry.left is None:
+            if entry.strikes_left is None:
                 return entry.fault
-            if entry.left > 0:
-                entry.left -= 1
+            if entry.strikes_left > 0:
+                entry.strikes_left -= 1
                 return entry.fault
         return None
 
     def refuses(self, account: str, resource: str) -> bool:
-        """Whether ``silent_refused`` is planted for a resource (as ``resource_key`` spells it), and was not lifted."""
+        """Whether ``silent_refused`` applies to a resource, in the form of ``resource_key``."""
         return any(entry.refuses(account, resource) for entry in self._entries)
 
     def lift_refusals(self, account: str, resource: str) -> bool:
         """End ``silent_refused`` for a resource, as an interactive call does.
 
         Args:
-            account: the UPN that it was for.
-            resource: the resource, as ``resource_key`` spells it.
+            account: the UPN of the call.
+            resource: the resource, in the form of ``resource_key``.
 
         Returns:
             Whether silent calls were refused.
         """
-        struck = [entry for entry in self._entries if entry.refuses(account, resource)]
-        for entry in struck:
+        refusals = [entry for entry in self._entries if entry.refuses(account, resource)]
+        for entry in refusals:
             entry.lifted.add(resource)
-        return bool(struck)
+        return bool(refusals)
 
 
 @dataclass
-class _Planted:
+class _PlantedFault:
     fault: Fault
-    to_skip: int
-    left: int | None
+    skips_left: int
+    strikes_left: int | None
     lifted: set[str] = field(default_factory=lambda: set[str]())
 
     def matches(self, method: str, account: str | None, resource: str | None) -> bool:
@@ -282,17 +282,17 @@ class _Planted:
             return False
         if method == PING and self.fault.method is None and kind is not FaultKind.HANG:
             return False
-        if method not in _METHODS_OF.get(kind, (method,)):
+        if method not in _METHODS_BY_KIND.get(kind, (method,)):
             return False
         if kind is FaultKind.SILENT_REFUSED:
             return self.refuses(account or "", resource or GRAPH)
-        return self._is_of(account or "")
+        return self._matches_account(account or "")
 
     def refuses(self, account: str, resource: str) -> bool:
-        if self.fault.kind is not FaultKind.SILENT_REFUSED or self.left == 0 or resource in self.lifted:
+        if self.fault.kind is not FaultKind.SILENT_REFUSED or self.strikes_left == 0 or resource in self.lifted:
             return False
         resources = {resource_of([scope]) for scope in self.fault.scopes}
-        return self._is_of(account) and (not resources or resource in resources)
+        return self._matches_account(account) and (not resources or resource in resources)
 
-    def _is_of(self, account: str) -> bool:
+    def _matches_account(self, account: str) -> bool:
         return self.fault.account is None or self.fault.account.casefold() == account.casefold()

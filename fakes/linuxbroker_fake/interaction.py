@@ -1,4 +1,4 @@
-"""What happens between the sign-in window and the person in front of it."""
+"""The open sign-in windows and the user who answers them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from linuxbroker_fake.config import InteractiveUser, UserAction
 
 @dataclass(eq=False)
 class SignInWindow:
-    """One open sign-in window.
+    """An open sign-in window.
 
     Attributes:
-        sender: whose call opened it.
-        correlation_id: of that call.
-        outcome: settled by the person, or by the one who cancels.
+        sender: the unique bus name of the caller.
+        correlation_id: the correlation ID of the call.
+        outcome: what the user did, or ``cancel`` if the call was canceled.
     """
 
     sender: str
@@ -25,65 +25,65 @@ class SignInWindow:
     outcome: asyncio.Future[UserAction] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def settle(self, action: UserAction) -> None:
-        """Close the window with an outcome, unless it is closed."""
+        """Close the window with an outcome; no effect if it is closed."""
         if not self.outcome.done():
             self.outcome.set_result(action)
 
 
 class Screen:
-    """The windows that are open, and the person who answers them.
+    """The open windows, and the user who answers them.
 
     Args:
-        user: how the person behaves; can be exchanged at any time.
+        user: the behavior of the user; can be replaced at any time.
     """
 
     def __init__(self, user: InteractiveUser) -> None:
         self.user = user
         self._windows: list[SignInWindow] = []
-        self._asking = asyncio.Event()
+        self._window_opened = asyncio.Event()
 
     @property
     def open_windows(self) -> int:
-        """How many sign-in windows are open."""
+        """The number of open sign-in windows."""
         return len(self._windows)
 
     async def asked(self) -> None:
         """Wait until a sign-in window is open."""
-        await self._asking.wait()
+        await self._window_opened.wait()
 
     def answer(self, action: UserAction) -> int:
-        """Have the person answer every open window now.
+        """Answer all open windows now.
 
         Args:
             action: ``approve`` or ``cancel``.
 
         Returns:
-            How many windows there were.
+            The number of windows.
         """
         for window in self._windows:
             window.settle(action)
         return len(self._windows)
 
     def close_windows_of(self, sender: str) -> int:
-        """Close a caller's windows, as ``cancelInteractiveFlow`` does.
+        """Cancel a caller's windows, as ``cancelInteractiveFlow`` does.
 
         Args:
             sender: the caller's unique bus name.
 
         Returns:
-            How many windows there were.
+            The number of windows.
         """
-        mine = [window for window in self._windows if window.sender == sender]
-        for window in mine:
+        windows = [window for window in self._windows if window.sender == sender]
+        for window in windows:
             window.settle(UserAction.CANCEL)
-        return len(mine)
+        return len(windows)
 
     async def ask(self, sender: str, correlation_id: str) -> UserAction:
-        """Open a window and wait for the person.
+        """Open a window and wait until the user answers.
 
         Args:
             sender: the caller's unique bus name.
-            correlation_id: of the call.
+            correlation_id: the correlation ID of the call.
 
         Returns:
             ``approve`` or ``cancel``.
@@ -97,10 +97,10 @@ class Screen:
     def _window(self, sender: str, correlation_id: str) -> Generator[SignInWindow, None, None]:
         window = SignInWindow(sender, correlation_id)
         self._windows.append(window)
-        self._asking.set()
+        self._window_opened.set()
         try:
             yield window
         finally:
             self._windows.remove(window)
             if not self._windows:
-                self._asking.clear()
+                self._window_opened.clear()

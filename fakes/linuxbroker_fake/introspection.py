@@ -1,11 +1,11 @@
-"""What a broker answers when it is introspected."""
+"""The introspection XML of each broker."""
 
 from __future__ import annotations
 
 from linuxbroker.names import BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.resources import interface_xml
 
-from .persona import BusSide, Introspection
+from .persona import BusBehavior, Introspection
 
 _DOCTYPE = (
     '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
@@ -64,32 +64,32 @@ _LOG_CONTROL = (
 )
 
 
-def introspection(bus: BusSide, path: str, methods: frozenset[str]) -> str | None:
-    """Give the answer to ``Introspect``.
+def introspection_xml(bus: BusBehavior, path: str, methods: frozenset[str]) -> str | None:
+    """Return the reply of ``Introspect`` (PROTOCOL.md, TR-12 and DF-01).
 
     Args:
-        bus: the persona's side on the bus.
-        path: the object that is asked about.
+        bus: the persona's behavior on the bus.
+        path: the path of the object.
         methods: the broker's methods.
 
     Returns:
-        XML, or None: there is no such object, or it can't be introspected.
+        The XML; None if there is no such object.
     """
     if bus.introspection is Introspection.CROSSROADS:
-        return _crossroads(bus, path, methods)
+        return _crossroads_xml(bus, path, methods)
     if path != BROKER_OBJECT_PATH:
         return None
     return f"{_DOCTYPE}<node>\n</node>\n" if bus.introspection is Introspection.EMPTY_NODE else interface_xml()
 
 
-def _crossroads(bus: BusSide, path: str, methods: frozenset[str]) -> str | None:
-    """As the D-Bus library of Himmelblau's writes it (recorded from its crates)."""
+def _crossroads_xml(bus: BusBehavior, path: str, methods: frozenset[str]) -> str | None:
+    """Return the XML in the form of Himmelblau's D-Bus library (recorded from its crates)."""
     if path == "/":
-        children = "".join(f'  <node name="{child[1:]}"/>\n' for child in sorted((BROKER_OBJECT_PATH, *bus.paths)))
-        content = _INTROSPECTABLE + children
+        child_nodes = "".join(f'  <node name="{child[1:]}"/>\n' for child in sorted((BROKER_OBJECT_PATH, *bus.paths)))
+        content = _INTROSPECTABLE + child_nodes
     elif path == BROKER_OBJECT_PATH:
-        written = "".join(_METHOD.format(method=method) for method in sorted(methods))
-        content = f'  <interface name="{BROKER_INTERFACE}">\n{written}  </interface>\n' + _INTROSPECTABLE + _PEER
+        method_xml = "".join(_METHOD.format(method=method) for method in sorted(methods))
+        content = f'  <interface name="{BROKER_INTERFACE}">\n{method_xml}  </interface>\n' + _INTROSPECTABLE + _PEER
     elif path in bus.paths:
         content = _INTROSPECTABLE + _PROPERTIES + _LOG_CONTROL
     else:

@@ -1,4 +1,4 @@
-"""Which access token a request gets: one of the broker's cache, or a new one."""
+"""Access tokens from the broker's cache, or new ones from Entra."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .sessions import Sessions, TokenKey, account_key
 
 
 class TokenIssuer:
-    """Gives access tokens.
+    """Issuer of access tokens.
 
     Args:
-        entra: mints them.
-        sessions: keeps them.
+        entra: the source of new tokens.
+        sessions: the cache.
     """
 
     def __init__(self, entra: Entra, sessions: Sessions) -> None:
@@ -25,20 +25,20 @@ class TokenIssuer:
     def bearer(
         self, account: AccountRecord, client_id: str, scopes: Sequence[str], *, claims: str = "", renew: bool = False
     ) -> MintedToken:
-        """Give a bearer token.
+        """Return a bearer token.
 
         Args:
-            account: whose.
-            client_id: for which app.
-            scopes: what for.
-            claims: the claims of the request, JSON text; a challenge among them needs a new token.
-            renew: whether the cached token was refused.
+            account: the account.
+            client_id: the app's client ID.
+            scopes: the requested scopes.
+            claims: the claims of the request, JSON text; a claims challenge requires a new token.
+            renew: whether to ignore the cached token.
 
         Returns:
             The token.
 
         Raises:
-            EntraError: Entra refuses.
+            EntraError: Entra rejects the request.
         """
         challenge = parse_claims_challenge(claims)
         key = TokenKey(
@@ -47,7 +47,7 @@ class TokenIssuer:
             frozenset(scope.casefold() for scope in scopes),
             frozenset(challenge.xms_cc),
         )
-        cached = None if renew or challenge.wants_new_token else self._sessions.cached_token(key)
+        cached = None if renew or challenge.requires_new_token else self._sessions.cached_token(key)
         if cached is not None:
             return cached
         token = self._entra.access_token(account, client_id, scopes, claims=claims)
@@ -57,12 +57,12 @@ class TokenIssuer:
     def bound(
         self, account: AccountRecord, client_id: str, scopes: Sequence[str], kid: str, *, claims: str = ""
     ) -> MintedToken:
-        """Give a token that is bound to a key, always a new one.
+        """Return a new token that is bound to a key.
 
         Args:
-            account: whose.
-            client_id: for which app.
-            scopes: what for.
+            account: the account.
+            client_id: the app's client ID.
+            scopes: the requested scopes.
             kid: the key's thumbprint.
             claims: the claims of the request, JSON text.
 
@@ -70,6 +70,6 @@ class TokenIssuer:
             The token.
 
         Raises:
-            EntraError: Entra refuses.
+            EntraError: Entra rejects the request.
         """
         return self._entra.access_token(account, client_id, scopes, claims=claims, cnf_kid=kid)

@@ -1,10 +1,10 @@
-"""The record of the calls that the fake broker got."""
+"""The journal: the calls that the fake broker received."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -13,14 +13,15 @@ _HIDDEN = "(hidden)"
 
 @dataclass(frozen=True)
 class Call:
-    """A call that arrived; where a password was in it, ``(hidden)`` stands.
+    """A received call; passwords are replaced by ``(hidden)``.
 
     Attributes:
-        path, interface, member, signature: where it went.
-        protocol_version: the first argument of a broker method, else the empty string.
-        correlation_id: the second.
-        request: the third, decoded; None where it is not JSON or too deep, or the call is of another interface.
-        body: the raw arguments of a call of another interface.
+        path, interface, member, signature: as on the bus.
+        protocol_version: the first argument of a broker method; ``""`` for other interfaces.
+        correlation_id: the second argument of a broker method; ``""`` for other interfaces.
+        request: the third argument of a broker method, decoded; None if it is not JSON or nested too deep, and for
+            other interfaces.
+        body: the arguments of a call to another interface.
         sender: the caller's unique bus name.
     """
 
@@ -36,19 +37,19 @@ class Call:
 
     def __post_init__(self) -> None:
         try:
-            request = _without_passwords(self.request)
+            request = _hide_passwords(self.request)
         except RecursionError:
             request = None
         object.__setattr__(self, "request", request)
-        object.__setattr__(self, "body", tuple(map(_text_without_passwords, self.body)))
+        object.__setattr__(self, "body", tuple(map(_hide_passwords_in_text, self.body)))
 
     def as_dict(self) -> dict[str, Any]:
-        """The call as JSON-ready values."""
+        """Return the call as JSON-compatible values."""
         return asdict(self)
 
 
 class Journal:
-    """The calls in the order in which they arrived."""
+    """The received calls in order."""
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
@@ -56,19 +57,19 @@ class Journal:
         self._wakers: set[asyncio.Task[None]] = set()
 
     def record(self, call: Call) -> None:
-        """Add a call and wake whoever waits for it."""
+        """Add a call, and wake the tasks that wait for it."""
         self._calls.append(call)
         waker = asyncio.ensure_future(self._wake())
         self._wakers.add(waker)
         waker.add_done_callback(self._wakers.discard)
 
     def clear(self) -> None:
-        """Forget the calls so far."""
+        """Remove all calls."""
         self._calls.clear()
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """All calls since the start or the last ``clear``, other interfaces' included."""
+        """All calls since the start or the last ``clear``, including those to other interfaces."""
         return tuple(self._calls)
 
     def of(self, *members: str) -> list[Call]:
@@ -81,18 +82,17 @@ class Journal:
         return [call.member for call in self._calls]
 
     async def wait_for(self, member: str, count: int = 1) -> list[Call]:
-        """Wait until a method was called.
+        """Wait until a method was called ``count`` times.
 
         Args:
             member: the method.
-            count: how many calls to wait for.
+            count: the number of calls.
 
         Returns:
-            Its calls so far.
+            The calls of the method so far.
         """
-        reached: Callable[[], bool] = lambda: len(self.of(member)) >= count  # noqa: E731 - a name for the reader
         async with self._arrived:
-            await self._arrived.wait_for(reached)
+            await self._arrived.wait_for(lambda: len(self.of(member)) >= count)
         return self.of(member)
 
     async def _wake(self) -> None:
@@ -100,24 +100,24 @@ class Journal:
             self._arrived.notify_all()
 
 
-def _without_passwords(value: Any) -> Any:
-    """A value of JSON, the passwords in it hidden: one that a person types in can be one that opens something."""
+def _hide_passwords(value: Any) -> Any:
+    """Return a JSON value with its passwords replaced: a user may have typed a real one."""
     if isinstance(value, list):
-        return list(map(_without_passwords, cast("Iterable[Any]", value)))
+        return list(map(_hide_passwords, cast("Iterable[Any]", value)))
     if isinstance(value, Mapping):
         fields = cast("Mapping[str, Any]", value)
         return {
-            key: _HIDDEN if key.casefold() == "password" and item else _without_passwords(item)
+            key: _HIDDEN if key.casefold() == "password" and item else _hide_passwords(item)
             for key, item in fields.items()
         }
     return value
 
 
-def _text_without_passwords(argument: Any) -> Any:
-    """An argument of a call that went elsewhere: it may be a request all the same."""
+def _hide_passwords_in_text(argument: Any) -> Any:
+    """Return an argument of a call to another interface with its passwords replaced, as it can be a request too."""
     if not isinstance(argument, str) or "password" not in argument.casefold():
         return argument
     try:
-        return json.dumps(_without_passwords(json.loads(argument)))
+        return json.dumps(_hide_passwords(json.loads(argument)))
     except (ValueError, RecursionError):
         return _HIDDEN

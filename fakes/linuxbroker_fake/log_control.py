@@ -1,4 +1,4 @@
-"""The properties of ``org.freedesktop.LogControl1``, systemd's interface for a log, as Himmelblau 4.0 has them."""
+"""The properties of ``org.freedesktop.LogControl1``, systemd's interface for logs, of Himmelblau 4.0."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _VALUES = {"LogLevel": "info", "LogTarget": "journal", "SyslogIdentifier": "himm
 _ERROR = "org.freedesktop.DBus.Error"
 
 
-def log_property(call: Message) -> Message:
-    """Answer a call of ``org.freedesktop.DBus.Properties`` on the log's object.
+def property_reply(call: Message) -> Message:
+    """Return the reply to a call to ``org.freedesktop.DBus.Properties`` of the log object.
 
     Args:
         call: the call.

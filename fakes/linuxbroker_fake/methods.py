@@ -1,4 +1,4 @@
-"""What the two kinds of broker, Microsoft's and Himmelblau's, have in common: a call, and what they answer it with."""
+"""The types that Microsoft's and Himmelblau's methods share: a call, the backend, and the methods themselves."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .sessions import Sessions
 
 @dataclass(frozen=True)
 class BrokerCall:
-    """A call of the broker's interface.
+    """A call to the broker's interface.
 
     Attributes:
         member: the method.
-        correlation_id: its second argument.
-        text: its third, the request.
+        correlation_id: the second argument.
+        text: the third argument, the request.
         sender: the caller's unique bus name.
-        fault: the planted fault that strikes it and leaves it to be answered, or None.
+        fault: the planted fault that applies to it, or None.
     """
 
     member: str
@@ -32,22 +32,22 @@ class BrokerCall:
     sender: str
     fault: Fault | None = None
 
-    def is_struck_by(self, kind: FaultKind) -> bool:
-        """Whether a fault of a kind strikes the call."""
+    def has_fault(self, kind: FaultKind) -> bool:
+        """Whether a fault of this kind applies to the call."""
         return self.fault is not None and self.fault.kind is kind
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What a broker works with.
+class Backend:
+    """What the methods of a broker work with.
 
     Attributes:
         directory, entra: the fake Entra.
-        sessions: who is signed in.
-        issuer: gives tokens.
-        screen: where the user is asked.
+        sessions: the accounts that are signed in.
+        issuer: the issuer of tokens.
+        screen: the sign-in windows.
         faults: the planted faults.
-        write: writes replies as the persona does.
+        replies: the writer of replies.
     """
 
     directory: Directory
@@ -56,11 +56,11 @@ class Desk:
     issuer: TokenIssuer
     screen: Screen
     faults: FaultPlan
-    write: ReplyWriter
+    replies: ReplyWriter
 
 
 class Methods(Protocol):
-    """The methods of one broker."""
+    """The methods of a broker."""
 
     async def answer(self, call: BrokerCall) -> dict[str, Any]:
         """Answer a call.
@@ -72,17 +72,17 @@ class Methods(Protocol):
             The reply.
 
         Raises:
-            BrokerFailure: the call fails.
-            EntraError: Entra refuses it.
-            DBusFailure: the answer is a D-Bus error.
-            CrashRequested: the broker dies.
+            BrokerFailure: the reply is a failure.
+            EntraError: Entra rejects the request.
+            DBusFailure: the reply is a D-Bus error.
+            CrashRequested: the broker leaves the bus without a reply.
         """
         ...
 
 
 class Rules(Protocol):
-    """How one broker reads requests."""
+    """The differences between brokers that share methods."""
 
-    def methods(self, desk: Desk) -> Methods:
-        """Give the methods of a broker that goes by these rules."""
+    def methods(self, backend: Backend) -> Methods:
+        """Return the methods of a broker with these rules."""
         ...

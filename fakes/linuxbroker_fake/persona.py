@@ -1,4 +1,4 @@
-"""What can differ between brokers: the fields of a persona. Their values are in ``personas``."""
+"""The fields of a persona: what differs between brokers. Their values are in ``personas``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Introspection(enum.Enum):
-    """What ``Introspect`` answers on the broker's path."""
+    """The reply of ``Introspect`` on the broker's path."""
 
     INTERFACE = enum.auto()
     EMPTY_NODE = enum.auto()
@@ -21,22 +21,22 @@ class Introspection(enum.Enum):
 
 
 @dataclass(frozen=True)
-class BusSide:
-    """How a broker behaves on the bus, whatever the method.
+class BusBehavior:
+    """The behavior of a broker on the bus, independent of the method.
 
     Attributes:
-        introspection: what ``Introspect`` answers.
-        properties: whether ``Properties.GetAll`` is answered, with nothing in it; else it is an error.
-        paths: further objects that it has.
-        unknown_interface: the text of the error for an interface that is not there, with ``{interface}``, ``{path}``.
-        unknown_method: the text of the error for a method that an interface does not have, with ``{method}``.
-        reads_arguments_one_by_one: whether more arguments are passed over, and an error tells the place of a wrong one.
-        needs_interface: whether a call must name its interface.
-        unknown_object: the name of the error of a broker whose object comes later than its bus name.
-        starting: the text of the error ``Failed`` of a broker whose daemon is not there yet.
-        fails_after_a_pause: whether a failure is answered only after the configuration's ``empty_reply_pause``.
-        one_call_at_a_time: whether each call waits for the one before it.
-        loses_full_blocks: whether a reply whose length is a multiple of 1024 bytes is never delivered.
+        introspection: the reply of ``Introspect``.
+        properties: whether ``Properties.GetAll`` returns an empty dictionary; else it is an error.
+        paths: the paths of further objects.
+        unknown_interface: the text of the error for an unknown interface, with ``{interface}`` and ``{path}``.
+        unknown_method: the text of the error for an unknown method, with ``{method}``.
+        checks_arguments_by_position: whether extra arguments are ignored, and an error has the position of a wrong one.
+        requires_interface: whether a call must name its interface.
+        unknown_object: the name of the error while the object does not exist yet (PROTOCOL.md, TR-19).
+        starting: the text of the error ``Failed`` while the daemon is starting (PROTOCOL.md, EL-04).
+        pauses_before_failure: whether a failure is reported only after the configuration's ``empty_reply_pause``.
+        one_call_at_a_time: whether each call waits for the previous one.
+        drops_full_blocks: whether a reply of a multiple of 1024 bytes is never delivered (PROTOCOL.md, HB-14).
     """
 
     introspection: Introspection
@@ -44,55 +44,55 @@ class BusSide:
     paths: tuple[str, ...] = ()
     unknown_interface: str = "No such interface “{interface}” on object at path {path}"
     unknown_method: str = "No such method “{method}”"
-    reads_arguments_one_by_one: bool = False
-    needs_interface: bool = False
+    checks_arguments_by_position: bool = False
+    requires_interface: bool = False
     unknown_object: str = "org.freedesktop.DBus.Error.UnknownObject"
     starting: str = "broker socket connect failed"
-    fails_after_a_pause: bool = False
+    pauses_before_failure: bool = False
     one_call_at_a_time: bool = False
-    loses_full_blocks: bool = False
+    drops_full_blocks: bool = False
 
 
 @dataclass(frozen=True)
 class AccountShape:
-    """How an account is written.
+    """The form of an account.
 
     Attributes:
-        missing: the keys of the full set that it lacks.
-        whole_name_as_given_name: whether ``givenName`` is the display name.
-        environment_of_issuer: whether ``environment`` is the login host of today, not ``login.windows.net``.
+        missing: the keys that it lacks.
+        full_name_as_given_name: whether ``givenName`` is the display name.
+        issuer_environment: whether ``environment`` is the issuer's host instead of ``login.windows.net``.
     """
 
     missing: frozenset[str] = frozenset()
-    whole_name_as_given_name: bool = False
-    environment_of_issuer: bool = False
+    full_name_as_given_name: bool = False
+    issuer_environment: bool = False
 
 
 @dataclass(frozen=True)
 class TokenShape:
-    """How a token reply is written.
+    """The form of a token reply.
 
     Attributes:
         account: whether it has an ``account``.
-        more: further keys of every token reply.
-        lifetime_added_in_seconds: whether ``expiresOn`` is the time in milliseconds and the lifetime in seconds, added.
-        extended_expiry_in_seconds: whether ``extendedExpiresOn`` counts seconds, not milliseconds.
+        extra_keys: further keys with their values.
+        lifetime_added_in_seconds: whether ``expiresOn`` is the time in milliseconds plus the lifetime in seconds.
+        extended_expiry_in_seconds: whether ``extendedExpiresOn`` is in seconds instead of milliseconds.
     """
 
     account: bool = True
-    more: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
+    extra_keys: Mapping[str, str] = field(default_factory=lambda: dict[str, str]())
     lifetime_added_in_seconds: bool = False
     extended_expiry_in_seconds: bool = False
 
 
 @dataclass(frozen=True)
 class CookieShape:
-    """How a PRT cookie reply is written.
+    """The form of a cookie reply.
 
     Attributes:
-        account: how its account is written.
-        listed: whether it has ``cookieItems``, the device's cookie too; else one cookie, flat.
-        telemetry: what its telemetry holds; None: it has none.
+        account: the form of its account.
+        listed: whether it has ``cookieItems`` with the device cookie too; else one flat cookie.
+        telemetry: the template of its telemetry; None: no telemetry.
     """
 
     account: AccountShape
@@ -102,22 +102,22 @@ class CookieShape:
 
 @dataclass(frozen=True)
 class Persona:
-    """What tells one broker from another.
+    """A broker to emulate.
 
     Attributes:
-        version: what ``getLinuxBrokerVersion`` answers.
-        rules: how it reads requests, and which it refuses.
-        bus: how it behaves on the bus.
-        failures: how it writes a failure.
-        account: how it writes an account.
-        token: how it writes a token reply.
-        cookie: how it writes a cookie reply.
-        telemetry: what the telemetry of a token reply holds; None: it has none.
+        version: the version that ``getLinuxBrokerVersion`` returns.
+        rules: which methods it has, and which requests it rejects.
+        bus: its behavior on the bus.
+        failures: the form of its failures.
+        account: the form of its accounts.
+        token: the form of its token replies.
+        cookie: the form of its cookie replies.
+        telemetry: the template of the telemetry of a token reply; None: no telemetry.
     """
 
     version: str
     rules: Rules
-    bus: BusSide
+    bus: BusBehavior
     failures: FailureShape
     account: AccountShape
     token: TokenShape

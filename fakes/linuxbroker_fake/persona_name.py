@@ -1,4 +1,4 @@
-"""The names of the brokers that the fake can pass for."""
+"""The names of the brokers that the fake emulates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _NEWEST_RELEASES = {"himmelblau": "himmelblau-3.1"}
 
 
 class PersonaName(str, enum.Enum):
-    """A broker and its version. The value ``himmelblau`` is accepted too: the newest release."""
+    """A broker and its version. The value ``himmelblau`` is accepted too; it is the newest release."""
 
     MICROSOFT_2_0_1 = "microsoft-2.0.1"
     MICROSOFT_2_5_2 = "microsoft-2.5.2"
@@ -26,6 +26,6 @@ class PersonaName(str, enum.Enum):
         return None if release is None else cls(release)
 
 
-def persona_choices() -> list[str]:
-    """List the names that are accepted, for a command's help."""
+def persona_names() -> list[str]:
+    """Return all accepted names, for a command's help."""
     return [*(persona.value for persona in PersonaName), *_NEWEST_RELEASES]

@@ -1,4 +1,4 @@
-"""How the brokers in the field differ: one record of data for each; PROTOCOL.md, "Brokers in the field"."""
+"""The personas: a data record for each broker (PROTOCOL.md, "Brokers in the field")."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from .failures import BareErrors, Diagnostics, EmptyReplies, ErrorObjects
 from .faults import Failure
 from .himmelblau import HimmelblauRules
 from .microsoft import MicrosoftRules
-from .persona import AccountShape, BusSide, CookieShape, Introspection, Persona, TokenShape
+from .persona import AccountShape, BusBehavior, CookieShape, Introspection, Persona, TokenShape
 from .persona_name import PersonaName
 
 __all__ = ["PERSONAS", "PersonaName"]
 
 _JAVA_CANCELED = Failure("User canceled the sign-in.", status=7)
 _CANCELED = Failure("The InteractiveRequest was canceled by the user", status=7, tag=557155398)
-# What the brokers in C++ say of a failure at Entra, in their spelling: no AADSTS code and no description of Entra's.
-_ENTRA = (
+# The text of the C++ brokers for a failure at Entra, in their spelling: without AADSTS code and description.
+_ENTRA_TEXT = (
     "Recieved an error from AAD. Code: '{code}' description: '(pii)' correlation id: '{correlation_id}' "
     "suberror: '{suberror}'"
 )
@@ -46,31 +46,31 @@ _TELEMETRY_OF_2_5_2 = {
     "correlation_id": "$correlation_id",
     "ef": "{}",
 }
-_HIMMELBLAU_ACCOUNT = AccountShape(missing=frozenset({"familyName", "clientInfo"}), whole_name_as_given_name=True)
+_HIMMELBLAU_ACCOUNT = AccountShape(missing=frozenset({"familyName", "clientInfo"}), full_name_as_given_name=True)
 _HIMMELBLAU_COOKIE = CookieShape(
     AccountShape(
         missing=frozenset({"name", "givenName", "familyName", "clientInfo", "passwordExpiry"}),
-        environment_of_issuer=True,
+        issuer_environment=True,
     )
 )
-_CROSSROADS = "Path, Interface, or Method does not exist"
+_UNKNOWN_NAME = "Path, Interface, or Method does not exist"
 
 
 def _himmelblau_bus(
-    *paths: str, starting: str, fails_after_a_pause: bool = False, loses_full_blocks: bool = False
-) -> BusSide:
-    return BusSide(
+    *paths: str, starting: str, pauses_before_failure: bool = False, drops_full_blocks: bool = False
+) -> BusBehavior:
+    return BusBehavior(
         introspection=Introspection.CROSSROADS,
         properties=False,
         paths=paths,
-        unknown_interface=_CROSSROADS,
+        unknown_interface=_UNKNOWN_NAME,
         unknown_method="Unknown method {method}",
-        reads_arguments_one_by_one=True,
-        needs_interface=True,
+        checks_arguments_by_position=True,
+        requires_interface=True,
         starting=starting,
-        fails_after_a_pause=fails_after_a_pause,
+        pauses_before_failure=pauses_before_failure,
         one_call_at_a_time=True,
-        loses_full_blocks=loses_full_blocks,
+        drops_full_blocks=drops_full_blocks,
     )
 
 
@@ -78,11 +78,11 @@ PERSONAS: dict[PersonaName, Persona] = {
     PersonaName.MICROSOFT_2_0_1: Persona(
         version="2.0.1",
         rules=MicrosoftRules(canceled=_JAVA_CANCELED),
-        bus=BusSide(Introspection.INTERFACE, unknown_object="org.freedesktop.dbus.errors.UnknownObject"),
+        bus=BusBehavior(Introspection.INTERFACE, unknown_object="org.freedesktop.dbus.errors.UnknownObject"),
         failures=ErrorObjects(
             entra_tag=0,
             diagnostics=Diagnostics.FILLED,
-            beside_error=("accessTokenType", "expiresOn", "extendedExpiresOn"),
+            zero_keys=("accessTokenType", "expiresOn", "extendedExpiresOn"),
             telemetry={**_TELEMETRY_OF_2_0_1, "error_location": "unknown"},
             cancel_key="Error",
         ),
@@ -96,11 +96,11 @@ PERSONAS: dict[PersonaName, Persona] = {
     PersonaName.MICROSOFT_2_5_2: Persona(
         version="2.5.2",
         rules=MicrosoftRules(canceled=_CANCELED, authorization_types=_TYPES_OF_2_0_2, sso_url_in_parameters=True),
-        bus=BusSide(Introspection.EMPTY_NODE),
+        bus=BusBehavior(Introspection.EMPTY_NODE),
         failures=ErrorObjects(
             entra_tag=595719680,
             diagnostics=Diagnostics.NULL,
-            entra=_ENTRA,
+            entra_text=_ENTRA_TEXT,
             sub_error=True,
             telemetry={
                 **_TELEMETRY_OF_2_5_2,
@@ -112,7 +112,7 @@ PERSONAS: dict[PersonaName, Persona] = {
         ),
         account=AccountShape(),
         token=TokenShape(),
-        cookie=CookieShape(AccountShape(environment_of_issuer=True), listed=True, telemetry={}),
+        cookie=CookieShape(AccountShape(issuer_environment=True), listed=True, telemetry={}),
         telemetry={"broker_version": "2.5.2", "auth_flow": "PRT", "correlation_id": "$correlation_id"},
     ),
     PersonaName.MICROSOFT_3_0_2: Persona(
@@ -121,21 +121,21 @@ PERSONAS: dict[PersonaName, Persona] = {
             canceled=_CANCELED,
             authorization_types=_TYPES_OF_3_0,
             sso_url_in_parameters=True,
-            answers_from_prt=True,
-            dies_of_empty_cancel=True,
+            skips_window_after_refusal=True,
+            crashes_on_empty_cancel=True,
         ),
-        bus=BusSide(Introspection.EMPTY_NODE),
-        failures=ErrorObjects(entra_tag=593819521, diagnostics=Diagnostics.ABSENT, entra=_ENTRA),
+        bus=BusBehavior(Introspection.EMPTY_NODE),
+        failures=ErrorObjects(entra_tag=593819521, diagnostics=Diagnostics.ABSENT, entra_text=_ENTRA_TEXT),
         account=AccountShape(),
-        token=TokenShape(account=False, more={"refreshToken": ""}),
-        cookie=CookieShape(AccountShape(environment_of_issuer=True), listed=True, telemetry={}),
+        token=TokenShape(account=False, extra_keys={"refreshToken": ""}),
+        cookie=CookieShape(AccountShape(issuer_environment=True), listed=True, telemetry={}),
         telemetry={"broker_version": "3.0.2", "auth_flow": "PRT", "correlation_id": "$correlation_id"},
     ),
     PersonaName.HIMMELBLAU_3_1: Persona(
         version="3.1.12",
         rules=HimmelblauRules(),
         bus=_himmelblau_bus(
-            starting="No such file or directory (os error 2)", fails_after_a_pause=True, loses_full_blocks=True
+            starting="No such file or directory (os error 2)", pauses_before_failure=True, drops_full_blocks=True
         ),
         failures=EmptyReplies(),
         account=_HIMMELBLAU_ACCOUNT,
@@ -144,7 +144,7 @@ PERSONAS: dict[PersonaName, Persona] = {
     ),
     PersonaName.HIMMELBLAU_4_0: Persona(
         version="4.0.0",
-        rules=HimmelblauRules(asks=True, checks_redirect_uri=True),
+        rules=HimmelblauRules(opens_dialog=True, checks_redirect_uri=True),
         bus=_himmelblau_bus(
             "/org/freedesktop/LogControl1",
             starting="broker socket connect: No such file or directory (os error 2)",

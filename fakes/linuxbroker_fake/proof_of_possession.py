@@ -31,12 +31,12 @@ def sign_http_request(
 
     Args:
         key: the key that the token is bound to.
-        access_token: a token whose ``cnf.kid`` is the key's thumbprint; a resource refuses any other.
-        method: of HTTP; signed in upper case.
-        host: ``u``, such as ``graph.microsoft.com``; signed as given.
-        path: ``p``, such as ``/v1.0/me``; signed as given.
-        nonce: the resource's; a random one stands in for an empty one.
-        client_claims: JSON text, signed as text when it is not empty.
+        access_token: a token whose ``cnf.kid`` is the key's thumbprint; a resource rejects any other.
+        method: the HTTP method; signed in upper case.
+        host: the claim ``u``, such as ``graph.microsoft.com``; signed as given.
+        path: the claim ``p``, such as ``/v1.0/me``; signed as given.
+        nonce: the resource's nonce; ``""``: a random one.
+        client_claims: JSON text, signed as text; ``""``: no such claim.
         timestamp: epoch seconds.
 
     Returns:
@@ -57,33 +57,33 @@ def sign_http_request(
 
 
 def verify_http_request(shr: str, verify_access_token: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
-    """Check a signed HTTP request as a resource does: the token first, then that its holder signed the request.
+    """Check a signed HTTP request as a resource does: first the token, then the signature of the request.
 
     Args:
         shr: the signed HTTP request.
-        verify_access_token: gives the claims of an access token, or raises ValueError.
+        verify_access_token: returns the claims of an access token, or raises ValueError.
 
     Returns:
-        The request's payload.
+        The payload of the request.
 
     Raises:
-        ValueError: either signature is wrong, or the request's key is not the token's.
+        ValueError: a signature is invalid, or the token is bound to another key.
     """
     try:
         unchecked = jwt.decode_complete(shr, options={"verify_signature": False})
     except jwt.PyJWTError as error:
         raise ValueError(f"the signed HTTP request is not a JWT: {type(error).__name__}") from None
     if unchecked["header"].get("typ") != "pop":
-        raise ValueError("the signed HTTP request is not of the type pop")
-    token_key = _member(verify_access_token(str(unchecked["payload"].get("at"))), "cnf").get("kid")
-    jwk = _member(_member(unchecked["payload"], "cnf"), "jwk")
+        raise ValueError("the signed HTTP request does not have the type pop")
+    token_key = _object_at(verify_access_token(str(unchecked["payload"].get("at"))), "cnf").get("kid")
+    jwk = _object_at(_object_at(unchecked["payload"], "cnf"), "jwk")
     if thumbprint(jwk) != token_key:
         raise ValueError("the access token is not bound to the key of the signed HTTP request")
     return verify(shr, jwk, "signed HTTP request")
 
 
-def _member(parent: dict[str, Any], key: str) -> dict[str, Any]:
+def _object_at(parent: dict[str, Any], key: str) -> dict[str, Any]:
     value = parent.get(key)
     if not isinstance(value, dict):
-        raise ValueError(f"there is no object {key!r}")
+        raise ValueError(f"no object {key!r} in the signed HTTP request or its token")
     return cast("dict[str, Any]", value)

@@ -1,4 +1,4 @@
-"""How each broker spells its replies: the one place that reads a persona's shapes."""
+"""The writer of successful replies, in the form of a persona."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from .directory import AccountRecord, Directory
 from .entra import MintedToken
 from .persona import AccountShape, Persona
-from .telemetry import written
+from .telemetry import fill_template
 
 
 class ReplyWriter:
-    """Writes replies as one persona does.
+    """Writer of replies.
 
     Args:
-        persona: which.
-        directory: knows the login hosts.
-        clock: gives the time in epoch seconds.
+        persona: the persona whose forms are used.
+        directory: has the issuer's host.
+        clock: returns the time in epoch seconds.
     """
 
     def __init__(self, persona: Persona, directory: Directory, clock: Callable[[], float]) -> None:
@@ -27,11 +27,11 @@ class ReplyWriter:
         self._clock = clock
 
     def version(self) -> dict[str, Any]:
-        """Write the reply of ``getLinuxBrokerVersion``."""
+        """Return the reply of ``getLinuxBrokerVersion``."""
         return {"linuxBrokerVersion": self._persona.version}
 
     def accounts(self, accounts: Sequence[AccountRecord]) -> dict[str, Any]:
-        """Write the reply of ``getAccounts``."""
+        """Return the reply of ``getAccounts``."""
         return {"accounts": [self._account(account, self._persona.account) for account in accounts]}
 
     def token(
@@ -46,17 +46,17 @@ class ReplyWriter:
         correlation_id: str,
         method: str,
     ) -> dict[str, Any]:
-        """Write a token reply.
+        """Return a token reply.
 
         Args:
-            account: whose token.
-            token: the token that was minted.
-            access_token: what stands as ``accessToken``: the token, or the signed request around it.
-            token_type: 0 bearer, 1 proof of possession.
+            account: the account of the token.
+            token: the token.
+            access_token: the value of ``accessToken``: the token, or the signed HTTP request that contains it.
+            token_type: 0 (bearer) or 1 (proof of possession).
             id_token: the ID token.
-            client_id: for which app.
-            correlation_id: the call's.
-            method: the method.
+            client_id: the app's client ID.
+            correlation_id: the correlation ID of the call.
+            method: the method of the call.
 
         Returns:
             The reply.
@@ -70,22 +70,22 @@ class ReplyWriter:
             "extendedExpiresOn": token.expires_on * (1 if shape.extended_expiry_in_seconds else 1000),
             "grantedScopes": " ".join(token.granted_scopes),
             "idToken": id_token,
-            **shape.more,
+            **shape.extra_keys,
         }
         if shape.account:
             response["account"] = self._account(account, self._persona.account)
         reply: dict[str, Any] = {"brokerTokenResponse": response}
         if self._persona.telemetry is not None:
             values = {"client_id": client_id, "correlation_id": correlation_id, "method": method}
-            reply["telemetry"] = written(self._persona.telemetry, values)
+            reply["telemetry"] = fill_template(self._persona.telemetry, values)
         return reply
 
     def cookies(self, account: AccountRecord, cookies: Sequence[tuple[str, str]]) -> dict[str, Any]:
-        """Write a cookie reply.
+        """Return a cookie reply.
 
         Args:
-            account: who is signed in.
-            cookies: names and contents; only a listing reply has more than the first.
+            account: the account that is signed in.
+            cookies: names and contents; a flat reply has the first one only.
 
         Returns:
             The reply.
@@ -97,12 +97,12 @@ class ReplyWriter:
         return reply if shape.telemetry is None else {**reply, "telemetry": dict(shape.telemetry)}
 
     def _account(self, account: AccountRecord, shape: AccountShape) -> dict[str, Any]:
-        written_account = account.wire()
-        if shape.whole_name_as_given_name:
-            written_account["givenName"] = account.user.name
-        if shape.environment_of_issuer:
-            written_account["environment"] = self._directory.issuer_host
-        return {key: value for key, value in written_account.items() if key not in shape.missing}
+        fields = account.wire()
+        if shape.full_name_as_given_name:
+            fields["givenName"] = account.user.name
+        if shape.issuer_environment:
+            fields["environment"] = self._directory.issuer_host
+        return {key: value for key, value in fields.items() if key not in shape.missing}
 
     def _expiry(self, token: MintedToken) -> int:
         if not self._persona.token.lifetime_added_in_seconds:
@@ -111,25 +111,25 @@ class ReplyWriter:
         return math.floor(now * 1000) + max(0, token.expires_on - math.floor(now))
 
 
-def with_scopes_declined(reply: Mapping[str, Any], declined: Sequence[str]) -> dict[str, Any]:
-    """Take scopes out of a token reply.
+def without_scopes(reply: Mapping[str, Any], declined: Sequence[str]) -> dict[str, Any]:
+    """Remove scopes from a token reply.
 
     Args:
         reply: a token reply.
-        declined: the scopes to leave out; empty for all but the first.
+        declined: the scopes to remove; empty: all but the first.
 
     Returns:
         A new reply.
     """
     response = dict(reply["brokerTokenResponse"])
     granted = str(response["grantedScopes"]).split()
-    left_out = {scope.casefold() for scope in declined or granted[1:]}
-    response["grantedScopes"] = " ".join(scope for scope in granted if scope.casefold() not in left_out)
+    removed = {scope.casefold() for scope in declined or granted[1:]}
+    response["grantedScopes"] = " ".join(scope for scope in granted if scope.casefold() not in removed)
     return {**reply, "brokerTokenResponse": response}
 
 
 def without_tenants(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the tenant ids out of a list of accounts, as Himmelblau lists one whose tenant it has not learnt.
+    """Remove the tenant IDs from a list of accounts, as Himmelblau does while it does not know them (AC-01).
 
     Args:
         reply: a reply of ``getAccounts``.

@@ -1,4 +1,4 @@
-"""What a resource, such as Microsoft Graph, answers to a revoked token: continuous access evaluation."""
+"""The response of a resource, such as Microsoft Graph, to a revoked token (continuous access evaluation)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-# A client that declares this can meet a claims challenge; the value of the token's claim `xms_cc`, in any case.
-_CLAIMS_CHALLENGES = "cp1"
+# The capability, in the token's claim `xms_cc` (case-insensitive), of clients that handle claims challenges.
+_CHALLENGE_CAPABILITY = "cp1"
 
 
 class RevokedTokenError(ValueError):
     """An access token was revoked.
 
     Attributes:
-        challenge: the claims that a new token has to meet, JSON text; None where the token's claim ``xms_cc`` does not
-            have ``cp1``, because a resource challenges only a client that has declared that it understands challenges.
+        challenge: the claims challenge, JSON text; None if the token's claim ``xms_cc`` lacks ``cp1``, as a resource
+            challenges only clients that declare this capability.
     """
 
     def __init__(self, challenge: str | None) -> None:
@@ -25,7 +25,7 @@ class RevokedTokenError(ValueError):
 
     @property
     def www_authenticate(self) -> str:
-        """The header ``WWW-Authenticate`` of the 401: a claims challenge, or the plain one."""
+        """The header ``WWW-Authenticate`` of the 401, with the claims challenge if there is one."""
         if self.challenge is None:
             return 'Bearer realm="", error="invalid_token"'
         encoded = base64.b64encode(self.challenge.encode()).decode()
@@ -33,7 +33,7 @@ class RevokedTokenError(ValueError):
 
 
 def claims_challenge(not_before: int) -> str:
-    """Write the claims challenge of a resource that takes only tokens from a time on.
+    """Return a claims challenge for a token issued at or after a time.
 
     Args:
         not_before: epoch seconds.
@@ -41,21 +41,21 @@ def claims_challenge(not_before: int) -> str:
     Returns:
         JSON text.
     """
-    wanted = {"access_token": {"nbf": {"essential": True, "value": str(not_before)}}}
-    return json.dumps(wanted, separators=(",", ":"))
+    claims = {"access_token": {"nbf": {"essential": True, "value": str(not_before)}}}
+    return json.dumps(claims, separators=(",", ":"))
 
 
 def check_not_revoked(claims: Mapping[str, Any], not_before: int) -> None:
-    """Check an access token against the time of its user's last revocation.
+    """Check that an access token was issued after its user's last revocation.
 
     Args:
-        claims: the token's.
-        not_before: the time before which tokens are invalid, epoch seconds; 0 where none are.
+        claims: the token's claims.
+        not_before: the time before which tokens are revoked, epoch seconds; 0 if none are.
 
     Raises:
-        RevokedTokenError: it was revoked.
+        RevokedTokenError: the token was revoked.
     """
     if int(claims["nbf"]) >= not_before:
         return
-    declared = {str(capability).casefold() for capability in claims.get("xms_cc", ())}
-    raise RevokedTokenError(claims_challenge(not_before) if _CLAIMS_CHALLENGES in declared else None)
+    capabilities = {str(capability).casefold() for capability in claims.get("xms_cc", ())}
+    raise RevokedTokenError(claims_challenge(not_before) if _CHALLENGE_CAPABILITY in capabilities else None)

@@ -1,4 +1,4 @@
-"""What a list of scopes asks for, and which of it is granted."""
+"""Scopes: parsing, resources, and the scopes that Entra grants."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 DEFAULT = ".default"
 OIDC_SCOPES = frozenset({"openid", "profile", "email", "offline_access"})
 
-# What a request without scopes gets a token for, as MSAL for Node.js sends one where an application names none.
+# The scopes of a request without scopes, as MSAL for Node.js sends it for an application without any (SC-01).
 SIGN_IN_SCOPES = ("openid", "profile")
 
-# A resource is a URI, or the GUID of an app; the scope's name follows the last slash. The extra slash of
-# "https://management.core.windows.net//.default" belongs to the resource, whose identifier ends in one.
+# A resource is a URI or an app's GUID; the scope's name follows the last slash. The extra slash in
+# "https://management.core.windows.net//.default" is part of the resource, whose identifier ends with a slash.
 _SCOPE = re.compile(r"(?P<resource>[A-Za-z][\w+.-]*://[^/\s]+(?:/\S*)?|[^/:\s]+)/(?P<name>[^/\s]+)")
 
 
 @dataclass(frozen=True)
 class Scope:
-    """One scope, taken apart; the resource is as written, or None for an OpenID Connect scope."""
+    """A parsed scope; ``resource`` is as written, or None for an OpenID Connect scope."""
 
     text: str
     resource: str | None
@@ -32,7 +32,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Grant:
-    """What Entra grants: the resource as the request wrote it, the names for ``scp``, and the scopes for the reply."""
+    """What Entra grants: the resource as in the request, the names for ``scp``, and the scopes for the reply."""
 
     resource: str
     names: tuple[str, ...]
@@ -40,7 +40,7 @@ class Grant:
 
 
 def parse_scope(text: str) -> Scope:
-    """Take a scope apart.
+    """Parse a scope.
 
     Args:
         text: such as ``User.Read`` (of Microsoft Graph), ``openid``, ``api://GUID/Files.Read`` or ``https://host/.default``.
@@ -49,37 +49,37 @@ def parse_scope(text: str) -> Scope:
         The scope.
 
     Raises:
-        ValueError: it is not of such a form.
+        ValueError: the text has another form.
     """
     if text.lower() in OIDC_SCOPES:
         return Scope(text, None, text.lower())
     match = _SCOPE.fullmatch(text if "/" in text else f"{GRAPH}/{text}")
     if match is None:
-        raise ValueError(f"not a scope: {text!r}")
+        raise ValueError(f"invalid scope: {text!r}")
     return Scope(text, match["resource"], match["name"])
 
 
 def resource_key(resource: str) -> str:
-    """Give the one spelling under which a resource is compared.
+    """Return the normalized form of a resource, for comparison.
 
     Args:
         resource: an identifier URI or an app's GUID, in any spelling.
 
     Returns:
-        Lower case, without slashes at the end, ``api://`` or the several names of Microsoft Graph.
+        The resource in lower case without trailing slashes and ``api://``; Microsoft Graph's GUID becomes its URI.
     """
     key = resource.lower().rstrip("/").removeprefix("api://")
     return GRAPH if key == GRAPH_APP_ID else key
 
 
 def resource_of(scopes: Sequence[str]) -> str:
-    """Tell which resource scopes ask for.
+    """Return the resource of scopes.
 
     Args:
-        scopes: as an app wrote them.
+        scopes: the scopes of a request.
 
     Returns:
-        The first resource that is named, as ``resource_key`` spells it; Microsoft Graph where none is.
+        The first resource in them, in the form of ``resource_key``; Microsoft Graph if they have none.
     """
     for text in scopes:
         try:
@@ -95,17 +95,17 @@ def grant_scopes(requested: Sequence[str], consented: Sequence[str] | None, clie
     """Decide which scopes a token gets.
 
     Args:
-        requested: the scopes as the app wrote them.
-        consented: the scopes that the app has consent for, or None when it has consent for every scope.
-        client_id: the app, for the text of a refusal.
+        requested: the scopes of the request.
+        consented: the scopes that the app has consent for; None: all scopes.
+        client_id: the app's client ID, for the error text.
 
     Returns:
-        The grant. Every requested scope is in ``granted_scopes`` in the request's own spelling, ``.default`` too,
-        because Microsoft's runtime refuses a reply that lacks one (PROTOCOL.md, "Scopes"); what ``.default``
-        stands for follows.
+        The grant. ``granted_scopes`` has every requested scope as spelled in the request, including ``.default``, as
+        Microsoft's runtime rejects a reply that lacks one (PROTOCOL.md, SC-05 and SC-06), followed by the scopes that
+        ``.default`` stands for.
 
     Raises:
-        EntraError: no scope (900144), a malformed one (70011), two resources (28000), or no consent (65001).
+        EntraError: no scopes (900144), a malformed scope (70011), several resources (28000), or no consent (65001).
     """
     scopes = [_parse_requested(text) for text in dict.fromkeys(requested)]
     if not scopes:
@@ -118,10 +118,10 @@ def grant_scopes(requested: Sequence[str], consented: Sequence[str] | None, clie
     key, resource = next(iter(resources.items()), (GRAPH, GRAPH))
 
     available = None if consented is None else _consented_names(consented, key)
-    asked = {scope.name.lower(): scope.name for scope in scopes if scope.resource is not None}
-    explicit = {folded: name for folded, name in asked.items() if folded != DEFAULT}
+    names_by_key = {scope.name.lower(): scope.name for scope in scopes if scope.resource is not None}
+    explicit = {folded: name for folded, name in names_by_key.items() if folded != DEFAULT}
     expanded: dict[str, str] = {}
-    if DEFAULT in asked:
+    if DEFAULT in names_by_key:
         expanded = _default_names(key) if available is None else available
         if not expanded:
             raise CONSENT_REQUIRED.error(scopes=f"any scope of {resource}", client_id=client_id)
@@ -132,7 +132,7 @@ def grant_scopes(requested: Sequence[str], consented: Sequence[str] | None, clie
         explicit = {folded: available[folded] for folded in explicit}
 
     names = list((explicit | expanded).values())
-    if key == GRAPH:  # only Graph's tokens show the OpenID Connect scopes; offline_access shows as a refresh token
+    if key == GRAPH:  # only Graph's tokens contain the OpenID Connect scopes; offline_access has no name in scp
         names += [scope.name for scope in scopes if scope.resource is None and scope.name != "offline_access"]
     if not names:
         raise SCOPE_INVALID.error(scope=" ".join(requested))
@@ -153,7 +153,7 @@ def _default_names(key: str) -> dict[str, str]:
 
 
 def _consented_names(consented: Sequence[str], key: str) -> dict[str, str]:
-    """The consented names of one resource by their lower-case spelling; ``.default`` stands for its default."""
+    """Return the consented names of a resource by their lower-case form, with ``.default`` resolved."""
     names: dict[str, str] = {}
     for scope in map(parse_scope, consented):
         if scope.resource is None or resource_key(scope.resource) != key:

@@ -1,7 +1,7 @@
-"""JSON read into types as serde_json (Rust) reads it, with its error texts, which Himmelblau 4.0 passes on to clients.
+"""A JSON parser with the error texts of serde_json (Rust), which Himmelblau 4.0 passes on to clients (TX-15).
 
-Only what Himmelblau's requests need: structs, lists of texts, texts and optional values; other keys are passed over.
-The texts and places were compared with those of Himmelblau's own crates (tests/himmelblau).
+It has the types that Himmelblau's requests need: structs, lists, strings and optional values; other keys are ignored.
+Texts and positions are tested against Himmelblau's own crates (tests/himmelblau).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 _SPACE = re.compile(r"[ \t\n\r]*")
 _TEXT = re.compile(r'"(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
-_WORDS: dict[str, tuple[str, str, object]] = {
+_KEYWORDS: dict[str, tuple[str, str, object]] = {
     "n": ("null", "null", None),
     "t": ("true", "boolean `true`", True),
     "f": ("false", "boolean `false`", False),
@@ -22,7 +22,7 @@ _WORDS: dict[str, tuple[str, str, object]] = {
 
 
 class SerdeError(Exception):
-    """A text can't be read; the message is serde's, as Rust's ``{:?}`` shows it."""
+    """A text is invalid; the message is serde's, in the form of Rust's ``{:?}``."""
 
     def __init__(self, what: str, line: int, column: int) -> None:
         quoted = what.replace("\\", "\\\\").replace('"', '\\"')
@@ -30,27 +30,27 @@ class SerdeError(Exception):
 
 
 class Shape(Protocol):
-    """A type that a value is read into."""
+    """The type of a value."""
 
     @property
     def expected(self) -> str:
-        """What serde says that it expected."""
+        """The name of the type in serde's messages."""
         ...
 
     def read(self, reader: Reader) -> Any:
-        """Read a value at the reader's place."""
+        """Read a value at the reader's position."""
         ...
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text."""
+    """A string."""
 
     expected = "a string"
 
     def read(self, reader: Reader) -> Any:
-        """Read it."""
-        return reader.text() if reader.peek_value() == '"' else reader.refuse(self.expected)
+        """Read a string."""
+        return reader.text() if reader.peek_value() == '"' else reader.raise_type_error(self.expected)
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,33 @@ class ListOf:
     expected = "a sequence"
 
     def read(self, reader: Reader) -> Any:
-        """Read it."""
-        return reader.items(self.item) if reader.peek_value() == "[" else reader.refuse(self.expected)
+        """Read a list."""
+        return reader.items(self.item) if reader.peek_value() == "[" else reader.raise_type_error(self.expected)
 
 
 @dataclass(frozen=True)
 class Optional:
-    """A value that may be null, or not there."""
+    """A value that may be null or missing."""
 
     value: Shape
 
     @property
     def expected(self) -> str:
-        """What serde says that it expected."""
+        """The name of the type in serde's messages."""
         return self.value.expected
 
     def read(self, reader: Reader) -> Any:
-        """Read it."""
-        return reader.word() if reader.peek_value() == "n" else self.value.read(reader)
+        """Read the value or null."""
+        return reader.keyword() if reader.peek_value() == "n" else self.value.read(reader)
 
 
 @dataclass(frozen=True)
 class Struct:
-    """An object with some keys that are read.
+    """An object.
 
     Attributes:
-        name: the Rust type's.
-        fields: the keys.
+        name: the name of the Rust type.
+        fields: the keys that are read, with their types.
     """
 
     name: str
@@ -95,77 +95,77 @@ class Struct:
 
     @property
     def expected(self) -> str:
-        """What serde says that it expected."""
+        """The name of the type in serde's messages."""
         return f"struct {self.name}"
 
     def read(self, reader: Reader) -> Any:
-        """Read it."""
+        """Read an object, or a list of its fields' values."""
         opening = reader.peek_value()
         if opening == "{":
             return reader.members(self.fields)
         if opening == "[":
             return reader.elements(self.fields, self.expected)
-        return reader.refuse(self.expected)
+        return reader.raise_type_error(self.expected)
 
 
 def parse(text: str, shape: Shape) -> Any:
-    """Read a whole text.
+    """Parse a JSON text.
 
     Args:
-        text: JSON.
-        shape: what it should be.
+        text: the JSON text.
+        shape: the expected type.
 
     Returns:
-        The value: dicts for structs, with None for optional fields that are not there.
+        The value: a dict for a struct, with None for missing optional fields.
 
     Raises:
-        SerdeError: it can't be read so.
+        SerdeError: the text is not JSON of that type.
     """
     reader = Reader(text)
     value = shape.read(reader)
     if reader.peek():
-        raise reader.error_ahead("trailing characters")
+        raise reader.error_at_next("trailing characters")
     return value
 
 
 class Reader:
-    """A place in a JSON text.
+    """A position in a JSON text.
 
     Args:
-        text: the whole text.
+        text: the JSON text.
     """
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._place = 0
+        self._position = 0
 
     def peek(self) -> str:
-        """Give the next character behind white space, the empty string at the end."""
-        space = _SPACE.match(self._text, self._place)
+        """Skip white space and return the next character, ``""`` at the end."""
+        space = _SPACE.match(self._text, self._position)
         assert space is not None
-        self._place = space.end()
-        return self._text[self._place : self._place + 1]
+        self._position = space.end()
+        return self._text[self._position : self._position + 1]
 
     def peek_value(self) -> str:
-        """Give the first character of the next value; the text must not end."""
-        return self.peek() or self._end("a value")
+        """Return the first character of the next value; raises SerdeError at the end."""
+        return self.peek() or self._raise_end("a value")
 
     def error(self, what: str) -> SerdeError:
-        """Make an error at the place that was reached."""
-        return self._error_at(what, self._place)
+        """Return an error at the current position."""
+        return self._error_at(what, self._position)
 
-    def error_ahead(self, what: str) -> SerdeError:
-        """Make an error at the character that was seen, but not taken."""
-        return self._error_at(what, min(self._place + 1, len(self._text)))
+    def error_at_next(self, what: str) -> SerdeError:
+        """Return an error at the next character."""
+        return self._error_at(what, min(self._position + 1, len(self._text)))
 
-    def refuse(self, expected: str) -> Any:
-        """Raise the error of a value of the wrong type."""
+    def raise_type_error(self, expected: str) -> Any:
+        """Raise the error for the next value, which has the wrong type."""
         opening = self.peek_value()
         if opening in "[{":
             found = "sequence" if opening == "[" else "map"
-        elif opening in _WORDS:
-            found = _WORDS[opening][1]
-            self.word()
+        elif opening in _KEYWORDS:
+            found = _KEYWORDS[opening][1]
+            self.keyword()
         elif opening == '"':
             found = f"string {json.dumps(self.text(), ensure_ascii=False)}"
         else:
@@ -175,92 +175,92 @@ class Reader:
         raise self.error(f"invalid type: {found}, expected {expected}")
 
     def text(self) -> str:
-        """Take a text, at whose quotation mark the reader stands."""
-        found = _TEXT.match(self._text, self._place)
+        """Read a string; the position is at its quotation mark."""
+        found = _TEXT.match(self._text, self._position)
         if found is None:
-            return str(self._end("a string"))
-        self._place = found.end()
+            return str(self._raise_end("a string"))
+        self._position = found.end()
         return str(json.loads(found[0], strict=False))
 
-    def word(self) -> object:
-        """Take ``null``, ``true`` or ``false``."""
-        word, _, value = _WORDS[self._text[self._place]]
-        for wanted in word:
-            found = self._text[self._place : self._place + 1] or self._end("a value")
-            self._place += 1
-            if found != wanted:
+    def keyword(self) -> object:
+        """Read ``null``, ``true`` or ``false``."""
+        keyword, _, value = _KEYWORDS[self._text[self._position]]
+        for expected_letter in keyword:
+            found = self._text[self._position : self._position + 1] or self._raise_end("a value")
+            self._position += 1
+            if found != expected_letter:
                 raise self.error("expected ident")
         return value
 
     def items(self, item: Shape | None) -> list[Any]:
-        """Take a list, at whose bracket the reader stands; items of no shape are passed over."""
+        """Read a list; the position is at its bracket. Without a shape, items are skipped."""
         values: list[Any] = []
-        self._place += 1
-        while (found := self.peek() or self._end("a list")) != "]":
+        self._position += 1
+        while (found := self.peek() or self._raise_end("a list")) != "]":
             if values:
                 self._take_comma(found, "]", "trailing comma" if item else "expected value")
-            values.append(item.read(self) if item else self._pass_over())
-        self._place += 1
+            values.append(item.read(self) if item else self._skip_value())
+        self._position += 1
         return values
 
     def elements(self, fields: dict[str, Shape], expected: str) -> dict[str, Any]:
-        """Take an object that is written as the list of its fields, at whose bracket the reader stands."""
+        """Read an object written as the list of its fields' values; the position is at its bracket."""
         values: dict[str, Any] = {}
-        self._place += 1
+        self._position += 1
         for key, shape in fields.items():
-            found = self.peek() or self._end("a list")
+            found = self.peek() or self._raise_end("a list")
             if found == "]":
-                self._place += 1
+                self._position += 1
                 plural = "" if len(fields) == 1 else "s"
                 counted = f"{expected} with {len(fields)} element{plural}"
                 raise self.error(f"invalid length {len(values)}, expected {counted}")
             if values:
                 self._take_comma(found, "]")
             values[key] = shape.read(self)
-        if (self.peek() or self._end("a list")) != "]":
-            raise self.error_ahead("trailing characters")
-        self._place += 1
+        if (self.peek() or self._raise_end("a list")) != "]":
+            raise self.error_at_next("trailing characters")
+        self._position += 1
         return values
 
     def members(self, fields: dict[str, Shape]) -> dict[str, Any]:
-        """Take an object, at whose brace the reader stands."""
+        """Read an object; the position is at its brace."""
         values: dict[str, Any] = {}
         is_first = True
-        self._place += 1
-        while (found := self.peek() or self._end("an object")) != "}":
+        self._position += 1
+        while (found := self.peek() or self._raise_end("an object")) != "}":
             if not is_first:
                 found = self._take_comma(found, "}")
             is_first = False
             if found != '"':
-                raise self.error_ahead("key must be a string")
+                raise self.error_at_next("key must be a string")
             key = self.text()
             if key in values:
                 raise self.error(f"duplicate field `{key}`")
-            if (self.peek() or self._end("an object")) != ":":
-                raise self.error_ahead("expected `:`")
-            self._place += 1
+            if (self.peek() or self._raise_end("an object")) != ":":
+                raise self.error_at_next("expected `:`")
+            self._position += 1
             if key in fields:
                 values[key] = fields[key].read(self)
             else:
-                self._pass_over()
-        self._place += 1
+                self._skip_value()
+        self._position += 1
         for key, shape in fields.items():
             if key not in values and not isinstance(shape, Optional):
                 raise self.error(f"missing field `{key}`")
             values.setdefault(key, None)
         return values
 
-    def _take_comma(self, found: str, closing: str, in_vain: str = "trailing comma") -> str:
-        """Take the comma between two elements; gives what follows it."""
+    def _take_comma(self, found: str, closing: str, error_text: str = "trailing comma") -> str:
+        """Read the comma between two elements and return the character after it."""
         if found != ",":
-            raise self.error_ahead(f"expected `,` or `{closing}`")
-        self._place += 1
-        following = self.peek() or self._end("a value")
+            raise self.error_at_next(f"expected `,` or `{closing}`")
+        self._position += 1
+        following = self.peek() or self._raise_end("a value")
         if following == closing:
-            raise self.error_ahead(in_vain)
+            raise self.error_at_next(error_text)
         return following
 
-    def _pass_over(self) -> object:
+    def _skip_value(self) -> object:
         opening = self.peek_value()
         if opening == "{":
             return self.members({})
@@ -268,17 +268,17 @@ class Reader:
             return self.items(None)
         if opening == '"':
             return self.text()
-        return self.word() if opening in _WORDS else self._number()
+        return self.keyword() if opening in _KEYWORDS else self._number()
 
     def _number(self) -> int | float:
-        number = _NUMBER.match(self._text, self._place)
+        number = _NUMBER.match(self._text, self._position)
         if number is None:
-            raise self.error_ahead("expected value")
-        self._place = number.end()
+            raise self.error_at_next("expected value")
+        self._position = number.end()
         return cast("int | float", json.loads(number[0]))
 
-    def _end(self, of: str) -> Any:
-        self._place = len(self._text)
+    def _raise_end(self, of: str) -> Any:
+        self._position = len(self._text)
         raise self.error(f"EOF while parsing {of}")
 
     def _error_at(self, what: str, place: int) -> SerdeError:

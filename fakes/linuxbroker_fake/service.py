@@ -1,4 +1,4 @@
-"""The fake broker on a bus: calls to the broker, to its control interface, and the standard ones."""
+"""The fake broker on a bus: broker interface, control interface and standard D-Bus interfaces."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from linuxbroker.bus import BusError, Connection, Message
 from linuxbroker.bus.connection import BUS_NAME, error_reply, method_return
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.resources import interface_xml
-from linuxbroker_fake.arguments import broker_arguments
+from linuxbroker_fake.arguments import check_arguments
 from linuxbroker_fake.broker import FakeBroker
 from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH, CONTROL_XML, Control, ControlError
 from linuxbroker_fake.faults import FAILED, PING, CrashRequested, DBusFailure, RawReply
-from linuxbroker_fake.introspection import introspection
+from linuxbroker_fake.introspection import introspection_xml
 from linuxbroker_fake.journal import Call
-from linuxbroker_fake.log_control import log_property
+from linuxbroker_fake.log_control import property_reply
 
 _log = logging.getLogger("linuxbroker_fake")
 
@@ -30,23 +30,24 @@ _DO_NOT_QUEUE = 4
 _PRIMARY_OWNER = 1
 _UNKNOWN_METHOD = "org.freedesktop.DBus.Error.UnknownMethod"
 _INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
-_CALLER_GONE = (
+_DISCONNECT_RULE = (
     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''"
 )
 _METHOD_NAMES = frozenset(re.findall(r'<method name="(\w+)"', interface_xml()))
 
 
 class NameTakenError(Exception):
-    """Something else on the bus owns the broker's name."""
+    """The broker's bus name is already owned on this bus."""
 
 
 class FakeService:
     """A fake broker on a bus connection.
 
     Args:
-        broker: what answers.
-        connection: an open connection of its own.
-        control: whether it has the control interface: any process on the bus can then drive it and read its journal.
+        broker: the broker.
+        connection: an open connection, used by this service only.
+        control: whether to add the control interface, through which any process on the bus can control the broker and
+            read its journal.
     """
 
     def __init__(self, broker: FakeBroker, connection: Connection, *, control: bool = True) -> None:
@@ -61,19 +62,19 @@ class FakeService:
         connection.on_close(lambda _reason: self.stopped.set())
 
     async def take_name(self) -> None:
-        """Take the broker's bus name.
+        """Take the broker's bus name, after the configuration's ``start_delay``.
 
         Raises:
-            NameTakenError: something else has it.
+            NameTakenError: the name is already owned.
         """
         await asyncio.sleep(self.broker.config.start_delay)
-        await self._connection.call_bus("AddMatch", "s", _CALLER_GONE)
+        await self._connection.call_bus("AddMatch", "s", _DISCONNECT_RULE)
         (outcome,) = await self._connection.call_bus("RequestName", "su", BROKER_BUS_NAME, _DO_NOT_QUEUE)
         if outcome != _PRIMARY_OWNER:
-            raise NameTakenError(f"{BROKER_BUS_NAME} is taken on this bus: is a real broker, or another fake, running?")
+            raise NameTakenError(f"{BROKER_BUS_NAME} is already owned on this bus; stop the other broker first")
 
     async def stop(self) -> None:
-        """Leave the bus; calls in flight get no answer."""
+        """Leave the bus; pending calls get no reply."""
         self._connection.close()
         for answer in tuple(self._answers):
             answer.cancel()
@@ -103,13 +104,13 @@ class FakeService:
             _log.exception("the fake broker could not answer %s", call.member)
             reply = error_reply(call, FAILED, f"the fake broker could not answer: {type(error).__name__}")
         if call.reply_expected and self._connection.is_open:
-            with contextlib.suppress(BusError):  # the bus may have ended under the answer
+            with contextlib.suppress(BusError):  # the bus may have stopped in the meantime
                 self._connection.send(reply)
 
     async def _reply_to(self, call: Message) -> Message:
         if self._control is not None and (call.path, call.interface) == (CONTROL_PATH, CONTROL_INTERFACE):
             return method_return(call, "s", await self._control.handle(call.member, call.body))
-        interfaces = (BROKER_INTERFACE,) if self.broker.persona.bus.needs_interface else (BROKER_INTERFACE, "")
+        interfaces = (BROKER_INTERFACE,) if self.broker.persona.bus.requires_interface else (BROKER_INTERFACE, "")
         if call.path == BROKER_OBJECT_PATH and call.interface in interfaces and call.member in _METHOD_NAMES:
             return await self._broker_reply(call)
         self.broker.journal.record(
@@ -117,11 +118,11 @@ class FakeService:
         )
         async with self.broker.turn():
             if (call.interface, call.member) == (_PEER, PING):
-                await self.broker.strike(PING, None)
+                await self.broker.apply_fault(PING, None)
             return self._standard_reply(call)
 
     async def _broker_reply(self, call: Message) -> Message:
-        version, correlation_id, request = broker_arguments(
+        version, correlation_id, request = check_arguments(
             self.broker.persona.bus, call.member, call.signature, call.body
         )
         self.broker.journal.record(
@@ -132,7 +133,7 @@ class FakeService:
                 call.signature,
                 protocol_version=version,
                 correlation_id=correlation_id,
-                request=_json_or_none(request),
+                request=_parse_json(request),
                 sender=call.sender,
             )
         )
@@ -145,26 +146,26 @@ class FakeService:
 
     def _standard_reply(self, call: Message) -> Message:
         bus = self.broker.persona.bus
-        standard: dict[tuple[str, str], Callable[[Message], Message]] = {
+        handlers: dict[tuple[str, str], Callable[[Message], Message]] = {
             (_PEER, PING): method_return,
             ("org.freedesktop.DBus.Introspectable", "Introspect"): self._introspect,
         }
         if bus.properties or call.path != BROKER_OBJECT_PATH:
-            standard[_PEER, "GetMachineId"] = lambda asked: method_return(asked, "s", "0" * 32)
+            handlers[_PEER, "GetMachineId"] = lambda request: method_return(request, "s", "0" * 32)
         if bus.properties:
-            standard[_PROPERTIES, "GetAll"] = lambda asked: method_return(asked, "a{sv}", {})
+            handlers[_PROPERTIES, "GetAll"] = lambda request: method_return(request, "a{sv}", {})
         if call.path in bus.paths and call.interface == _PROPERTIES:
-            return log_property(call)
-        return standard.get((call.interface, call.member), self._not_there)(call)
+            return property_reply(call)
+        return handlers.get((call.interface, call.member), self._unknown_error)(call)
 
     def _introspect(self, call: Message) -> Message:
         if self._control is not None and call.path == CONTROL_PATH:
             return method_return(call, "s", CONTROL_XML)
-        xml = introspection(self.broker.persona.bus, call.path, _METHOD_NAMES)
-        return self._not_there(call, is_known=False) if xml is None else method_return(call, "s", xml)
+        xml = introspection_xml(self.broker.persona.bus, call.path, _METHOD_NAMES)
+        return self._unknown_error(call, is_known=False) if xml is None else method_return(call, "s", xml)
 
-    def _not_there(self, call: Message, *, is_known: bool | None = None) -> Message:
-        """The error of an object, an interface or a method that is not there."""
+    def _unknown_error(self, call: Message, *, is_known: bool | None = None) -> Message:
+        """Return the error for an unknown object, interface or method."""
         bus = self.broker.persona.bus
         if is_known is None:
             is_known = call.path == BROKER_OBJECT_PATH and call.interface in (BROKER_INTERFACE, _PEER)
@@ -174,7 +175,7 @@ class FakeService:
         )
 
 
-def _json_or_none(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -185,19 +186,20 @@ def _json_or_none(text: str) -> Any:
 async def serve(
     broker: FakeBroker, address: str | None = None, *, control: bool = True
 ) -> AsyncGenerator[FakeService, None]:
-    """Put a fake broker on a bus for the length of a block.
+    """Put a fake broker on a bus until the end of the ``async with`` block.
 
     Args:
-        broker: what answers.
-        address: a D-Bus address; default the session bus's.
-        control: whether it has the control interface: any process on the bus can then drive it and read its journal.
+        broker: the broker.
+        address: a D-Bus address; default the session bus.
+        control: whether to add the control interface, through which any process on the bus can control the broker and
+            read its journal.
 
     Yields:
         The service.
 
     Raises:
-        BusError: the bus can't be reached.
-        NameTakenError: something else on it owns the broker's name.
+        BusError: the bus is unavailable.
+        NameTakenError: the broker's bus name is already owned.
     """
     connection = await Connection.open(address)
     service = FakeService(broker, connection, control=control)

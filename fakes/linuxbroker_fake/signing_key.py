@@ -1,4 +1,4 @@
-"""The fake's signing keys, and how their public halves are shown."""
+"""RSA signing keys, their JWKs and thumbprints, and signature checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 ALGORITHM = "RS256"
 
-# The library's checks read the machine's clock and need an audience; the fake has a clock of its own.
+# PyJWT's other checks read the system clock and need an audience; the fake has its own clock.
 SIGNATURE_ONLY: Any = {
     "verify_signature": True,
     **dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss"), False),
@@ -32,7 +32,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
         Unpadded base64url.
 
     Raises:
-        ValueError: it is not an RSA key with ``e`` and ``n``.
+        ValueError: the JWK is not an RSA key with ``e`` and ``n``.
     """
     if jwk.get("kty") != "RSA" or not isinstance(jwk.get("e"), str) or not isinstance(jwk.get("n"), str):
         raise ValueError("the JWK is not an RSA public key")
@@ -41,39 +41,40 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
 
 
 def verify(token: str, jwk: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Check an RS256 signature, and nothing else: no audience, no time.
+    """Check the RS256 signature of a token, but neither its audience nor its times.
 
     Args:
         token: a compact JWT.
-        jwk: the RSA public key that must have signed it.
-        what: the token's name in an error, such as ``access token``.
+        jwk: the RSA public key.
+        what: the name of the token in error messages, such as ``access token``.
 
     Returns:
         The payload.
 
     Raises:
-        ValueError: it is not a JWT, or another key or algorithm signed it. The text has no part of the token.
+        ValueError: the text is not a JWT, or was signed with another key or algorithm. The message contains no part of
+            the token.
     """
     try:
         key = jwt.PyJWK(dict(jwk), ALGORITHM)
         return jwt.decode(token, key, algorithms=[ALGORITHM], options=SIGNATURE_ONLY)
     except jwt.PyJWTError as error:
-        raise ValueError(f"the {what} is not valid: {type(error).__name__}") from None
+        raise ValueError(f"the {what} is invalid: {type(error).__name__}") from None
 
 
 class SigningKey:
-    """An RSA-2048 key, made when it is first used (that takes a while), and never shown but for its public half."""
+    """An RSA-2048 key, generated at first use; only its public half can be read."""
 
     def __init__(self) -> None:
-        self._made: rsa.RSAPrivateKey | None = None
-        self._making = threading.Lock()  # a test may ask for the public key while the broker's thread signs
+        self._key: rsa.RSAPrivateKey | None = None
+        self._lock = threading.Lock()  # a test may read the public key while the broker's thread signs
 
     @property
     def _private(self) -> rsa.RSAPrivateKey:
-        with self._making:
-            if self._made is None:
-                self._made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            return self._made
+        with self._lock:
+            if self._key is None:
+                self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            return self._key
 
     @cached_property
     def _public(self) -> dict[str, str]:
@@ -82,11 +83,11 @@ class SigningKey:
 
     @cached_property
     def kid(self) -> str:
-        """The key's id: its thumbprint."""
+        """The key ID: the thumbprint."""
         return thumbprint(self._public)
 
     def public_jwk(self) -> dict[str, str]:
-        """Give the public key as a JWK with ``kty``, ``e``, ``n`` and ``kid``."""
+        """Return the public key as a JWK with ``kty``, ``e``, ``n`` and ``kid``."""
         return {**self._public, "kid": self.kid}
 
     def sign(self, payload: Mapping[str, Any], *, typ: str = "JWT") -> str:
@@ -94,7 +95,7 @@ class SigningKey:
 
         Args:
             payload: the claims.
-            typ: the header's ``typ``.
+            typ: the ``typ`` of the header.
 
         Returns:
             A compact JWT, RS256, with ``kid``.

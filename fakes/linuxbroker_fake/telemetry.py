@@ -1,4 +1,4 @@
-"""The telemetry beside a reply, written from a persona's template."""
+"""The telemetry of replies, from a persona's template."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ STATUS_NAMES = {
 
 
 def status_name(status: int) -> str:
-    """Name a status as telemetry does."""
+    """Return the name of a status in telemetry."""
     return STATUS_NAMES.get(status, f"StatusInternal::{status}")
 
 
-def written(template: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
-    """Write telemetry.
+def fill_template(template: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """Fill in a template.
 
     Args:
-        template: texts, some of which name a value: ``$client_id``.
-        values: what the names stand for.
+        template: telemetry keys to texts; a text such as ``$client_id`` stands for the value of that name.
+        values: the values by name.
 
     Returns:
         The telemetry.

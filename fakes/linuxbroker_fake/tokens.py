@@ -1,4 +1,4 @@
-"""The tokens that the fake Entra mints."""
+"""The ID tokens and access tokens of the fake Entra."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .signing_key import SigningKey
 
 @dataclass(frozen=True)
 class MintedToken:
-    """An access token, its own ``exp`` in epoch seconds, and the granted scopes as a reply spells them."""
+    """An access token, its ``exp`` in epoch seconds, and the granted scopes as in a reply."""
 
     token: str = field(repr=False)
     expires_on: int
@@ -26,12 +26,12 @@ class MintedToken:
 
 
 class TokenMint:
-    """Makes ID tokens and access tokens with one signing key.
+    """Issuer of ID tokens and access tokens.
 
     Args:
-        directory: gives issuers, lifetimes and token versions.
-        key: signs.
-        clock: gives the time in epoch seconds.
+        directory: has the issuers, the lifetime and the token versions.
+        key: the signing key.
+        clock: returns the time in epoch seconds.
     """
 
     def __init__(self, directory: Directory, key: SigningKey, clock: Callable[[], float]) -> None:
@@ -43,9 +43,9 @@ class TokenMint:
         """Mint an ID token in the form of Entra's v2.0 endpoint.
 
         Args:
-            account: whom it is about; its realm is the issuing tenant.
-            app: whom it is for.
-            nonce: goes into the token when it is not None.
+            account: the subject; its realm is the issuing tenant.
+            app: the audience.
+            nonce: the claim ``nonce``; None: no such claim.
 
         Returns:
             A JWT, RS256.
@@ -73,20 +73,20 @@ class TokenMint:
         claims: str | None = None,
         cnf_kid: str | None = None,
     ) -> MintedToken:
-        """Mint an access token; no two are equal, since each has a ``uti`` of its own.
+        """Mint an access token; each one has a unique ``uti``.
 
         Args:
-            account: whose it is; its realm is the issuing tenant.
-            app: who asks; its consent decides.
-            scopes: what for.
-            claims: a claims challenge, JSON text, that the token is to meet.
+            account: the subject; its realm is the issuing tenant.
+            app: the app that requests the token; its consent counts.
+            scopes: the requested scopes.
+            claims: a claims challenge, JSON text.
             cnf_kid: the thumbprint of the key that the token is bound to, for proof of possession.
 
         Returns:
-            The token, of version 1 or 2 as the directory says for the resource.
+            The token, of the version that the directory has for the resource.
 
         Raises:
-            EntraError: the scopes (900144, 70011, 28000, 65001) or the claims challenge (9002313) are refused.
+            EntraError: the scopes (900144, 70011, 28000, 65001) or the claims challenge (9002313) are invalid.
         """
         challenge = parse_claims_challenge(claims)
         grant = grant_scopes(scopes, app.consented_scopes, app.client_id)
@@ -117,13 +117,13 @@ class TokenMint:
 
 
 def _times(now: int, not_before: int, lifetime: int) -> dict[str, int]:
-    """Issue and expiry in epoch seconds; a challenge for a later ``nbf`` moves all of them."""
+    """Return ``iat``, ``nbf`` and ``exp`` in epoch seconds, all after ``not_before``."""
     issued = max(now, not_before)
     return {"iat": issued, "nbf": issued, "exp": issued + lifetime}
 
 
 def _person(account: AccountRecord) -> dict[str, str]:
-    """The claims of every token about a user; ``uti`` is the token's own id."""
+    """Return the claims of every token about a user; ``uti`` is the ID of the token."""
     return {
         "name": account.user.name,
         "oid": account.local_account_id,
@@ -149,7 +149,7 @@ def _version_1(account: AccountRecord, app: AppRegistration, grant: Grant) -> di
 def _version_2(account: AccountRecord, app: AppRegistration, grant: Grant) -> dict[str, str]:
     bare = grant.resource.removeprefix("api://")
     return {
-        "aud": bare if is_guid(bare) else grant.resource,  # an API that asks for version 2 sees its client id
+        "aud": bare if is_guid(bare) else grant.resource,  # in version 2, the audience of an API is its client ID
         "azp": app.client_id,
         "azpacr": "0",
         "preferred_username": account.username,
@@ -158,6 +158,6 @@ def _version_2(account: AccountRecord, app: AppRegistration, grant: Grant) -> di
 
 
 def _pairwise_subject(account: AccountRecord, audience: str) -> str:
-    """The ``sub`` of one user is another one for each audience, and stays the same there."""
+    """Return the ``sub`` of a user: constant for an audience, different between audiences."""
     digest = hashlib.sha256(f"{account.realm}/{account.local_account_id}/{audience}".encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

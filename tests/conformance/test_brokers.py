@@ -61,7 +61,7 @@ def test_a_method_that_is_not_implemented_does_not_fail_its_vector(persona: str)
 
 def test_an_empty_reply_fails_a_vector_of_a_required_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("himmelblau-3.1", "--only", "bk-account-null") == 1
-    assert 'came in all     ""' in capsys.readouterr().out
+    assert 'full actual value   ""' in capsys.readouterr().out
 
 
 def test_reports_hide_the_tokens_of_a_broker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,4 +112,4 @@ def test_a_broker_that_does_not_start_fails_every_vector(capsys: pytest.CaptureF
 
 def test_a_missing_broker_program_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conformance", "--broker", "--", "/nowhere/broker"]) == 2
-    assert "can't start '/nowhere/broker'" in capsys.readouterr().err
+    assert "cannot start '/nowhere/broker'" in capsys.readouterr().err

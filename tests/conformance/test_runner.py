@@ -60,22 +60,22 @@ def misbehaving(path: Path, misbehaviour: str) -> list[str]:
 @pytest.mark.parametrize(
     ("misbehaviour", "told"),
     [
-        ("os._exit(3)", "the driver left with exit code 3 before it answered"),
-        ("os._exit(0)", "the driver left with exit code 0 before it answered"),
-        ("os.kill(os.getpid(), signal.SIGSEGV)", "the driver was ended by SIGSEGV before it answered"),
-        ("raise SystemExit('a traceback of its own')", "the driver left with exit code 1 before it answered"),
+        ("os._exit(3)", "the driver exited with code 3 before answering"),
+        ("os._exit(0)", "the driver exited with code 0 before answering"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "the driver was killed by SIGSEGV before answering"),
+        ("raise SystemExit('a traceback of its own')", "the driver exited with code 1 before answering"),
         ("await asyncio.Event().wait()", "the driver did not answer within 3 s"),
         ("time.sleep(600)", "the driver did not answer within 3 s"),
-        ("os.close(1); await asyncio.Event().wait()", "the driver closed its standard output before it answered"),
-        ("print('fictional nonsense', flush=True)", "the driver's line is no JSON object: 'fictional nonsense'"),
-        ("print('[]', flush=True)", "the driver's line is no JSON object: '[]'"),
-        ("print('\\xff' * 500, flush=True)", "the driver's line is no JSON object: '"),
-        ("print(flush=True)", "the driver's line is no JSON object: ''"),
-        ("say({'id': 'another', 'outcome': {}})", "answered something else"),
-        ("say({'id': line['id']})", "the line has no outcome that is an object"),
-        ("say({'id': line['id'], 'outcome': 7})", "the line has no outcome that is an object"),
-        ("say({'id': line['id'], 'outcome': {}})", "the outcome is not the expected one"),
-        (f"say({RIGHT}); say({RIGHT})", "answered again when it had answered"),
+        ("os.close(1); await asyncio.Event().wait()", "the driver closed its standard output before answering"),
+        ("print('fictional nonsense', flush=True)", "the driver's line is not a JSON object: 'fictional nonsense'"),
+        ("print('[]', flush=True)", "the driver's line is not a JSON object: '[]'"),
+        ("print('\\xff' * 500, flush=True)", "the driver's line is not a JSON object: '"),
+        ("print(flush=True)", "the driver's line is not a JSON object: ''"),
+        ("say({'id': 'another', 'outcome': {}})", "answered another operation"),
+        ("say({'id': line['id']})", "the answer has no object under outcome"),
+        ("say({'id': line['id'], 'outcome': 7})", "the answer has no object under outcome"),
+        ("say({'id': line['id'], 'outcome': {}})", "unexpected outcome"),
+        (f"say({RIGHT}); say({RIGHT})", "answered twice"),
         (
             "await bus.call(Message(NAME, PATH, 'org.freedesktop.DBus.Introspectable', 'Introspect')); "
             "await good(bus, line)",
@@ -127,7 +127,7 @@ def test_a_driver_that_prints_a_secret_fails(
     Path(driver[1]).write_text(source)
     assert run("--only", "rep-token-error-wins", "rep-token-pop", "--", *driver) == 1
     output = capsys.readouterr().out
-    assert "shows a token, a cookie, a password or a nonce" in output
+    assert "contains a token, a cookie, a password or a nonce" in output
     assert output.endswith("2 cases: 1 passed, 1 failed: rep-token-error-wins\n")
 
 
@@ -146,22 +146,22 @@ def test_a_failure_shows_expected_and_actual_values_and_their_differences(
     assert capsys.readouterr().out == (
         "FAIL  req-version: Asking for the broker's version sends the caller's own. "
         "(VA-01, VB-01, getLinuxBrokerVersion)\n"
-        "      the outcome is not the expected one\n"
+        "      unexpected outcome\n"
         "        at version\n"
         '          - expected "2.5.2"\n'
-        '          + came     "another"\n'
-        '        expected in all {"version": "2.5.2"}\n'
-        '        came in all     {"version": "another"}\n'
-        "      the request of getLinuxBrokerVersion is not the expected one\n"
+        '          + actual   "another"\n'
+        '        full expected value {"version": "2.5.2"}\n'
+        '        full actual value   {"version": "another"}\n'
+        "      unexpected request of getLinuxBrokerVersion\n"
         "        at fictionalKey\n"
         "          - expected (absent)\n"
-        "          + came     null\n"
+        "          + actual   null\n"
         "        at msalCppVersion\n"
-        '          - expected "a text like .+"\n'
-        "          + came     7\n"
-        '        expected in all {"msalCppVersion": {"$pattern": ".+"}}\n'
-        '        came in all     {"fictionalKey": null, "msalCppVersion": 7}\n'
-        "1 cases: 0 passed, 1 failed: req-version\n"
+        '          - expected "a text that matches .+"\n'
+        "          + actual   7\n"
+        '        full expected value {"msalCppVersion": {"$pattern": ".+"}}\n'
+        '        full actual value   {"fictionalKey": null, "msalCppVersion": 7}\n'
+        "1 case: 0 passed, 1 failed: req-version\n"
     )
 
 
@@ -172,7 +172,7 @@ def test_an_answer_before_the_expected_call_fails_at_once(tmp_path: Path, capsys
     Path(driver[1]).write_text(source)
     assert run("--timeout", "600", "--only", "seq-cancel-simple", "--", *driver) == 1
     output = capsys.readouterr().out
-    assert "answered before it had sent what it should" in output
+    assert "answered before sending the expected calls" in output
     assert '"message": "not written yet"' in output
 
 
@@ -195,20 +195,20 @@ def test_the_junit_report_is_valid_junit_xml(tmp_path: Path) -> None:
     failures = {case.get("name"): case.find("failure") for case in suite.iter("testcase")}
     assert {name for name, failure in failures.items() if failure is not None} == {"rep-version"}
     failure = failures["rep-version"]
-    assert failure is not None and failure.get("message") == "the driver left with exit code 9 before it answered"
+    assert failure is not None and failure.get("message") == "the driver exited with code 9 before answering"
     assert "? nonsense" in str(failure.text)
 
 
 def test_a_missing_driver_program_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--only", "req-version", "--", "/nowhere/driver") == 2
-    assert "can't start '/nowhere/driver': No such file or directory" in capsys.readouterr().err
+    assert "cannot start '/nowhere/driver': No such file or directory" in capsys.readouterr().err
 
 
 def test_an_unknown_vector_and_a_missing_command_are_usage_errors(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--only", "req-fictional", "--", *PLAIN) == 2
-    assert "there is no vector 'req-fictional'" in capsys.readouterr().err
+    assert "unknown vector: 'req-fictional'" in capsys.readouterr().err
     assert run("--only", "req-version") == 2
-    assert "which program is under test?" in capsys.readouterr().err
+    assert "no program given; pass its command after --" in capsys.readouterr().err
 
 
 def test_list_prints_the_ids_of_the_vectors(capsys: pytest.CaptureFixture[str]) -> None:

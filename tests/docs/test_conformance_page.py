@@ -53,7 +53,7 @@ def test_a_newcomer_who_calls_with_gdbus_is_told_that_it_introspects(commands: P
     assert "2.5.2" in (tmp_path / "reply").read_text()
     assert done.stdout.splitlines()[1:] == [
         "      sent org.freedesktop.DBus.Introspectable.Introspect to the broker (CL-01)",
-        "1 cases: 0 passed, 1 failed: req-version",
+        "1 case: 0 passed, 1 failed: req-version",
     ]
 
 

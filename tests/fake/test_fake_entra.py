@@ -128,7 +128,7 @@ def test_the_password_is_checked_and_never_shown() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"home_tenant": API}, f"ada@contoso.example refers to an unknown tenant {API}; the tenants are: {CONTOSO}"),
+        ({"home_tenant": API}, f"unknown tenant {API} of user ada@contoso.example; available: {CONTOSO}"),
         ({"guest_of": [{"tenant": API, "object_id": APP}]}, f"unknown tenant {API}"),
         ({"guest_of": [{"tenant": CONTOSO, "object_id": APP}]}, f"duplicate tenant of user .*: {CONTOSO}"),
         ({"upn": "Grace@Fabrikam.example"}, "duplicate UPN: grace@fabrikam.example"),
@@ -156,7 +156,7 @@ def test_duplicate_client_ids_and_malformed_consented_scopes_are_rejected() -> N
         Directory.model_validate(
             config | {"apps": [{"client_id": APP, "name": "one"}, {"client_id": APP, "name": "two"}]}
         )
-    with pytest.raises(ValidationError, match="not a scope"):
+    with pytest.raises(ValidationError, match="invalid scope"):
         AppRegistration(client_id=APP, name="one", consented_scopes=("https://graph.microsoft.com",))
 
 
@@ -460,7 +460,7 @@ def test_a_foreign_or_modified_prt_cookie_is_rejected(entra: Entra, ada: Account
     foreign = Entra(Directory.default()).prt_cookie(ada, "https://login.example/")
     unsigned = jwt.encode({"is_primary": "true"}, "", algorithm="none")
     for bad in (f"{header}.{forged}.{signature}", foreign, unsigned, "", "not a cookie"):
-        with pytest.raises(ValueError, match="PRT cookie is not valid"):
+        with pytest.raises(ValueError, match="PRT cookie is invalid"):
             entra.verify_prt_cookie(bad)
 
 
@@ -533,14 +533,14 @@ def test_a_signed_http_request_with_the_signature_of_another_key_is_rejected(ent
     payload = jwt.decode(shr, options={"verify_signature": False})
     stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     forged = jwt.encode(payload | {"p": "/admin"}, stranger, algorithm="RS256", headers={"typ": "pop"})
-    with pytest.raises(ValueError, match="signed HTTP request is not valid: InvalidSignature"):
+    with pytest.raises(ValueError, match="signed HTTP request is invalid: InvalidSignature"):
         entra.verify_signed_http_request(forged)
 
 
 def test_a_signed_http_request_with_a_token_of_another_entra_is_rejected(entra: Entra, ada: AccountRecord) -> None:
     other = Entra(entra.directory)
     foreign = other.access_token(ada, APP, ["User.Read"], cnf_kid=entra.pop_key_thumbprint()).token
-    with pytest.raises(ValueError, match="access token is not valid"):
+    with pytest.raises(ValueError, match="access token is invalid"):
         entra.verify_signed_http_request(sign(entra, foreign))
 
 
@@ -557,7 +557,7 @@ def test_a_signed_http_request_with_an_expired_token_is_rejected(
 
 def test_a_text_that_is_not_a_signed_http_request_is_rejected(entra: Entra, ada: AccountRecord) -> None:
     for bad in (bound_token(entra, ada), "", "a.b.c"):
-        with pytest.raises(ValueError, match="signed HTTP request is not"):
+        with pytest.raises(ValueError, match=r"signed HTTP request (is not a JWT|does not have the type pop)"):
             entra.verify_signed_http_request(bad)
 
 

@@ -193,7 +193,7 @@ def test_select_accepts_ids_and_patterns() -> None:
         "req-cookie",
     ]
     assert select(VECTORS, []) == VECTORS
-    with pytest.raises(VectorError, match="there is no vector 'req-fictional'"):
+    with pytest.raises(VectorError, match="unknown vector: 'req-fictional'"):
         select(VECTORS, ["req-cookie", "req-fictional"])
 
 
@@ -229,8 +229,8 @@ def test_use_is_replaced_by_its_value_and_the_keys_beside_it(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("vectors", "message"),
     [
-        ([SMALL, SMALL], "two vectors are called req-a"),
-        ([{**SMALL, "sent": [{"$use": "unknown"}]}], "there is no value 'unknown'"),
+        ([SMALL, SMALL], "duplicate vector ID: req-a"),
+        ([{**SMALL, "sent": [{"$use": "unknown"}]}], "unknown value 'unknown'"),
     ],
 )
 def test_invalid_vectors_raise_vector_error(tmp_path: Path, vectors: list[dict[str, Any]], message: str) -> None:

@@ -1,1 +1,1 @@
-"""Does a client, or a broker, do what ``interfaces/`` says? Runs the conformance vectors against it."""
+"""The conformance runner: plays the vectors of ``interfaces/`` to a client or a broker."""

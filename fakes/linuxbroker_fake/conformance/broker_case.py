@@ -1,4 +1,4 @@
-"""Does a broker pass a case? Sends the vector's calls to it, as other clients write them, and looks at the replies."""
+"""A case for a broker: sends the calls of a vector and checks the replies."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from linuxbroker_fake.conformance.case import SECRET_KEYS, Problem
 from linuxbroker_fake.conformance.matching import Difference, outcome_differences
 from linuxbroker_fake.conformance.vectors import Vector
 
-_GONE = frozenset(
+_NO_ANSWER_ERRORS = frozenset(
     f"org.freedesktop.DBus.Error.{name}" for name in ("NoReply", "ServiceUnknown", "Disconnected", "Timeout")
 )
 _ERRORS = ("error", "Error", "brokerTokenResponse.error")
 
 
-class BrokerGoneError(Exception):
-    """The broker gave no answer at all; the text says what happened."""
+class NoAnswerError(Exception):
+    """The broker did not reply."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for a call.
+    """The reply to a call.
 
     Attributes:
-        value: the reply, decoded; None where it is no JSON.
-        error: the name and the text of a D-Bus error, or the empty string.
+        value: the reply, decoded; None if it is not JSON.
+        error: the name and the text of a D-Bus error, or ``""``.
         is_empty: whether the reply is an empty text.
     """
 
@@ -41,25 +41,25 @@ class Answer:
 
     @property
     def is_not_implemented(self) -> bool:
-        """Whether the broker says that it lacks the method: in words, or as Himmelblau up to 3.1, by an empty text."""
-        texts = [self.error, *(str(_at(self.value, f"{place}.context")) for place in _ERRORS)]
+        """Whether the broker does not implement the method: by its text, or an empty reply (Himmelblau up to 3.1)."""
+        texts = [self.error, *(str(_value_at(self.value, f"{place}.context")) for place in _ERRORS)]
         return self.is_empty or any("not implemented" in text.casefold() for text in texts)
 
-    def shown(self) -> Any:
-        """The answer as a problem shows it: a real broker's tokens are left out (PROTOCOL.md, SE-01)."""
+    def for_report(self) -> Any:
+        """Return the reply for a report, without tokens and cookies (PROTOCOL.md, SE-01)."""
         if self.is_empty:
             return ""
         return {"D-Bus error": self.error} if self.error else without_secrets(self.value)
 
 
 class BrokerCase:
-    """A ``broker`` vector that is played to a broker.
+    """A case of a ``broker`` vector.
 
     Args:
-        vector: what is played.
+        vector: the vector.
         connection: an open connection to the broker's bus.
-        values: what ``{"$broker": NAME}`` stands for.
-        limit: seconds that the broker has for each answer.
+        values: the values of ``{"$broker": NAME}``.
+        limit: time limit for each reply, seconds.
     """
 
     def __init__(self, vector: Vector, connection: Connection, values: Mapping[str, Any], limit: float) -> None:
@@ -74,14 +74,14 @@ class BrokerCase:
         """Play the steps.
 
         Returns:
-            What was wrong.
+            The problems; empty if the case passed.
         """
         try:
             for step in self._vector.steps:
                 await self._step(step)
                 if self.problems:
                     break
-        except BrokerGoneError as error:
+        except NoAnswerError as error:
             self.problems.append(Problem(str(error)))
         finally:
             if self._pending is not None:
@@ -90,18 +90,18 @@ class BrokerCase:
         return self.problems
 
     async def accounts(self) -> list[dict[str, Any]]:
-        """Ask the broker for its accounts, as a client does before anything else.
+        """Call ``getAccounts``.
 
         Returns:
-            The accounts; none where the broker gives no such list.
+            The accounts; empty if the broker returns no list.
         """
         request = {"clientId": self._values["clientId"], "redirectUri": self._values["redirectUri"]}
         try:
             calling = asyncio.ensure_future(self._call({"method": "getAccounts", "request": request}))
-            answer = await self._in_time(calling)
-        except BrokerGoneError:
+            answer = await self._wait_for(calling)
+        except NoAnswerError:
             return []
-        listed = _at(answer.value, "accounts")
+        listed = _value_at(answer.value, "accounts")
         return (
             [item for item in cast("list[object]", listed) if isinstance(item, dict)]
             if isinstance(listed, list)
@@ -111,21 +111,21 @@ class BrokerCase:
     async def _step(self, step: Mapping[str, Any]) -> None:
         if step.get("event") == "answer":
             assert self._pending is not None
-            answer = await self._in_time(self._pending)
+            answer = await self._wait_for(self._pending)
         else:
-            calling = asyncio.ensure_future(self._call(_filled(step["call"], self._values)))
+            calling = asyncio.ensure_future(self._call(_fill(step["call"], self._values)))
             if step.get("pending"):
                 self._pending = calling
                 return
-            answer = await self._in_time(calling)
-        self._check(_filled(step.get("outcome", {}), self._values), answer)
+            answer = await self._wait_for(calling)
+        self._check(_fill(step.get("outcome", {}), self._values), answer)
 
-    async def _in_time(self, answer: asyncio.Task[Answer]) -> Answer:
+    async def _wait_for(self, answer: asyncio.Task[Answer]) -> Answer:
         try:
             return await asyncio.wait_for(asyncio.shield(answer), self._limit)
         except asyncio.TimeoutError:
             answer.cancel()
-            raise BrokerGoneError(f"the broker did not answer within {self._limit:g} s") from None
+            raise NoAnswerError(f"the broker did not answer within {self._limit:g} s") from None
 
     async def _call(self, call: Mapping[str, Any]) -> Answer:
         interface, body = call.get("interface", BROKER_INTERFACE), call.get("body", [])
@@ -143,11 +143,11 @@ class BrokerCase:
         try:
             reply = await self._connection.call(message, limit=None)
         except RemoteError as error:
-            if error.name in _GONE:
-                raise BrokerGoneError(f"the broker is not there, or left: {error.name}") from None
+            if error.name in _NO_ANSWER_ERRORS:
+                raise NoAnswerError(f"the broker did not start, or exited: {error.name}") from None
             return Answer(error=f"{error.name}: {error.text}")
         except BusError as error:
-            raise BrokerGoneError(str(error)) from None
+            raise NoAnswerError(str(error)) from None
         if interface != BROKER_INTERFACE:
             return Answer({"returned": list(reply.body)})
         if reply.signature != "s":
@@ -162,33 +162,33 @@ class BrokerCase:
         if expected.get("answered") or (expected.get("unsupported") and answer.is_not_implemented):
             return
         if answer.error:
-            self._problem("the broker answers with a D-Bus error", expected.get("reply"), answer)
+            self._problem("the reply is a D-Bus error", expected.get("reply"), answer)
             return
         if "reply" not in expected:
             return
         if differences := outcome_differences(expected["reply"], answer.value):
-            self._problem("the reply is not the expected one", expected["reply"], answer, differences)
-        absent = [key for key in expected.get("absent", ()) if _at(answer.value, key) is not None]
+            self._problem("unexpected reply", expected["reply"], answer, differences)
+        absent = [key for key in expected.get("absent", ()) if _value_at(answer.value, key) is not None]
         for key in absent:
-            self._problem(f"the reply must not have {key}", None, answer)
+            self._problem(f"the reply must not contain {key}", None, answer)
 
     def _problem(self, what: str, expected: Any, answer: Answer, differences: Sequence[Difference] = ()) -> None:
-        shown = [
+        reported = [
             Difference(item.place, item.expected, without_secrets(item.got, item.place.rpartition(".")[2]))
             for item in differences
         ]
-        self.problems.append(Problem(what, expected, answer.shown(), tuple(shown)))
+        self.problems.append(Problem(what, expected, answer.for_report(), tuple(reported)))
 
 
 def without_secrets(value: Any, key: str = "") -> Any:
-    """Make a reply fit to be shown.
+    """Replace the secrets in a reply.
 
     Args:
         value: any part of a reply.
-        key: the key that it stands under.
+        key: the key of that part.
 
     Returns:
-        The same, without its tokens, cookies and signed requests.
+        The value with ``(hidden)`` for tokens, cookies and signed requests.
     """
     if isinstance(value, dict):
         return {name: without_secrets(item, name) for name, item in cast("dict[str, Any]", value).items()}
@@ -197,20 +197,20 @@ def without_secrets(value: Any, key: str = "") -> Any:
     return "(hidden)" if isinstance(value, str) and key in SECRET_KEYS else value
 
 
-def _filled(value: Any, values: Mapping[str, Any]) -> Any:
-    """Replace each ``{"$broker": NAME}`` by what it stands for, and merge what stands beside it over it."""
+def _fill(value: Any, values: Mapping[str, Any]) -> Any:
+    """Replace each ``{"$broker": NAME}`` by its value; keys beside ``$broker`` override the value's."""
     if isinstance(value, list):
-        return [_filled(item, values) for item in cast("list[object]", value)]
+        return [_fill(item, values) for item in cast("list[object]", value)]
     if not isinstance(value, dict):
         return value
-    given = {key: _filled(item, values) for key, item in cast("dict[str, Any]", value).items()}
+    given = {key: _fill(item, values) for key, item in cast("dict[str, Any]", value).items()}
     if "$broker" not in given:
         return given
     named = values[given.pop("$broker")]
     return {**named, **given} if given else named
 
 
-def _at(value: Any, place: str) -> Any:
+def _value_at(value: Any, place: str) -> Any:
     for key in place.split("."):
         value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
     return value

@@ -1,28 +1,28 @@
-"""Does a driver pass one case? Plays the vector's steps, and notes what was not as it should be."""
+"""A case for a driver: plays the steps of a vector and collects problems."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from linuxbroker_fake.conformance.driver import Driver, DriverError
 from linuxbroker_fake.conformance.matching import Difference, outcome_differences, request_differences
-from linuxbroker_fake.conformance.rules import Past, broken_rules
+from linuxbroker_fake.conformance.rules import History, rule_violations
 from linuxbroker_fake.conformance.stage import Stage
 from linuxbroker_fake.conformance.vectors import Vector
 from linuxbroker_fake.conformance.wire import SentCall
 
 CLIENT_ID = "0d1b6f3a-94c7-4e0e-a2f5-7c3b8e61d950"
-# What every operation carries, unless the vector says otherwise.
+# The keys of every operation, unless the vector overrides them.
 DEFAULTS: Mapping[str, str] = {
     "clientId": CLIENT_ID,
     "redirectUri": "https://login.microsoftonline.com/common/oauth2/nativeclient",
     "authority": "https://login.microsoftonline.com/common",
 }
-# Texts under these keys are shown nowhere.
+# The keys whose texts are never reported.
 SECRET_KEYS = frozenset(
     {
         "accessToken",
@@ -39,13 +39,13 @@ SECRET_KEYS = frozenset(
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was not as it should be.
+    """A reason why a case failed.
 
     Attributes:
-        what: one sentence.
-        expected: what should have been, where a value can say it.
-        got: what was.
-        differences: where the two differ.
+        what: a short description.
+        expected: the expected value, if any.
+        got: the actual value, if any.
+        differences: the places where the two differ.
     """
 
     what: str
@@ -56,14 +56,14 @@ class Problem:
 
 @dataclass
 class CaseResult:
-    """How one case went.
+    """The result of a case.
 
     Attributes:
-        vector: the case.
-        problems: what was wrong; none where it passed.
-        skipped: why it was not played, or the empty string.
-        stderr: what the driver wrote to standard error meanwhile.
-        seconds: how long it took.
+        vector: the vector.
+        problems: the reasons for a failure; empty if the case passed or was skipped.
+        skipped: the reason why it was skipped, or ``""``.
+        stderr: what the driver wrote to standard error during the case.
+        seconds: the duration.
     """
 
     vector: Vector
@@ -74,33 +74,36 @@ class CaseResult:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was wrong."""
+        """Whether there are no problems; also true if the case was skipped."""
         return not self.problems
 
 
+ResultCallback = Callable[[CaseResult], None]
+
+
 class Case:
-    """A vector that is played to a driver.
+    """A case of a ``request``, ``reply`` or ``sequence`` vector.
 
     Args:
-        vector: what is played.
-        stage: the bus, with the broker in the state that the vector names.
+        vector: the vector.
+        stage: the bus, with the broker in the initial state of the vector.
         driver: a running driver.
-        past: what the driver did before.
-        limit: seconds that it has for each answer.
+        history: the earlier calls of the driver.
+        limit: time limit for each line of the driver, seconds.
 
     Attributes:
-        problems: what was wrong so far.
-        late: the ids of the cases before that the driver has said something about meanwhile.
+        problems: the problems so far.
+        late_cases: the IDs of earlier cases about which the driver wrote a line during this one.
     """
 
-    def __init__(self, vector: Vector, stage: Stage, driver: Driver, past: Past, limit: float) -> None:
+    def __init__(self, vector: Vector, stage: Stage, driver: Driver, history: History, limit: float) -> None:
         self._vector = vector
         self._stage = stage
         self._driver = driver
-        self._past = past
+        self._history = history
         self._limit = limit
         self.problems: list[Problem] = []
-        self.late: list[str] = []
+        self.late_cases: list[str] = []
         self._seen = 0
         self._pending: str = ""
         self._operation = ""
@@ -110,13 +113,13 @@ class Case:
         """Play the steps.
 
         Returns:
-            What was wrong.
+            The problems; empty if the case passed.
 
         Raises:
-            DriverError: the driver can't go on.
+            DriverError: the driver exited, timed out, or wrote an invalid line.
         """
         self._stage.wire.clear()
-        self._past.cases.add(self._vector.id)
+        self._history.cases.add(self._vector.id)
         for number, step in enumerate(self._vector.steps, start=1):
             self._stage.plant(step.get("replies", ()))
             line = f"{self._vector.id}/{number}"
@@ -127,120 +130,127 @@ class Case:
             if self.problems:
                 break
         await self._stage.wire.settle()
-        left = self._stage.wire.calls(self._seen)
-        if left and not self.problems:
-            self._problem(f"sent more when it had answered: {_names(left)}")
+        extra_calls = self._stage.wire.calls(self._seen)
+        if extra_calls and not self.problems:
+            self._problem(f"made further calls after answering: {_call_names(extra_calls)}")
         return self.problems
 
     async def _call(self, step: Mapping[str, Any], line: str) -> None:
-        call = _with_accounts(step["call"], self._accounts)
+        call = _resolve_account(step["call"], self._accounts)
         self._operation = str(call["operation"])
         await self._driver.send({"id": line, **DEFAULTS, **call})
         if step.get("pending"):
             self._pending = line
-            await self._presence(step)
-            await self._sent(step)
+            await self._check_presence(step)
+            await self._wait_for_calls(step)
         else:
-            await self._answer(step, line)
+            await self._check_answer(step, line)
 
     async def _event(self, step: Mapping[str, Any], line: str) -> None:
         event = str(step["event"])
         if event == "cancel":
             await self._driver.send({"id": line, "operation": "cancel", "cancels": self._pending})
-            await self._sent(step)
+            await self._wait_for_calls(step)
         elif event == "answer":
             pending, self._pending = self._pending, ""
-            await self._answer(step, pending)
+            await self._check_answer(step, pending)
             return
         else:
             await self._stage.event(event)
-        await self._presence(step)
+        await self._check_presence(step)
 
-    async def _presence(self, step: Mapping[str, Any]) -> None:
+    async def _check_presence(self, step: Mapping[str, Any]) -> None:
         if "presence" in step:
-            said = await self._receive()
+            message = await self._receive()
             expected = {"id": self._pending, "presence": step["presence"]}
-            if differences := outcome_differences(expected, said):
-                self._problem("said something else about the broker's presence", expected, said, differences)
+            if differences := outcome_differences(expected, message):
+                self._problem("reported an unexpected presence", expected, message, differences)
 
-    async def _answer(self, step: Mapping[str, Any], line: str) -> None:
-        said = await self._receive()
-        if said.get("id") != line:
-            what = "answered a call that had to wait" if said.get("id") == self._pending else "answered something else"
-            self._problem(what, {"id": line}, {"id": said.get("id")}, [Difference("id", line, said.get("id"))])
+    async def _check_answer(self, step: Mapping[str, Any], line: str) -> None:
+        message = await self._receive()
+        if message.get("id") != line:
+            what = (
+                "answered a call that must stay pending"
+                if message.get("id") == self._pending
+                else "answered another operation"
+            )
+            self._problem(what, {"id": line}, {"id": message.get("id")}, [Difference("id", line, message.get("id"))])
             return
-        outcome: Any = said.get("outcome")
+        outcome: Any = message.get("outcome")
         if not isinstance(outcome, dict):
-            self._problem("the line has no outcome that is an object", {"outcome": {}}, said)
+            self._problem("the answer has no object under outcome", {"outcome": {}}, message)
             return
         outcome = cast("dict[str, Any]", outcome)
-        self._keep_accounts(outcome)
-        self._secrets(outcome)
+        self._remember_accounts(outcome)
+        self._check_secrets(outcome)
         if "outcome" in step and (differences := outcome_differences(step["outcome"], outcome)):
-            self._problem("the outcome is not the expected one", step["outcome"], outcome, differences)
+            self._problem("unexpected outcome", step["outcome"], outcome, differences)
         await self._stage.wire.settle()
         self._check_sent(step)
 
     async def _receive(self) -> dict[str, Any]:
-        """The driver's next line; one about an earlier case is that one's fault."""
+        """Return the driver's next line; lines about earlier cases are noted and skipped."""
         while True:
-            said = await self._driver.receive(self._limit)
-            name = case_of(said)
-            if name == self._vector.id or name not in self._past.cases:
-                return said
-            self.late.append(name)
+            message = await self._driver.receive(self._limit)
+            name = case_of(message)
+            if name == self._vector.id or name not in self._history.cases:
+                return message
+            self.late_cases.append(name)
 
-    async def _sent(self, step: Mapping[str, Any]) -> None:
-        """Wait until the step's calls are on the bus: nothing is answered yet that would tell."""
+    async def _wait_for_calls(self, step: Mapping[str, Any]) -> None:
+        """Wait until the calls of a step are on the bus, as no answer shows that they were sent."""
         count, seen = len(step.get("sent", ())), self._seen
 
         def enough(calls: list[SentCall]) -> bool:
             return sum(call.is_broker_call for call in calls[seen:]) >= count
 
         sending = asyncio.ensure_future(self._stage.wire.wait_for(enough))
-        speaking = asyncio.ensure_future(self._driver.speaks())
+        answering = asyncio.ensure_future(self._driver.wait_for_output())
         try:
-            await asyncio.wait({sending, speaking}, timeout=self._limit, return_when=asyncio.FIRST_COMPLETED)
-            if not sending.done() and not speaking.done():
-                self._problem(f"did not send what it should within {self._limit:g} s")
+            await asyncio.wait({sending, answering}, timeout=self._limit, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done() and not answering.done():
+                self._problem(f"did not send the expected calls within {self._limit:g} s")
             elif not sending.done():
                 await self._stage.wire.settle()
                 if not enough(self._stage.wire.calls()):
-                    self._problem("answered before it had sent what it should", got=await self._receive())
+                    self._problem("answered before sending the expected calls", got=await self._receive())
         finally:
             sending.cancel()
-            speaking.cancel()
-            await asyncio.gather(sending, speaking, return_exceptions=True)
+            answering.cancel()
+            await asyncio.gather(sending, answering, return_exceptions=True)
         self._check_sent(step)
 
     def _check_sent(self, step: Mapping[str, Any]) -> None:
         calls = self._stage.wire.calls(self._seen)
         self._seen += len(calls)
-        for broken in broken_rules(self._operation, calls, self._past):
-            self._problem(broken)
+        for violation in rule_violations(self._operation, calls, self._history):
+            self._problem(violation)
         if "sent" not in step:
             return
         expected = cast("Sequence[Mapping[str, Any]]", step["sent"])
         sent = [call for call in calls if call.is_broker_call]
-        methods, wanted = [call.member for call in sent], [item["method"] for item in expected]
-        if methods != wanted:
-            self._problem("sent other calls than expected", wanted, methods, [Difference("calls", wanted, methods)])
+        methods, expected_methods = [call.member for call in sent], [item["method"] for item in expected]
+        if methods != expected_methods:
+            self._problem(
+                "unexpected calls",
+                expected_methods,
+                methods,
+                [Difference("calls", expected_methods, methods)],
+            )
             return
         for item, call in zip(expected, sent, strict=True):
             if "request" in item and (differences := request_differences(item["request"], call.request)):
-                self._problem(
-                    f"the request of {call.member} is not the expected one", item["request"], call.request, differences
-                )
+                self._problem(f"unexpected request of {call.member}", item["request"], call.request, differences)
 
-    def _keep_accounts(self, outcome: Mapping[str, Any]) -> None:
+    def _remember_accounts(self, outcome: Mapping[str, Any]) -> None:
         if isinstance(outcome.get("accounts"), list):
             self._accounts = outcome["accounts"]
         elif isinstance(outcome.get("account"), dict):
             self._accounts = [outcome["account"]]
 
-    def _secrets(self, outcome: Mapping[str, Any]) -> None:
+    def _check_secrets(self, outcome: Mapping[str, Any]) -> None:
         if "error" in outcome and any(secret in json.dumps(outcome) for secret in secrets_of(self._vector)):
-            self._problem("the error shows a token, a cookie, a password or a nonce (SE-01, SE-02)")
+            self._problem("the error contains a token, a cookie, a password or a nonce (SE-01, SE-02)")
 
     def _problem(
         self, what: str, expected: Any = None, got: Any = None, differences: Sequence[Difference] = ()
@@ -249,25 +259,25 @@ class Case:
 
 
 def case_of(line: Mapping[str, Any]) -> str:
-    """Find the case that a driver's line is about.
+    """Return the case of a driver's line.
 
     Args:
         line: the line.
 
     Returns:
-        The vector's id, or the empty string.
+        The vector's ID, or ``""``.
     """
     return str(line.get("id")).rpartition("/")[0]
 
 
 def secrets_of(vector: Vector) -> set[str]:
-    """Find what must not be shown in a case.
+    """Return the secrets of a case.
 
     Args:
-        vector: the case.
+        vector: the vector.
 
     Returns:
-        The tokens, cookies, passwords and nonces that are in its calls and replies.
+        The tokens, cookies, passwords and nonces in its calls and replies.
     """
     found: set[str] = set()
     for step in vector.steps:
@@ -287,16 +297,16 @@ def _texts_under(value: Any, key: str) -> Iterator[str]:
         yield value
 
 
-def _with_accounts(call: Mapping[str, Any], accounts: Sequence[Any]) -> dict[str, Any]:
-    """Put in the account that the driver gave in an earlier outcome, where the call asks for it by its place."""
+def _resolve_account(call: Mapping[str, Any], accounts: Sequence[Any]) -> dict[str, Any]:
+    """Replace ``{"$listed": N}`` by the account N of the driver's last list."""
     account: Any = call.get("account")
     if not isinstance(account, dict) or "$listed" not in account:
         return dict(call)
     place = cast("dict[str, int]", account)["$listed"]
     if place >= len(accounts):
-        raise DriverError(f"the driver listed {len(accounts)} accounts; the case needs account number {place}")
+        raise DriverError(f"the driver listed {len(accounts)} accounts; the case requires account {place} (from 0)")
     return {**call, "account": accounts[place]}
 
 
-def _names(calls: Sequence[SentCall]) -> str:
+def _call_names(calls: Sequence[SentCall]) -> str:
     return ", ".join(f"{call.interface}.{call.member}" for call in calls)

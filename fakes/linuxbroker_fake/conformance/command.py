@@ -1,4 +1,4 @@
-"""What does ``linuxbroker-fake conformance`` do? Its arguments, and its way from them to an exit code."""
+"""The command ``linuxbroker-fake conformance``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from linuxbroker.resources import interfaces_folder
 from linuxbroker_fake.conformance import report
 from linuxbroker_fake.conformance.broker_runner import run_broker
-from linuxbroker_fake.conformance.case import CLIENT_ID, CaseResult
+from linuxbroker_fake.conformance.case import CLIENT_ID, CaseResult, ResultCallback
 from linuxbroker_fake.conformance.driver import DriverMissingError
 from linuxbroker_fake.conformance.runner import run_client
 from linuxbroker_fake.conformance.vectors import Vector, VectorError, load_vectors, select
@@ -23,37 +23,47 @@ _DEFAULT_TIMEOUT = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments.
+    """Add the command's arguments to its parser.
 
     Args:
-        parser: the command's.
+        parser: the parser.
     """
-    parser.add_argument("--only", nargs="+", metavar="ID", default=[], help="these vectors; ID* for all that begin so")
-    parser.add_argument("--json", type=Path, metavar="REPORT", help="write a JSON report to this file")
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit XML report to this file")
+    parser.add_argument("--only", nargs="+", metavar="ID", default=[], help="vectors to run; * is a wildcard")
+    parser.add_argument("--json", type=Path, metavar="REPORT", help="write a JSON report")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit XML report")
     parser.add_argument(
-        "--timeout", type=_seconds, default=_DEFAULT_TIMEOUT, metavar="S", help="seconds for each answer (default: 60)"
+        "--timeout",
+        type=_seconds,
+        default=_DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="time limit for each answer (default: 60)",
+    )
+    parser.add_argument("--broker", action="store_true", help="the program is a broker: run the vectors for brokers")
+    parser.add_argument(
+        "--interactive",
+        action="store_true",
+        help="with --broker: also run vectors that open a window; they need no user input",
     )
     parser.add_argument(
-        "--broker", action="store_true", help="the program is a broker: play the vectors for brokers to it"
+        "--client-id",
+        default=CLIENT_ID,
+        metavar="UUID",
+        help="with --broker: client ID of an application that the broker accepts (default: %(default)s)",
     )
-    parser.add_argument(
-        "--interactive", action="store_true", help="with --broker: open windows too; nobody has to touch them"
-    )
-    parser.add_argument("--client-id", default=CLIENT_ID, metavar="UUID", help="with --broker: an app that it knows")
     parser.add_argument(
         "--scopes",
         nargs="+",
         default=["https://graph.microsoft.com/.default"],
         metavar="SCOPE",
-        help="with --broker: what it can give the app a token for",
+        help="with --broker: scopes that the broker can grant to the application (default: "
+        "https://graph.microsoft.com/.default)",
     )
-    parser.add_argument("--list", action="store_true", help="list the vectors, and run nothing")
-    parser.add_argument("--show", action="store_true", help="print the vectors, spelt out, and run nothing")
-    parser.add_argument("--quiet", action="store_true", help="tell of failures and of the end only")
+    parser.add_argument("--list", action="store_true", help="list the vectors and exit")
     parser.add_argument(
-        "program", nargs="*", metavar="DRIVER", help="the program under test and its arguments, behind --"
+        "--show", action="store_true", help="print the vectors as JSON, shared values resolved, and exit"
     )
+    parser.add_argument("--quiet", action="store_true", help="print failures and the summary only")
+    parser.add_argument("program", nargs="*", metavar="PROGRAM", help="program under test and its arguments, after --")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,11 +73,15 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: the parsed arguments.
 
     Returns:
-        The exit code: 0 where every case passed, 1 where not, 2 where nothing could be run.
+        The exit code: 0 if no case failed, 1 if a case failed, 2 if nothing could be run.
+
+    Raises:
+        BusError: the private bus is unavailable.
+        DBusDaemonMissingError: ``dbus-daemon`` is not installed.
     """
     try:
-        every = load_vectors()
-        vectors = select([item for item in every if (item.kind == "broker") is arguments.broker], arguments.only)
+        all_vectors = load_vectors()
+        vectors = select([item for item in all_vectors if (item.kind == "broker") is arguments.broker], arguments.only)
         if arguments.list:
             print(*(f"{vector.id}: {vector.shows}" for vector in vectors), sep="\n")
             return PASSED
@@ -75,13 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
             print(json.dumps([asdict(vector) for vector in vectors], indent=2, ensure_ascii=False))
             return PASSED
         if not arguments.program:
-            raise VectorError("which program is under test? Give its command behind --")
+            raise VectorError("no program given; pass its command after --")
 
-        def tell(result: CaseResult) -> None:
+        def on_result(result: CaseResult) -> None:
             if not (arguments.quiet and result.passed):
                 print(report.describe(result), flush=True)
 
-        results = asyncio.run(_play(vectors, arguments, tell))
+        results = asyncio.run(_play(vectors, arguments, on_result))
         print(report.summary(results))
         version = (interfaces_folder() / "VERSION").read_text(encoding="utf-8").strip()
         if arguments.json:
@@ -95,11 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _play(
-    vectors: Sequence[Vector], arguments: argparse.Namespace, tell: Callable[[CaseResult], None]
+    vectors: Sequence[Vector], arguments: argparse.Namespace, on_result: ResultCallback
 ) -> list[CaseResult]:
     limit = float(arguments.timeout)
     if not arguments.broker:
-        return await run_client(vectors, arguments.program, limit=limit, tell=tell)
+        return await run_client(vectors, arguments.program, limit=limit, on_result=on_result)
     return await run_broker(
         vectors,
         arguments.program,
@@ -107,12 +121,15 @@ async def _play(
         screen=arguments.interactive,
         client_id=arguments.client_id,
         scopes=arguments.scopes,
-        tell=tell,
+        on_result=on_result,
     )
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"not a number of seconds: {text!r}") from None
     if not value > 0:
-        raise argparse.ArgumentTypeError("must be above 0")
+        raise argparse.ArgumentTypeError("must be greater than 0")
     return value

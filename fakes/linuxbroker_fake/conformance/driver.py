@@ -1,4 +1,4 @@
-"""How is a program under test spoken to? A line of JSON for each operation, a line back for each outcome."""
+"""The driver process: one JSON line in for each operation, one JSON line out for each outcome."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-_LONGEST_LINE = 64 * 1024 * 1024
-_STDERR_KEPT = 20_000
-_QUOTED = 200
+_MAX_LINE_BYTES = 64 * 1024 * 1024
+_MAX_STDERR = 20_000
+_MAX_QUOTED = 200
 
 
 class DriverError(Exception):
-    """The driver did not do its part; the text says how."""
+    """The driver exited, timed out, or wrote an invalid line."""
 
 
 class DriverMissingError(Exception):
-    """There is no such program."""
+    """The program does not exist or cannot be executed."""
 
 
 class Driver:
-    """A driver program, started again when it was lost.
+    """A driver process; ``start`` restarts it if it has exited.
 
     Args:
         command: the program and its arguments.
-        bus_address: the bus that its client is to use.
+        bus_address: the value of ``DBUS_SESSION_BUS_ADDRESS``.
     """
 
     def __init__(self, command: Sequence[str], bus_address: str) -> None:
@@ -38,19 +38,19 @@ class Driver:
         self._reader: asyncio.Task[None] | None = None
         self._stderr_reader: asyncio.Task[None] | None = None
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
-        self._spoke = asyncio.Event()
+        self._has_output = asyncio.Event()
         self._stderr = ""
 
     @property
     def is_running(self) -> bool:
-        """Whether there is a process that has not ended."""
+        """Whether the process is running."""
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        """Start the program, unless it runs.
+        """Start the program if it is not running.
 
         Raises:
-            DriverMissingError: there is no such program.
+            DriverMissingError: the program does not exist or cannot be executed.
         """
         if self.is_running:
             return
@@ -62,27 +62,27 @@ class Driver:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                limit=_LONGEST_LINE,
+                limit=_MAX_LINE_BYTES,
                 start_new_session=True,
             )
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
-            raise DriverMissingError(f"can't start {self._command[0]!r}: {error.strerror}") from None
+            raise DriverMissingError(f"cannot start {self._command[0]!r}: {error.strerror}") from None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._lines = asyncio.Queue()
-        self._spoke.clear()
+        self._has_output.clear()
         self._stderr = ""
         self._reader = asyncio.ensure_future(self._read(self._process.stdout))
         self._stderr_reader = asyncio.ensure_future(self._read_stderr(self._process.stderr))
 
     async def send(self, line: Mapping[str, Any]) -> None:
-        """Give it a line.
+        """Write a line to its standard input.
 
         Args:
             line: a JSON object.
 
         Raises:
-            DriverError: it is not there any more.
+            DriverError: the driver has exited.
         """
         assert self._process is not None
         assert self._process.stdin is not None
@@ -90,43 +90,43 @@ class Driver:
             self._process.stdin.write(json.dumps(line).encode() + b"\n")
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
-            raise DriverError(await self._how_it_ended()) from None
+            raise DriverError(await self._describe_exit()) from None
 
-    async def speaks(self) -> None:
-        """Wait until there is a line to receive, or the program has closed its standard output."""
-        await self._spoke.wait()
+    async def wait_for_output(self) -> None:
+        """Wait until there is a line to receive, or standard output is closed."""
+        await self._has_output.wait()
 
     async def receive(self, limit: float) -> dict[str, Any]:
-        """Take its next line.
+        """Return its next line.
 
         Args:
-            limit: seconds to wait.
+            limit: time limit, seconds.
 
         Returns:
             The line, a JSON object.
 
         Raises:
-            DriverError: it left, said nothing in time, or the line is no JSON object.
+            DriverError: the driver exited or timed out, or the line is not a JSON object.
         """
         try:
             line = await asyncio.wait_for(self._lines.get(), limit)
         except asyncio.TimeoutError:
             raise DriverError(f"the driver did not answer within {limit:g} s") from None
         if self._lines.empty():
-            self._spoke.clear()
+            self._has_output.clear()
         if not line:
-            raise DriverError(await self._how_it_ended())
+            raise DriverError(await self._describe_exit())
         try:
             value: Any = json.loads(line)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             text = line.decode(errors="replace").rstrip("\n")
-            raise DriverError(f"the driver's line is no JSON object: {text[:_QUOTED]!r}")
+            raise DriverError(f"the driver's line is not a JSON object: {text[:_MAX_QUOTED]!r}")
         return cast("dict[str, Any]", value)
 
-    async def take_unread(self) -> list[dict[str, Any]]:
-        """Give the lines that it had written and nobody had read when it was stopped."""
+    async def take_unread_lines(self) -> list[dict[str, Any]]:
+        """Return the lines that were not received before it was stopped."""
         lines: list[dict[str, Any]] = []
         with contextlib.suppress(DriverError):
             while not self._lines.empty():
@@ -134,15 +134,15 @@ class Driver:
         return lines
 
     def take_stderr(self) -> str:
-        """Give what it has written to standard error since the last time."""
+        """Return what it has written to standard error since the last call."""
         text, self._stderr = self._stderr, ""
         return text
 
     async def stop(self, patience: float = 0.0) -> None:
-        """End the program.
+        """Stop the program: close its standard input, then kill its process group.
 
         Args:
-            patience: seconds that it has to end by itself once its standard input is closed; 0 ends it at once.
+            patience: seconds that it has to exit by itself before it is killed.
         """
         if self._process is None:
             return
@@ -159,27 +159,27 @@ class Driver:
         await asyncio.gather(self._reader, self._stderr_reader, return_exceptions=True)
         self._process = None
 
-    async def _how_it_ended(self) -> str:
+    async def _describe_exit(self) -> str:
         if self._process is None:
-            return "the driver is not there"
+            return "the driver is not running"
         try:
             code = await asyncio.wait_for(self._process.wait(), 5.0)
         except asyncio.TimeoutError:
-            return "the driver closed its standard output before it answered"
+            return "the driver closed its standard output before answering"
         if code < 0:
-            return f"the driver was ended by {signal.Signals(-code).name} before it answered"
-        return f"the driver left with exit code {code} before it answered"
+            return f"the driver was killed by {signal.Signals(-code).name} before answering"
+        return f"the driver exited with code {code} before answering"
 
     async def _read(self, stdout: asyncio.StreamReader) -> None:
-        with contextlib.suppress(ValueError):  # a line that is longer than any answer
+        with contextlib.suppress(ValueError):  # a line longer than the limit
             while line := await stdout.readline():
-                self._put(line)
-        self._put(b"")
+                self._queue_line(line)
+        self._queue_line(b"")
 
-    def _put(self, line: bytes) -> None:
+    def _queue_line(self, line: bytes) -> None:
         self._lines.put_nowait(line)
-        self._spoke.set()
+        self._has_output.set()
 
     async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
         while data := await stderr.read(4096):
-            self._stderr = (self._stderr + data.decode(errors="replace"))[-_STDERR_KEPT:]
+            self._stderr = (self._stderr + data.decode(errors="replace"))[-_MAX_STDERR:]

@@ -1,4 +1,4 @@
-"""Is what came what was expected? JSON values compared under the rules of CONFORMANCE.md."""
+"""Comparison of requests and outcomes with vectors, under the rules of CONFORMANCE.md."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, cast
 
 Json = Any
 _ABSENT = "(absent)"
-# The names of one cloud's login host in an account (PROTOCOL.md, AR-04).
+# The equivalent values of an account's environment (PROTOCOL.md, AR-04).
 _ENVIRONMENTS = frozenset({"login.windows.net", "login.microsoftonline.com"})
-# Keys of a request that may be left out, or written, with this value: the runtime writes them, other clients do not.
+# Keys of a request that may be omitted or have this value: Microsoft's runtime writes them, other clients do not.
 EMPTY: Mapping[str, Json] = {
     "accessTokenToRenew": "",
     "account": None,
@@ -43,7 +43,7 @@ EMPTY: Mapping[str, Json] = {
     "username": "",
     "uxContextHandle": -1,
 }
-# Keys of a request that may be left out or written with any text: they say who calls, and when.
+# Keys of a request that may be omitted or have any text: they identify the caller and the time.
 FREE_TEXT = frozenset({"onboardingBlob", "x-client-xtra-sku", "msal_client_sku", "msal_client_ver"})
 _MILLISECONDS_FROM = 10**11  # PROTOCOL.md, EX-05
 _TYPES: Mapping[str, Callable[[Json], bool]] = {
@@ -56,12 +56,12 @@ _TYPES: Mapping[str, Callable[[Json], bool]] = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where two JSON values differ.
+    """A place where two JSON values differ.
 
     Attributes:
-        place: where, such as ``authParameters.account.realm``.
-        expected: what should be there, or ``(absent)``.
-        got: what is there, or ``(absent)``.
+        place: the path, such as ``authParameters.account.realm``.
+        expected: the expected value, or ``(absent)``.
+        got: the actual value, or ``(absent)``.
     """
 
     place: str
@@ -70,29 +70,29 @@ class Difference:
 
 
 def request_differences(expected: Json, got: Json, place: str = "") -> list[Difference]:
-    """Compare a request that was sent with the one that a vector gives.
+    """Compare a request with the one in a vector.
 
     Args:
-        expected: from the vector.
-        got: what was on the bus.
-        place: where both stand.
+        expected: the request, or a part of it, in the vector.
+        got: the request, or the same part of it, on the bus.
+        place: the path of the part.
 
     Returns:
-        The differences: every key counts but those of ``EMPTY`` and ``FREE_TEXT``.
+        The differences. All keys must be equal, except those in ``EMPTY`` and ``FREE_TEXT``.
     """
     if not _are_objects(expected, got) or _matcher(expected):
-        return _unlike(expected, got, place, request_differences)
+        return _value_differences(expected, got, place, request_differences)
     found: list[Difference] = []
     for key in sorted({*expected, *got}):
         where = f"{place}.{key}" if place else key
         if key in FREE_TEXT and key not in expected:
             if not isinstance(got[key], str):
-                found.append(Difference(where, "a text, or nothing", got[key]))
-        elif key == "environment" and _is_of_the_cloud(expected.get(key)) and _is_of_the_cloud(got.get(key)):
+                found.append(Difference(where, "a text, or absent", got[key]))
+        elif key == "environment" and _is_cloud_environment(expected.get(key)) and _is_cloud_environment(got.get(key)):
             pass
         elif key in EMPTY and (key not in expected or key not in got):
-            there = expected.get(key, got.get(key))
-            if not _is_empty(key, there):
+            value = expected.get(key, got.get(key))
+            if not _is_empty(key, value):
                 found.append(Difference(where, expected.get(key, _ABSENT), got.get(key, _ABSENT)))
         elif key in expected and key in got:
             found += request_differences(expected[key], got[key], where)
@@ -102,22 +102,22 @@ def request_differences(expected: Json, got: Json, place: str = "") -> list[Diff
 
 
 def outcome_differences(expected: Json, got: Json, place: str = "") -> list[Difference]:
-    """Compare an outcome that a driver gave with the one that a vector gives.
+    """Compare the outcome of a driver with the one in a vector.
 
     Args:
-        expected: from the vector.
-        got: what the driver said.
-        place: where both stand.
+        expected: the outcome, or a part of it, in the vector.
+        got: the outcome, or the same part of it, of the driver.
+        place: the path of the part.
 
     Returns:
-        The differences: of an object only the keys that are expected count; one expected to be null may be missing.
+        The differences. Of objects, only the expected keys are compared; a key expected to be null may be missing.
     """
     if not _are_objects(expected, got) or _matcher(expected):
-        return _unlike(expected, got, place, outcome_differences)
+        return _value_differences(expected, got, place, outcome_differences)
     found: list[Difference] = []
     for key, value in expected.items():
         where = f"{place}.{key}" if place else key
-        if key == "environment" and _is_of_the_cloud(value) and _is_of_the_cloud(got.get(key)):
+        if key == "environment" and _is_cloud_environment(value) and _is_cloud_environment(got.get(key)):
             continue
         if key in got:
             found += outcome_differences(value, got[key], where)
@@ -126,7 +126,7 @@ def outcome_differences(expected: Json, got: Json, place: str = "") -> list[Diff
     return found
 
 
-def _is_of_the_cloud(environment: Json) -> bool:
+def _is_cloud_environment(environment: Json) -> bool:
     return isinstance(environment, str) and environment in _ENVIRONMENTS
 
 
@@ -139,22 +139,22 @@ def _are_lists(expected: Json, got: Json) -> bool:
 
 
 def _matcher(expected: Json) -> str:
-    """The matcher that an expected value is: an object of one key that begins with ``$``."""
+    """Return the name of a matcher, which is an object with one key that begins with ``$``; else ``""``."""
     if not isinstance(expected, dict) or len(cast("dict[str, Json]", expected)) != 1:
         return ""
     (key,) = cast("dict[str, Json]", expected)
     return key if key.startswith("$") else ""
 
 
-def _unlike(
+def _value_differences(
     expected: Json, got: Json, place: str, compare: Callable[[Json, Json, str], list[Difference]]
 ) -> list[Difference]:
     matcher = _matcher(expected)
     if matcher == "$pattern":
         same = isinstance(got, str) and re.fullmatch(expected[matcher], got) is not None
-        return [] if same else [Difference(place, f"a text like {expected[matcher]}", got)]
+        return [] if same else [Difference(place, f"a text that matches {expected[matcher]}", got)]
     if matcher == "$json":
-        return _unlike_json(expected[matcher], got, place)
+        return _json_differences(expected[matcher], got, place)
     if matcher == "$type":
         same = _TYPES[expected[matcher]](got)
         return [] if same else [Difference(place, f"a value of type {expected[matcher]}", got)]
@@ -162,29 +162,30 @@ def _unlike(
         same = any(not compare(choice, got, place) for choice in expected[matcher])
         return [] if same else [Difference(place, expected, got)]
     if _are_lists(expected, got):
-        wanted: Sequence[Json] = expected
-        there: Sequence[Json] = got
+        expected_items: Sequence[Json] = expected
+        got_items: Sequence[Json] = got
         found: list[Difference] = [
             difference
-            for index, (one, other) in enumerate(zip(wanted, there, strict=False))
+            for index, (one, other) in enumerate(zip(expected_items, got_items, strict=False))
             for difference in compare(one, other, f"{place}[{index}]")
         ]
-        for index in range(min(len(wanted), len(there)), max(len(wanted), len(there))):
-            one = wanted[index] if index < len(wanted) else _ABSENT
-            other = there[index] if index < len(there) else _ABSENT
+        counts = len(expected_items), len(got_items)
+        for index in range(min(counts), max(counts)):
+            one = expected_items[index] if index < len(expected_items) else _ABSENT
+            other = got_items[index] if index < len(got_items) else _ABSENT
             found.append(Difference(f"{place}[{index}]", one, other))
         return found
     same = type(expected) is type(got) and expected == got
     return [] if same else [Difference(place, expected, got)]
 
 
-def _unlike_json(expected: Json, got: Json, place: str) -> list[Difference]:
-    """Compare a text with the JSON value that it should write, in whatever spaces and order of keys."""
+def _json_differences(expected: Json, got: Json, place: str) -> list[Difference]:
+    """Compare a JSON text with the value that it should encode, with any spaces and order of keys."""
     try:
-        written: Json = json.loads(got)
+        value: Json = json.loads(got)
     except (TypeError, ValueError):
-        return [Difference(place, f"a text of JSON: {json.dumps(expected)}", got)]
-    return [] if written == expected else [Difference(place, expected, written)]
+        return [Difference(place, f"a JSON text: {json.dumps(expected)}", got)]
+    return [] if value == expected else [Difference(place, expected, value)]
 
 
 def _is_empty(key: str, value: Json) -> bool:

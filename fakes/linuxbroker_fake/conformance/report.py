@@ -1,4 +1,4 @@
-"""How did it go? The results for a person, as JSON, and as JUnit's XML."""
+"""Reports of results: as text, JSON and JUnit XML."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from linuxbroker_fake.conformance.case import CaseResult, Problem
 
-_STDERR_SHOWN = 2000
-_LONGEST_SHOWN = 300
+_MAX_STDERR = 2000
+_MAX_VALUE = 300
 
 
 def describe(result: CaseResult) -> str:
-    """Say how one case went, for a person.
+    """Describe the result of a case as text.
 
     Args:
-        result: the case.
+        result: the result.
 
     Returns:
-        A line where it passed; else what was expected, what came, and where they differ.
+        One line if the case passed or was skipped; else the problems, with expected and actual values.
     """
     if result.skipped:
         return f"skip  {result.vector.id}: {result.skipped}"
@@ -31,33 +31,34 @@ def describe(result: CaseResult) -> str:
         lines += [f"      {line}" for line in _describe_problem(problem)]
     if result.stderr:
         lines.append("      the driver's standard error:")
-        lines += [f"        {line}" for line in result.stderr[-_STDERR_SHOWN:].splitlines()]
+        lines += [f"        {line}" for line in result.stderr[-_MAX_STDERR:].splitlines()]
     return "\n".join(lines)
 
 
 def summary(results: Sequence[CaseResult]) -> str:
-    """Say how all cases went, in a line.
+    """Summarize all results in a line.
 
     Args:
-        results: the cases.
+        results: the results.
 
     Returns:
         The line.
     """
     counts = _counts(results)
-    told = f"{counts['cases']} cases: {counts['passed']} passed, {counts['failed']} failed"
-    told += f", {counts['skipped']} skipped" if counts["skipped"] else ""
+    cases = "1 case" if counts["cases"] == 1 else f"{counts['cases']} cases"
+    text = f"{cases}: {counts['passed']} passed, {counts['failed']} failed"
+    text += f", {counts['skipped']} skipped" if counts["skipped"] else ""
     failed = [result.vector.id for result in results if not result.passed]
-    return told + (f": {' '.join(failed)}" if failed else "")
+    return text + (f": {' '.join(failed)}" if failed else "")
 
 
 def as_json(results: Sequence[CaseResult], version: str, command: Sequence[str]) -> str:
-    """Write a report for programs.
+    """Return the results as JSON.
 
     Args:
-        results: the cases.
+        results: the results.
         version: the version of the interfaces.
-        command: the program under test.
+        command: the command of the program under test.
 
     Returns:
         JSON text.
@@ -81,21 +82,21 @@ def as_json(results: Sequence[CaseResult], version: str, command: Sequence[str])
 
 
 def as_junit(results: Sequence[CaseResult]) -> str:
-    """Write a report as CI systems read it.
+    """Return the results as JUnit XML.
 
     Args:
-        results: the cases.
+        results: the results.
 
     Returns:
-        JUnit XML.
+        XML text.
     """
     counts = {name: str(count) for name, count in _counts(results).items()}
     suite = ElementTree.Element("testsuite", {"name": "linuxbroker conformance", "tests": counts["cases"]})
     suite.attrib |= {"failures": counts["failed"], "skipped": counts["skipped"]}
     suite.attrib["time"] = f"{sum(result.seconds for result in results):.3f}"
     for result in results:
-        named = {"classname": result.vector.kind, "name": result.vector.id, "time": f"{result.seconds:.3f}"}
-        case = ElementTree.SubElement(suite, "testcase", named)
+        attributes = {"classname": result.vector.kind, "name": result.vector.id, "time": f"{result.seconds:.3f}"}
+        case = ElementTree.SubElement(suite, "testcase", attributes)
         if result.skipped:
             ElementTree.SubElement(case, "skipped", {"message": result.skipped})
         elif not result.passed:
@@ -113,12 +114,12 @@ def _counts(results: Sequence[CaseResult]) -> dict[str, int]:
 def _describe_problem(problem: Problem) -> list[str]:
     lines = [problem.what]
     for difference in problem.differences:
-        lines.append(f"  at {difference.place or 'the top'}")
-        lines += [f"    - expected {_short(difference.expected)}", f"    + came     {_short(difference.got)}"]
+        lines.append(f"  at {difference.place or 'the top level'}")
+        lines += [f"    - expected {_format(difference.expected)}", f"    + actual   {_format(difference.got)}"]
     if problem.expected is not None:
-        lines.append(f"  expected in all {_cut(problem.expected)}")
+        lines.append(f"  full expected value {_truncate(problem.expected)}")
     if problem.got is not None:
-        lines.append(f"  came in all     {_cut(problem.got)}")
+        lines.append(f"  full actual value   {_truncate(problem.got)}")
     return lines
 
 
@@ -127,15 +128,15 @@ def _problem_as_dict(problem: Problem) -> dict[str, Any]:
     return {"what": problem.what, "expected": problem.expected, "got": problem.got, "differences": differences}
 
 
-def _short(value: Any) -> str:
+def _format(value: Any) -> str:
     return value if value == "(absent)" else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _cut(value: Any) -> str:
-    text = _short(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "… (--json has it whole)"
+def _truncate(value: Any) -> str:
+    text = _format(value)
+    return text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE] + "… (complete in the --json report)"
 
 
 def _printable(text: str) -> str:
-    """A text without the control characters that XML can't carry."""
+    """Replace the control characters that XML does not allow."""
     return "".join(character if character.isprintable() or character in "\n\t" else "?" for character in text)

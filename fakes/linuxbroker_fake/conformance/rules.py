@@ -1,4 +1,4 @@
-"""What holds for every call of every case? The rules that no vector repeats."""
+"""The rules that all calls must follow in every case, whatever its vector has."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PROTOCOL_VERSION = "0.0"
 _CANCEL = "cancelInteractiveFlow"
 
 
-class Past:
-    """What a program under test did before.
+class History:
+    """The earlier calls of a program under test.
 
     Attributes:
-        correlation_ids: the ids that its calls had.
-        callers: the bus names under which it has called the broker.
-        cases: the vectors that were played to it.
+        correlation_ids: the correlation IDs of its calls.
+        callers: the unique bus names under which it called the broker.
+        cases: the IDs of the vectors that were played to it.
     """
 
     def __init__(self) -> None:
@@ -28,67 +28,67 @@ class Past:
         self.cases: set[str] = set()
 
 
-def broken_rules(operation: str, calls: Sequence[SentCall], past: Past) -> list[str]:
-    """Check what one operation sent against the rules that hold for every call.
+def rule_violations(operation: str, calls: Sequence[SentCall], history: History) -> list[str]:
+    """Check the calls of an operation against the rules.
 
     Args:
-        operation: what the driver was asked to do.
-        calls: all that it sent to the broker, and asked the bus about it.
-        past: what came before; this operation is added.
+        operation: the operation that the driver was given.
+        calls: its calls to the broker, and its queries to the bus about the broker.
+        history: the earlier calls; these calls are added.
 
     Returns:
-        What is broken, one sentence for each, with the row of PROTOCOL.md.
+        A sentence for each violation, with the row of PROTOCOL.md.
     """
-    broken: list[str] = []
+    violations: list[str] = []
     own_ids: set[str] = set()
     for call in calls:
         if call.is_lookup:
-            asks = call.member != "StartServiceByName"
-            if asks and (call.sender in past.callers or operation == "watchPresence"):
+            is_query = call.member != "StartServiceByName"
+            if is_query and (call.sender in history.callers or operation == "watchPresence"):
                 continue
-            broken.append(f"asked the bus for the broker before it called it: {call.member} (CL-02)")
+            violations.append(f"queried the bus about the broker before calling it: {call.member} (CL-02)")
         elif not call.is_broker_call:
-            broken += _foreign_call(operation, call)
+            violations += _check_other_call(operation, call)
         else:
-            past.callers.add(call.sender)
-            broken += _broker_call(call)
+            history.callers.add(call.sender)
+            violations += _check_broker_call(call)
             if call.member == _CANCEL:
-                if call.correlation_id in past.correlation_ids | own_ids:
-                    broken.append("cancelInteractiveFlow has the correlation id of another call (CA-03)")
+                if call.correlation_id in history.correlation_ids | own_ids:
+                    violations.append("cancelInteractiveFlow has the correlation ID of another call (CA-03)")
             else:
                 own_ids.add(call.correlation_id)
     if len(own_ids) > 1:
-        broken.append("the calls of one operation have different correlation ids (TR-07)")
-    if own_ids & past.correlation_ids:
-        broken.append("has the correlation id of an operation before it (TR-07)")
-    past.correlation_ids |= own_ids
-    return broken
+        violations.append("the calls of one operation have different correlation IDs (TR-07)")
+    if own_ids & history.correlation_ids:
+        violations.append("the correlation ID is that of an earlier operation (TR-07)")
+    history.correlation_ids |= own_ids
+    return violations
 
 
-def _foreign_call(operation: str, call: SentCall) -> list[str]:
-    name = f"{call.interface or '(no interface)'}.{call.member}"
-    if name == "org.freedesktop.DBus.Peer.Ping" and operation == "isAvailable":
-        wrong = call.path != BROKER_OBJECT_PATH
-        return [f"Ping goes to the path {call.path} (TR-13)"] if wrong else []
+def _check_other_call(operation: str, call: SentCall) -> list[str]:
+    interface_member = f"{call.interface or '(no interface)'}.{call.member}"
+    if interface_member == "org.freedesktop.DBus.Peer.Ping" and operation == "isAvailable":
+        is_wrong_path = call.path != BROKER_OBJECT_PATH
+        return [f"Ping was sent to the path {call.path} (TR-13)"] if is_wrong_path else []
     row = "CL-01" if call.member == "Introspect" else "CL-02"
-    return [f"sent {name} to the broker ({row})"]
+    return [f"sent {interface_member} to the broker ({row})"]
 
 
-def _broker_call(call: SentCall) -> list[str]:
-    broken: list[str] = []
+def _check_broker_call(call: SentCall) -> list[str]:
+    violations: list[str] = []
     if call.destination != BROKER_BUS_NAME and not call.destination.startswith(":"):
-        broken.append(f"{call.member} goes to the bus name {call.destination} (TR-02)")
+        violations.append(f"{call.member} was sent to the bus name {call.destination} (TR-02)")
     if call.path != BROKER_OBJECT_PATH:
-        broken.append(f"{call.member} goes to the path {call.path} (TR-02)")
+        violations.append(f"{call.member} was sent to the path {call.path} (TR-02)")
     if call.interface != BROKER_INTERFACE:
-        broken.append(f"{call.member} is of the interface {call.interface} (TR-02)")
+        violations.append(f"{call.member} was sent to the interface {call.interface} (TR-02)")
     if call.signature != "sss":
-        broken.append(f"{call.member} has the signature {call.signature!r}, not 'sss' (TR-03)")
-        return broken
+        violations.append(f"{call.member} has the signature {call.signature!r}, not 'sss' (TR-03)")
+        return violations
     if call.body[0] != _PROTOCOL_VERSION:
-        broken.append(f"{call.member} has the protocol version {call.body[0]!r}, not '0.0' (TR-05)")
+        violations.append(f"{call.member} has the protocol version {call.body[0]!r}, not '0.0' (TR-05)")
     if not _UUID.fullmatch(call.correlation_id):
-        broken.append(f"{call.member} has a correlation id that is no lowercase UUID (TR-06)")
+        violations.append(f"{call.member} has a correlation ID that is not a lowercase UUID (TR-06)")
     if not isinstance(call.request, dict):
-        broken.append(f"{call.member} carries no JSON object (TR-04)")
-    return broken
+        violations.append(f"the request of {call.member} is not a JSON object (TR-04)")
+    return violations

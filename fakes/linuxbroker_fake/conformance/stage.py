@@ -1,4 +1,4 @@
-"""In which state does a case find the broker? A private bus, and the fake broker on it or ready to be started."""
+"""The environment of a case: a private bus, a monitor on it, and the fake broker in the state that a vector needs."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _NAME_CHANGES = (
     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',"
     f"arg0='{BROKER_BUS_NAME}'"
 )
-_START_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 class Stage:
-    """A private bus with what a case needs on it, for the length of an ``async with`` block.
+    """A private bus with the fake broker and a monitor, until the end of the ``async with`` block.
 
     Attributes:
-        address: the bus's D-Bus address.
-        wire: what goes over the bus.
+        address: the D-Bus address.
+        wire: the monitor.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Stage:
         self._on_bus: FakeBroker | None = None
         self._serving: AsyncExitStack | None = None
         self._service: FakeService | None = None
-        self._owned = False
+        self._has_owner = False
         self._owner_changed = asyncio.Condition()
         self._wakers: set[asyncio.Task[None]] = set()
 
@@ -69,7 +69,7 @@ class Stage:
         await self._bus.__aexit__(None, None, None)
 
     async def prepare(self, state: Mapping[str, Any]) -> None:
-        """Put the broker into the state that a vector names.
+        """Put the broker into the initial state of a vector.
 
         Args:
             state: the vector's ``broker``.
@@ -81,40 +81,40 @@ class Stage:
                 if json_key in state
             }
         )
-        started = state.get("state", "running")
+        state_name = state.get("state", "running")
         broker = self._brokers.setdefault(config.model_dump_json(), FakeBroker(config))
-        if started != "running" or self._on_bus is not broker or not self._is_serving:
+        if state_name != "running" or self._on_bus is not broker or not self._is_serving:
             await self._clear()
         broker.reset()
         broker.screen.user = InteractiveUser.model_validate(state.get("user", {}))
-        if started == "running":
+        if state_name == "running":
             await self._put_on_bus(broker)
-        elif started == "activatable":
+        elif state_name == "activatable":
             await self._write_service(config)
-        elif started == "failing":
+        elif state_name == "failing":
             await self._write_service(None)
 
     async def event(self, name: str) -> None:
-        """Have something happen to the broker.
+        """Carry out an event.
 
         Args:
             name: the vector's ``event``.
         """
-        if name == "presence":  # nothing happens but what the driver says
+        if name == "presence":  # an event without an action: the driver reports it
             return
-        assert self._on_bus is not None, f"the event {name} needs a broker that was running"
+        assert self._on_bus is not None, f"the event {name} requires a running broker"
         broker = self._on_bus
         if name in ("stopBroker", "restartBroker"):
             await self._take_off_bus()
         if name in ("startBroker", "restartBroker"):
             await self._put_on_bus(broker)
         if name in ("userApproves", "userCancels"):
-            # A monitor sees a call before the broker does.
-            await asyncio.wait_for(broker.screen.asked(), _START_SECONDS)
+            # The monitor sees a call before the broker receives it.
+            await asyncio.wait_for(broker.screen.asked(), _TIMEOUT_SECONDS)
             broker.screen.answer(UserAction.APPROVE if name == "userApproves" else UserAction.CANCEL)
 
     def plant(self, replies: Sequence[Mapping[str, Any]]) -> None:
-        """Have the broker answer the next calls as a vector says.
+        """Plant the replies of a vector for the next calls.
 
         Args:
             replies: the vector's ``replies``.
@@ -122,12 +122,12 @@ class Stage:
         if self._on_bus is None:
             return
         for reply in replies:
-            kind, details = _fault_of(reply)
+            kind, details = _fault_for(reply)
             self._on_bus.plant(kind, method=reply["method"], times=1, **details)
 
     @property
     def _is_serving(self) -> bool:
-        """Whether our broker is on the bus; it is not once a scripted crash has struck."""
+        """Whether this process serves the broker; false after a scripted crash."""
         return self._service is not None and not self._service.stopped.is_set()
 
     async def _put_on_bus(self, broker: FakeBroker) -> None:
@@ -147,11 +147,11 @@ class Stage:
         await self._wait_for_owner(False)
 
     async def _clear(self) -> None:
-        """Leave no broker behind: not on the bus, and none that could be started."""
+        """Remove all activation files, and take any broker off the bus."""
         for file in self._bus.services.iterdir():
             file.unlink()
             await self._watch.call_bus("ReloadConfig")
-        if self._serving is None and self._owned:  # one that the bus started
+        if self._serving is None and self._has_owner:  # a broker that the bus activated
             with contextlib.suppress(RemoteError, ProcessLookupError):
                 (process,) = await self._watch.call_bus("GetConnectionUnixProcessID", "s", BROKER_BUS_NAME)
                 os.kill(int(process), signal.SIGTERM)
@@ -166,15 +166,15 @@ class Stage:
             command = [sys.executable, "-m", "linuxbroker_fake", "run", "--config", str(path)]
         text = f"[D-BUS Service]\nName={BROKER_BUS_NAME}\nExec={shlex.join(command)}\n"
         (self._bus.services / f"{BROKER_BUS_NAME}.service").write_text(text, encoding="utf-8")
-        await self._watch.call_bus("ReloadConfig")  # not every bus sees the file by itself
+        await self._watch.call_bus("ReloadConfig")  # some buses do not notice the file
 
-    async def _wait_for_owner(self, owned: bool) -> None:
+    async def _wait_for_owner(self, has_owner: bool) -> None:
         async with self._owner_changed:
-            await asyncio.wait_for(self._owner_changed.wait_for(lambda: self._owned is owned), _START_SECONDS)
+            await asyncio.wait_for(self._owner_changed.wait_for(lambda: self._has_owner is has_owner), _TIMEOUT_SECONDS)
 
     def _on_signal(self, message: Message) -> None:
         if (message.sender, message.member) == (BUS_NAME, "NameOwnerChanged") and message.body[0] == BROKER_BUS_NAME:
-            self._owned = bool(message.body[2])
+            self._has_owner = bool(message.body[2])
             waker = asyncio.ensure_future(self._wake())
             self._wakers.add(waker)
             waker.add_done_callback(self._wakers.discard)
@@ -184,8 +184,8 @@ class Stage:
             self._owner_changed.notify_all()
 
 
-def _fault_of(reply: Mapping[str, Any]) -> tuple[FaultKind, dict[str, Any]]:
-    """The fault of the fake broker that gives one reply of a vector."""
+def _fault_for(reply: Mapping[str, Any]) -> tuple[FaultKind, dict[str, Any]]:
+    """Return the fault, and its fields, that gives a reply of a vector."""
     delay = {"delay": float(reply["delay"])} if "delay" in reply else {}
     if "json" in reply:
         return FaultKind.RAW_REPLY, {"reply": json.dumps(reply["json"]), **delay}

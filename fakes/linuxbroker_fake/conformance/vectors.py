@@ -1,4 +1,4 @@
-"""What is to be checked? The conformance vectors of ``interfaces/vectors/``, read and spelt out."""
+"""The conformance vectors of ``interfaces/vectors/``, read with their shared values resolved."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from linuxbroker.resources import interfaces_folder
 VALUES_FILE = "values.json"
 SCHEMA_FILE = "vectors.schema.json"
 UNPINNED_FILE = "unpinned.json"
-# What a step of a request or reply vector holds, which stands in the vector itself.
+# The keys of a step that request and reply vectors, which have one step, have at their top level.
 _STEP_KEYS = ("call", "event", "replies", "sent", "outcome")
 
 
 class VectorError(Exception):
-    """The vectors can't be used; the text says which and why."""
+    """A vector is invalid or unknown."""
 
 
 @dataclass(frozen=True)
 class Vector:
-    """One conformance vector.
+    """A conformance vector.
 
     Attributes:
-        id: its name, for ever.
+        id: the permanent ID.
         kind: ``request``, ``reply``, ``sequence`` or ``broker``.
         shows: what it shows, one sentence.
-        rows: the rows of PROTOCOL.md that it pins.
+        rows: the IDs of the rows of PROTOCOL.md that it pins.
         source: the letters of PROTOCOL.md's "Sources".
-        broker: the state of the broker at the start.
+        broker: the initial state of the broker.
         steps: the calls and events, in order.
-        slow: whether it takes longer than a client's usual time limit.
-        fresh: whether the driver has to be started anew for it.
-        needs: what a broker under test must have for it, for ``broker`` vectors.
+        slow: whether it takes longer than the usual time limit of D-Bus libraries.
+        fresh: whether the driver is restarted for it.
+        needs: what a broker under test must have (``broker`` vectors only).
     """
 
     id: str
@@ -52,7 +52,7 @@ class Vector:
 
 
 def vectors_folder() -> Path:
-    """Give the folder of the vectors."""
+    """Return the folder of the installed vectors."""
     return interfaces_folder() / "vectors"
 
 
@@ -60,45 +60,45 @@ def load_vectors(folder: Path | None = None) -> list[Vector]:
     """Read all vectors.
 
     Args:
-        folder: where their files are; the ones that are installed unless given.
+        folder: the folder of the vector files; default the installed one.
 
     Returns:
-        The vectors, in the order of the files' names and of their places there, with every ``$use`` replaced.
+        The vectors, ordered by file name and position, with every ``$use`` replaced.
 
     Raises:
-        VectorError: a file is no JSON, a value is not known, or two vectors have one id.
+        VectorError: a file is not JSON, a shared value is unknown, or an ID is not unique.
     """
     where = folder or vectors_folder()
     values = _read(where / VALUES_FILE)
     vectors: list[Vector] = []
     for path in sorted(where.glob("*.json")):
         if path.name not in (VALUES_FILE, SCHEMA_FILE, UNPINNED_FILE):
-            vectors += [_vector(_expanded(item, values, path.name)) for item in _read(path)["vectors"]]
+            vectors += [_build_vector(_expand(item, values, path.name)) for item in _read(path)["vectors"]]
     ids = [vector.id for vector in vectors]
     if len(set(ids)) != len(ids):
-        raise VectorError(f"two vectors are called {next(name for name in ids if ids.count(name) > 1)}")
+        raise VectorError(f"duplicate vector ID: {next(name for name in ids if ids.count(name) > 1)}")
     return vectors
 
 
-def select(vectors: Sequence[Vector], wanted: Iterable[str]) -> list[Vector]:
-    """Choose vectors by id.
+def select(vectors: Sequence[Vector], ids: Iterable[str]) -> list[Vector]:
+    """Select vectors by ID.
 
     Args:
-        vectors: all.
-        wanted: their ids; ``*`` in one stands for any text.
+        vectors: all vectors.
+        ids: IDs; ``*`` is a wildcard.
 
     Returns:
-        Those wanted, in their own order; all where nothing is wanted.
+        The selected vectors in the order of ``vectors``; all vectors if there are no IDs.
 
     Raises:
-        VectorError: there is no such vector.
+        VectorError: no vector has such an ID.
     """
     chosen: set[str] = set()
-    patterns = list(wanted)
+    patterns = list(ids)
     for pattern in patterns:
         found = {vector.id for vector in vectors if fnmatchcase(vector.id, pattern)}
         if not found:
-            raise VectorError(f"there is no vector {pattern!r}")
+            raise VectorError(f"unknown vector: {pattern!r}")
         chosen |= found
     return [vector for vector in vectors if not patterns or vector.id in chosen]
 
@@ -110,23 +110,23 @@ def _read(path: Path) -> Any:
         raise VectorError(f"{path}: {error}") from error
 
 
-def _expanded(value: Any, values: Mapping[str, Any], where: str) -> Any:
-    """Replace each ``{"$use": NAME}`` by the value of that name, and merge what stands beside it over it."""
+def _expand(value: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Replace each ``{"$use": NAME}`` by the value of that name; keys beside ``$use`` override the value's."""
     if isinstance(value, list):
-        return [_expanded(item, values, where) for item in cast("list[object]", value)]
+        return [_expand(item, values, where) for item in cast("list[object]", value)]
     if not isinstance(value, dict):
         return value
-    given = {key: _expanded(item, values, where) for key, item in cast("dict[str, Any]", value).items()}
+    given = {key: _expand(item, values, where) for key, item in cast("dict[str, Any]", value).items()}
     if "$use" not in given:
         return given
     name = given.pop("$use")
     if name not in values:
-        raise VectorError(f"{where}: there is no value {name!r} in {VALUES_FILE}")
-    used = _expanded(values[name], values, VALUES_FILE)
+        raise VectorError(f"{where}: unknown value {name!r}, not in {VALUES_FILE}")
+    used = _expand(values[name], values, VALUES_FILE)
     return {**used, **given} if given else used
 
 
-def _vector(item: Mapping[str, Any]) -> Vector:
+def _build_vector(item: Mapping[str, Any]) -> Vector:
     steps = item.get("steps") or [{key: item[key] for key in _STEP_KEYS if key in item}]
     return Vector(
         id=item["id"],

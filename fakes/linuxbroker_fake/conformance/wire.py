@@ -1,4 +1,4 @@
-"""What goes over the bus? Every method call, seen by a monitor."""
+"""A bus monitor that records calls to the broker and queries about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linuxbroker.bus import Connection, Message, MessageKind
 from linuxbroker.bus.connection import BUS_NAME, BUS_PATH
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 
-# Questions to the bus about the broker, which a client must not ask before its first call (PROTOCOL.md, CL-02).
+# Queries to the bus about the broker, which a client must not send before its first call (PROTOCOL.md, CL-02).
 _LOOKUPS = frozenset({"GetNameOwner", "NameHasOwner", "StartServiceByName"})
 _LISTINGS = frozenset({"ListNames", "ListActivatableNames"})
 
@@ -23,8 +23,8 @@ class SentCall:
     """A method call that the program under test sent.
 
     Attributes:
-        destination, path, interface, member, signature: where it went, and how.
-        body: its arguments.
+        destination, path, interface, member, signature: as on the bus.
+        body: the arguments.
         sender: the caller's unique bus name.
     """
 
@@ -38,19 +38,19 @@ class SentCall:
 
     @property
     def is_broker_call(self) -> bool:
-        """Whether it is a call of the broker's own interface."""
+        """Whether it is a call to the broker's interface."""
         return self.interface == BROKER_INTERFACE
 
     @property
     def is_lookup(self) -> bool:
-        """Whether it asks the bus for the broker."""
+        """Whether it is a query to the bus about the broker."""
         if self.destination != BUS_NAME:
             return False
         return self.member in _LISTINGS or (self.member in _LOOKUPS and self.body[:1] == (BROKER_BUS_NAME,))
 
     @property
     def request(self) -> Any:
-        """The request, decoded; None where there is none that is JSON."""
+        """The request, decoded; None if there is none, or it is not JSON."""
         try:
             return json.loads(self.body[2])
         except (IndexError, TypeError, ValueError, RecursionError):
@@ -58,15 +58,15 @@ class SentCall:
 
     @property
     def correlation_id(self) -> str:
-        """The second argument, or the empty string."""
+        """The second argument, or ``""``."""
         return str(self.body[1]) if len(self.body) > 1 else ""
 
 
 class Wire:
-    """A monitor on a bus, for the length of an ``async with`` block.
+    """A bus monitor, until the end of the ``async with`` block.
 
     Args:
-        address: the bus's D-Bus address.
+        address: the D-Bus address.
     """
 
     def __init__(self, address: str) -> None:
@@ -74,13 +74,13 @@ class Wire:
         self._calls: list[SentCall] = []
         self._changed = asyncio.Condition()
         self._wakers: set[asyncio.Task[None]] = set()
-        self._own: set[str] = set()
+        self._own_names: set[str] = set()
         self._marks = 0
         self._marks_seen = 0
 
     async def __aenter__(self) -> Wire:
         self._marker = await Connection.open(self._address)
-        self._own.add(self._marker.unique_name)
+        self._own_names.add(self._marker.unique_name)
         self._monitor = await Connection.open(self._address)
         self._monitor.on_call = self._on_call
         await self._monitor.call(_become_monitor(), limit=30.0)
@@ -94,39 +94,38 @@ class Wire:
         await asyncio.gather(*self._wakers, return_exceptions=True)
 
     def clear(self) -> None:
-        """Forget the calls so far."""
+        """Remove all recorded calls."""
         self._calls.clear()
 
     def calls(self, since: int = 0) -> list[SentCall]:
-        """The calls to the broker and the questions about it, in order.
+        """Return the calls to the broker and the queries about it, in order.
 
         Args:
-            since: how many to leave out, counted from the last ``clear``.
+            since: the number of calls to skip, counted from the last ``clear``.
 
         Returns:
-            The rest.
+            The other calls.
         """
         return self._calls[since:]
 
     async def settle(self) -> None:
-        """Wait until all that was on the bus before is seen."""
+        """Wait until all calls that are on the bus now are recorded."""
         await self._marker.call_bus("GetId", limit=30.0)
         self._marks += 1
-        seen: Callable[[], bool] = lambda: self._marks_seen >= self._marks  # noqa: E731 - a name for the reader
         async with self._changed:
-            await self._changed.wait_for(seen)
+            await self._changed.wait_for(lambda: self._marks_seen >= self._marks)
 
     async def wait_for(self, enough: Callable[[list[SentCall]], bool]) -> None:
-        """Wait until the calls so far are enough.
+        """Wait for a condition on the recorded calls.
 
         Args:
-            enough: says so.
+            enough: the condition.
         """
         async with self._changed:
             await self._changed.wait_for(lambda: enough(self._calls))
 
     def _on_call(self, message: Message) -> None:
-        if message.sender in self._own:
+        if message.sender in self._own_names:
             self._marks_seen += message.member == "GetId"
         else:
             call = SentCall(
