@@ -137,7 +137,7 @@ async def test_a_window_handle_is_required(application: PublicClientApplication,
     assert fake_broker.calls_of(SILENT) == fake_broker.calls_of(INTERACTIVE) == []
 
 
-@pytest.mark.parametrize("handle", [True, -1, "0x1", 1.5, object()], ids=str)
+@pytest.mark.parametrize("handle", [True, -1, "0x1", 1.5, object()], ids=["True", "-1", "0x1", "1.5", "object"])
 async def test_a_window_handle_that_is_none_is_refused(
     application: PublicClientApplication, fake_broker: RunningFake, handle: object
 ) -> None:
