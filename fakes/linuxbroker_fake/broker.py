@@ -33,6 +33,7 @@ from linuxbroker_fake.replies import ReplyWriter, without_scopes, without_tenant
 from linuxbroker_fake.requests import Json, account_of, child, parse_leniently, requested_resource
 from linuxbroker_fake.resource import check_not_revoked, claims_challenge
 from linuxbroker_fake.sessions import Sessions
+from linuxbroker_fake.signing_key import Keys
 
 # Himmelblau reads from its daemon in blocks of this many bytes.
 _BLOCK_BYTES = 1024
@@ -45,13 +46,20 @@ class FakeBroker:
     Args:
         config: the configuration; default ``FakeConfig()``.
         clock: returns the time in epoch seconds.
+        keys: the keys of its Entra and its device; default new ones.
     """
 
-    def __init__(self, config: FakeConfig | None = None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        config: FakeConfig | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        keys: Keys | None = None,
+    ) -> None:
         self.config = config or FakeConfig()
         self.persona = PERSONAS[self.config.persona]
         self.directory = self.config.directory
-        self.entra = Entra(self.directory, clock)
+        self.entra = Entra(self.directory, clock, keys=keys)
         self._clock = clock
         self.reset()
 

@@ -13,9 +13,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import jwt
-
 from .directory import AccountRecord
+from .extra import jwt
 from .signing_key import SIGNATURE_ONLY, SigningKey
 
 _ALGORITHM = "HS256"

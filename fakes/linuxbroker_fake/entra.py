@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from .cookies import CookieJar
 from .directory import AccountRecord, AppRegistration, Directory, Tenant
 from .entra_error import APP_UNKNOWN, PASSWORD_WRONG, REDIRECT_URI_UNKNOWN, TENANT_UNKNOWN, USER_UNKNOWN, EntraError
 from .proof_of_possession import sign_http_request, verify_http_request
-from .signing_key import ALGORITHM, SigningKey, verify
+from .signing_key import ALGORITHM, Keys, verify
 from .tokens import MintedToken, TokenMint
 
 __all__ = ["Entra", "EntraError", "MintedToken"]
@@ -25,23 +24,23 @@ _MULTI_TENANT = frozenset({"common", "organizations"})
 
 
 class Entra:
-    """A fake Entra with its own signing key, which is generated at first use.
+    """A fake Entra.
 
     Args:
         directory: the tenants, users and apps.
         clock: returns the time in epoch seconds.
+        keys: the signing keys; default new ones, which are generated at first use.
     """
 
-    def __init__(self, directory: Directory, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, directory: Directory, clock: Callable[[], float] = time.time, *, keys: Keys | None = None
+    ) -> None:
         self.directory = directory
         self._clock = clock
-        self._key = SigningKey()
+        keys = keys or Keys()
+        self._key, self._pop_key = keys.tokens, keys.device
         self._mint = TokenMint(directory, self._key, clock)
         self._cookies = CookieJar(clock)
-
-    @cached_property
-    def _pop_key(self) -> SigningKey:
-        return SigningKey()
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the public signing keys as a JSON Web Key Set (RFC 7517)."""

@@ -95,6 +95,11 @@ class PrivateBus:
         await self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def process_id(self) -> int | None:
+        """The daemon's process id, or None if it does not run."""
+        return None if self._daemon is None or self._daemon.returncode is not None else self._daemon.pid
+
     async def start(self) -> None:
         """Start the daemon, again after ``stop``, on the same address.
 

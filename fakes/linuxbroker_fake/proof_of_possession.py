@@ -11,8 +11,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
-import jwt
-
+from .extra import jwt
 from .signing_key import SigningKey, thumbprint, verify
 
 

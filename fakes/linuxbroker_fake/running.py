@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from linuxbroker.bus import Connection
 from linuxbroker_fake.broker import FakeBroker
@@ -16,11 +13,8 @@ from linuxbroker_fake.config import FakeConfig, InteractiveUser, UserAction
 from linuxbroker_fake.directory import Directory
 from linuxbroker_fake.faults import FaultKind
 from linuxbroker_fake.journal import Call
-from linuxbroker_fake.private_bus import PrivateBus
+from linuxbroker_fake.running_bus import PATIENCE_SECONDS, RunningBus
 from linuxbroker_fake.service import FakeService, serve
-
-T = TypeVar("T")
-_PATIENCE_SECONDS = 30.0
 
 
 class RunningFake:
@@ -29,31 +23,39 @@ class RunningFake:
     Args:
         config: how the broker is set up.
         start: whether the broker is on the bus from the beginning; else call ``start_broker``.
+        start_timeout: seconds that the bus gives a service that it activates.
+        on: a bus that runs already and goes on when the block ends; default a new one.
 
     Attributes:
         address: the bus's D-Bus address, for ``BrokerClient(bus_address=…)`` or ``DBUS_SESSION_BUS_ADDRESS``.
         broker: the broker, for reading; change it through the methods here, which are safe from any thread.
     """
 
-    def __init__(self, config: FakeConfig | None = None, *, start: bool = True, start_timeout: float = 120.0) -> None:
-        self.broker = FakeBroker(config)
+    def __init__(
+        self,
+        config: FakeConfig | None = None,
+        *,
+        start: bool = True,
+        start_timeout: float = 120.0,
+        on: RunningBus | None = None,
+    ) -> None:
+        self._is_own_bus = on is None
+        self._running_bus = on or RunningBus(start_timeout=start_timeout)
+        self.broker = FakeBroker(config, keys=self._running_bus.keys)
         self.address = ""
         self._start = start
-        self._bus = PrivateBus(start_timeout=start_timeout)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="linuxbroker-fake", daemon=True)
         self._on_bus: AsyncExitStack | None = None
         self._service: FakeService | None = None
 
     def __enter__(self) -> RunningFake:
-        self._thread.start()
+        if self._is_own_bus:
+            self._running_bus.start()
+        self.address = self._running_bus.bus.address
         try:
-            self._run(self._bus.__aenter__())
-            self.address = self._bus.address
             if self._start:
                 self.start_broker()
         except BaseException:
-            self._end_loop()
+            self._end_own_bus()
             raise
         return self
 
@@ -62,9 +64,9 @@ class RunningFake:
     ) -> None:
         try:
             self.stop_broker()
-            self._run(self._bus.__aexit__(None, None, None))
+            self._running_bus.cancel_tasks()
         finally:
-            self._end_loop()
+            self._end_own_bus()
 
     @property
     def directory(self) -> Directory:
@@ -74,12 +76,12 @@ class RunningFake:
     @property
     def services(self) -> str:
         """The folder whose ``.service`` files the bus activates."""
-        return str(self._bus.services)
+        return str(self._running_bus.bus.services)
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that the broker got, in order."""
-        return self._do(lambda: self.broker.journal.calls)
+        return self._running_bus.do(lambda: self.broker.journal.calls)
 
     def calls_of(self, *members: str) -> list[Call]:
         """The calls of some methods.
@@ -105,7 +107,7 @@ class RunningFake:
         Raises:
             TimeoutError: it was not within 30 seconds.
         """
-        return self._run(self.broker.journal.wait_for(member, count))
+        return self._running_bus.run(self.broker.journal.wait_for(member, count))
 
     async def called(self, member: str, count: int = 1) -> list[Call]:
         """Wait until a method was called, without blocking the loop.
@@ -120,8 +122,8 @@ class RunningFake:
         Raises:
             TimeoutError: it was not within 30 seconds (``asyncio.TimeoutError`` before Python 3.11).
         """
-        waiting = asyncio.run_coroutine_threadsafe(self.broker.journal.wait_for(member, count), self._loop)
-        return await asyncio.wait_for(asyncio.wrap_future(waiting), _PATIENCE_SECONDS)
+        waiting = asyncio.run_coroutine_threadsafe(self.broker.journal.wait_for(member, count), self._running_bus.loop)
+        return await asyncio.wait_for(asyncio.wrap_future(waiting), PATIENCE_SECONDS)
 
     async def asked(self) -> None:
         """Wait until a sign-in window is open, without blocking the loop.
@@ -129,8 +131,8 @@ class RunningFake:
         Raises:
             TimeoutError: none was within 30 seconds (``asyncio.TimeoutError`` before Python 3.11).
         """
-        waiting = asyncio.run_coroutine_threadsafe(self.broker.screen.asked(), self._loop)
-        await asyncio.wait_for(asyncio.wrap_future(waiting), _PATIENCE_SECONDS)
+        waiting = asyncio.run_coroutine_threadsafe(self.broker.screen.asked(), self._running_bus.loop)
+        await asyncio.wait_for(asyncio.wrap_future(waiting), PATIENCE_SECONDS)
 
     def plant(self, kind: FaultKind | str, **details: Any) -> None:
         """Make something go wrong.
@@ -139,15 +141,15 @@ class RunningFake:
             kind: what; a ``FaultKind`` or its value.
             details: the other fields of ``Fault``: which calls, how often, what exactly.
         """
-        self._do(lambda: self.broker.plant(kind, **details))
+        self._running_bus.do(lambda: self.broker.plant(kind, **details))
 
     def clear_faults(self) -> None:
         """Take all faults back."""
-        self._do(lambda: self.broker.faults.clear())
+        self._running_bus.do(lambda: self.broker.faults.clear())
 
     def clear_calls(self) -> None:
         """Forget the calls so far."""
-        self._do(lambda: self.broker.journal.clear())
+        self._running_bus.do(lambda: self.broker.journal.clear())
 
     def set_user(self, action: UserAction | str, *, delay: float = 0.0, upn: str | None = None) -> None:
         """Choose what the person does when asked to sign in.
@@ -158,7 +160,7 @@ class RunningFake:
             upn: who signs in where the request names nobody.
         """
         user = InteractiveUser(action=UserAction(action), delay=delay, upn=upn)
-        self._do(lambda: setattr(self.broker.screen, "user", user))
+        self._running_bus.do(lambda: setattr(self.broker.screen, "user", user))
 
     def answer(self, action: UserAction | str) -> int:
         """Have the person answer every open window now.
@@ -169,7 +171,7 @@ class RunningFake:
         Returns:
             How many windows there were.
         """
-        return self._do(lambda: self.broker.screen.answer(UserAction(action)))
+        return self._running_bus.do(lambda: self.broker.screen.answer(UserAction(action)))
 
     def revoke(self, upn: str, *, sign_in_again: bool = False) -> str:
         """Revoke a user's tokens so far, as continuous access evaluation does.
@@ -181,19 +183,19 @@ class RunningFake:
         Returns:
             The claims challenge that a resource would give, JSON text.
         """
-        return self._do(lambda: self.broker.revoke(upn, sign_in_again=sign_in_again))
+        return self._running_bus.do(lambda: self.broker.revoke(upn, sign_in_again=sign_in_again))
 
     def reset(self) -> None:
         """Return to the state at the start: faults, sessions, journal and the person."""
-        self._do(self.broker.reset)
+        self._running_bus.do(self.broker.reset)
 
     def start_broker(self) -> None:
         """Put the broker on the bus, again after ``stop_broker``."""
-        self._run(self._put_on_bus())
+        self._running_bus.run(self._put_on_bus())
 
     def stop_broker(self) -> None:
         """Take the broker off the bus: it is gone, and calls in flight get no answer. Its memory stays."""
-        self._run(self._take_off_bus())
+        self._running_bus.run(self._take_off_bus())
 
     def restart_broker(self) -> None:
         """Stop the broker and start it again."""
@@ -202,16 +204,16 @@ class RunningFake:
 
     def stop_bus(self) -> None:
         """End the bus daemon, and with it every connection."""
-        self._run(self._bus.stop())
+        self._running_bus.run(self._running_bus.bus.stop())
 
     def start_bus(self) -> None:
         """Start the bus daemon again on the same address, and the broker on it."""
-        self._run(self._bus.start())
+        self._running_bus.run(self._running_bus.bus.start())
         self.restart_broker()
 
     def reload_services(self) -> None:
         """Have the bus read its activation files: some buses do so by themselves, but not at once."""
-        self._run(self._reload_services())
+        self._running_bus.run(self._reload_services())
 
     async def _reload_services(self) -> None:
         connection = await Connection.open(self.address)
@@ -231,21 +233,6 @@ class RunningFake:
             stack, self._on_bus = self._on_bus, None
             await stack.aclose()
 
-    def _do(self, action: Callable[[], T]) -> T:
-        async def on_loop() -> T:
-            return action()
-
-        return self._run(on_loop())
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result(_PATIENCE_SECONDS)
-        except TimeoutError:
-            future.cancel()
-            raise
-
-    def _end_loop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    def _end_own_bus(self) -> None:
+        if self._is_own_bus:
+            self._running_bus.end()

@@ -7,11 +7,11 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
+from .extra import jwt, rsa
 
 ALGORITHM = "RS256"
 
@@ -101,6 +101,19 @@ class SigningKey:
             A compact JWT, RS256, with ``kid``.
         """
         return jwt.encode(dict(payload), self._private, algorithm=ALGORITHM, headers={"typ": typ, "kid": self.kid})
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The private keys of a fake Entra and a fake device.
+
+    Attributes:
+        tokens: signs tokens.
+        device: signs HTTP requests and device cookies, for proof of possession.
+    """
+
+    tokens: SigningKey = field(default_factory=SigningKey)
+    device: SigningKey = field(default_factory=SigningKey)
 
 
 def _base64url(data: bytes) -> str:

@@ -23,6 +23,7 @@ from linuxbroker_fake.conformance.wire import Wire
 from linuxbroker_fake.faults import FaultKind
 from linuxbroker_fake.private_bus import PrivateBus
 from linuxbroker_fake.service import FakeService, serve
+from linuxbroker_fake.signing_key import Keys
 
 _NAME_CHANGES = (
     "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',"
@@ -41,6 +42,7 @@ class Stage:
 
     def __init__(self) -> None:
         self._bus = PrivateBus()
+        self._keys = Keys()
         self._brokers: dict[str, FakeBroker] = {}
         self._on_bus: FakeBroker | None = None
         self._serving: AsyncExitStack | None = None
@@ -82,7 +84,7 @@ class Stage:
             }
         )
         state_name = state.get("state", "running")
-        broker = self._brokers.setdefault(config.model_dump_json(), FakeBroker(config))
+        broker = self._brokers.setdefault(config.model_dump_json(), FakeBroker(config, keys=self._keys))
         if state_name != "running" or self._on_bus is not broker or not self._is_serving:
             await self._clear()
         broker.reset()

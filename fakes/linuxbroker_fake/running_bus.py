@@ -1,0 +1,190 @@
+"""A private bus with an event loop on a thread of its own, for one fake broker after another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from linuxbroker.bus import Connection
+from linuxbroker_fake.private_bus import PrivateBus
+from linuxbroker_fake.signing_key import Keys
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 30.0
+
+
+class RunningBus:
+    """A private bus, and the loop that its fake brokers run on.
+
+    Args:
+        start_timeout: seconds that an activated service has to take its name.
+
+    Attributes:
+        bus: the bus.
+        keys: what the fake brokers on it sign with; generating them takes longer than all the rest.
+        loop: runs on a thread of its own, on which alone the bus and the brokers may be touched.
+    """
+
+    def __init__(self, *, start_timeout: float = 120.0) -> None:
+        self.bus = PrivateBus(start_timeout=start_timeout)
+        self.keys = Keys()
+        self.loop = asyncio.new_event_loop()
+        self._thread = _thread_of(self.loop)
+        self._at_start: _BusState | None = None
+
+    def start(self) -> None:
+        """Start the bus."""
+        self._thread.start()
+        try:
+            self.run(self.bus.__aenter__())
+        except BaseException:
+            self._end_loop()
+            raise
+
+    def end(self) -> None:
+        """End the bus, and every connection to it."""
+        if not self._thread.is_alive():  # a test stopped the loop
+            self._thread = _thread_of(self.loop)
+            self._thread.start()
+        try:
+            self.run(self.bus.__aexit__(None, None, None))
+        finally:
+            self._end_loop()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop, and block until it has ended.
+
+        Args:
+            work: the coroutine.
+
+        Returns:
+            Its result.
+
+        Raises:
+            TimeoutError: it did not end within 30 seconds.
+        """
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result(PATIENCE_SECONDS)
+        except TimeoutError:
+            future.cancel()
+            raise
+
+    def do(self, action: Callable[[], T]) -> T:
+        """Call a function on the loop's thread, and block until it has returned.
+
+        Args:
+            action: the function.
+
+        Returns:
+            Its result.
+        """
+
+        async def on_loop() -> T:
+            return action()
+
+        return self.run(on_loop())
+
+    def cancel_tasks(self) -> None:
+        """Cancel what still runs on the loop, such as waiting for a call that never came."""
+        self.run(_cancel_other_tasks())
+
+    def remember(self) -> None:
+        """Take the state that the bus is in now for the one that ``is_as_remembered`` compares with."""
+        self._at_start = self.run(_state_of(self.bus))
+
+    def is_as_remembered(self) -> bool:
+        """Whether the same daemon runs with nobody new on it: no connection, name, activation file, monitor."""
+        if not self._thread.is_alive():
+            return False
+        try:
+            return self.run(_state_of(self.bus)) == self._at_start
+        except Exception:
+            return False
+
+    def _end_loop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+def _thread_of(loop: asyncio.AbstractEventLoop) -> threading.Thread:
+    return threading.Thread(target=loop.run_forever, name="linuxbroker-fake", daemon=True)
+
+
+@dataclass(frozen=True)
+class _BusState:
+    process: int | None
+    names: frozenset[str]
+    activatable: frozenset[str]
+    files: frozenset[str]
+    descriptors: int  # a monitor has no name, but a descriptor
+
+
+async def _state_of(bus: PrivateBus) -> _BusState:
+    connection = await Connection.open(bus.address)
+    try:
+        (names,) = await connection.call_bus("ListNames")
+        (activatable,) = await connection.call_bus("ListActivatableNames")
+        return _BusState(
+            bus.process_id,
+            frozenset(names) - {connection.unique_name},
+            frozenset(activatable),
+            _names_in(bus.services),
+            len(_names_in(Path(f"/proc/{bus.process_id}/fd"))),
+        )
+    finally:
+        connection.close()
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    return frozenset(entry.name for entry in folder.iterdir())
+
+
+async def _cancel_other_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class SessionBus:
+    """The bus that the tests of a session share; a new one once a test has left something on it."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._running: RunningBus | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process that the session began in; a fork of it must leave the bus alone."""
+        return os.getpid() == self._process
+
+    def clean(self) -> RunningBus:
+        """Give the bus, with nothing of an earlier test on it.
+
+        Returns:
+            A bus that runs.
+        """
+        if self._running is not None and not self._running.is_as_remembered():
+            self.end()
+        if self._running is None:
+            running = RunningBus()
+            running.start()
+            self._running = running
+            running.remember()
+        return self._running
+
+    def end(self) -> None:
+        """End the bus, if there is one."""
+        if self._running is not None and self.is_here:
+            running, self._running = self._running, None
+            with contextlib.suppress(TimeoutError):
+                running.end()
