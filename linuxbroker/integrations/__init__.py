@@ -1,1 +1,1 @@
-"""What plugs a broker's tokens into other libraries? A module for each; importing it takes that library's extra."""
+"""Integrations with other libraries: one module for each, which requires that library's extra."""

@@ -1,8 +1,9 @@
-"""How do the clients of the Azure SDK sign in through the broker? A credential for them (extra ``azure``)."""
+"""A credential for the async clients of the Azure SDK (extra ``azure``)."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,6 +19,7 @@ from linuxbroker.authority import host_of, is_known_host, is_tenant, known_host,
 from linuxbroker.claims import add_cp1
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
+    AccountRequiredError,
     AccountUnusableError,
     BrokerDisconnectedError,
     BrokerError,
@@ -26,10 +28,11 @@ from linuxbroker.errors import (
     BrokerTimeoutError,
     BrokerUnreachableError,
     InteractionRequiredError,
+    MismatchedTokenError,
     NoAccountError,
     NoDisplayError,
+    UntrustedBrokerError,
 )
-from linuxbroker.integrations.public_client import PublicClientApplication
 from linuxbroker.models import Account
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.redaction import hidden
@@ -37,9 +40,11 @@ from linuxbroker.results import TokenResult
 from linuxbroker.transport import Timeouts
 from linuxbroker.trust.policy import TrustPolicy
 
-# The Azure CLI's, which azure-identity and azure-identity-broker sign in to unless told otherwise.
+# For an application without a window, as MSAL's constant of this name, which is accepted too.
+CONSOLE_WINDOW_HANDLE: object = object()
+# The client ID of the Azure CLI, the default of azure-identity and azure-identity-broker.
 DEVELOPER_CLIENT_ID = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
-# The next three are azure-identity's, too.
+# The next three are the defaults of azure-identity, too.
 _DEFAULT_TENANT = "organizations"
 _DEFAULT_AUTHORITY = "login.microsoftonline.com"
 _DEFAULT_SCOPES = {
@@ -48,19 +53,26 @@ _DEFAULT_SCOPES = {
     "login.partner.microsoftonline.cn": ("https://management.core.chinacloudapi.cn//.default",),
 }
 _MULTI_TENANT = ("common", "organizations", "consumers")
+# The client's exceptions advise its own methods; these sentences name the credential's.
+_ADVICE: Mapping[type[BrokerResponseError], str] = {
+    InteractionRequiredError: "Sign the user in with authenticate.",
+    AccountUnusableError: "Sign in again with authenticate.",
+    MismatchedTokenError: "Use a tenant that the broker serves, or sign the user in with authenticate.",
+    AccountRequiredError: "Set login_hint or authentication_record.",
+}
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """One request for a token, checked.
+class _CredentialRequest:
+    """A checked token request.
 
     Attributes:
-        scopes: what for.
-        tenant: a tenant id or domain, or ``organizations`` and the like.
+        scopes: the scopes to request.
+        tenant: a tenant ID or domain, or ``organizations`` and the like.
         authority: the login host with that tenant.
-        claims: those that a resource challenged with.
-        capabilities: those of the client of the SDK.
-        auth_scheme: for a proof-of-possession token.
+        claims: the claims challenge of a resource.
+        capabilities: the capabilities of the SDK's client.
+        auth_scheme: the scheme of a proof-of-possession token.
     """
 
     scopes: tuple[str, ...]
@@ -72,31 +84,32 @@ class _Wanted:
 
 
 class BrokerCredential:
-    """A credential of the Azure SDK's async clients that gets its tokens from the identity broker.
+    """A credential for the Azure SDK's async clients that gets tokens from the identity broker.
 
-    It satisfies ``azure.core``'s ``AsyncTokenCredential`` and ``AsyncSupportsTokenInfo``. The options are those of
-    ``azure-identity-broker``'s ``InteractiveBrowserBrokerCredential``. A token is got silently for the account that
-    the options, or the last sign-in, choose; where nobody is chosen, or the broker wants the user, the user is asked.
-    Creating one sends nothing. No token is kept: the broker does that.
+    It implements ``azure.core``'s ``AsyncTokenCredential`` and ``AsyncSupportsTokenInfo``. Its options are those of
+    ``azure-identity-broker``'s ``InteractiveBrowserBrokerCredential``. It gets a token silently for the account that
+    the options or the last sign-in select. If no account is selected, or the broker requires the user, it starts a
+    sign-in. Creating one sends nothing. It stores no token: the broker caches them.
 
     Args:
-        client_id: the app registration's "Application (client) ID"; the Azure CLI's unless given.
-        tenant_id: the tenant to sign in to; ``organizations`` unless given.
-        authority: the login host, such as ``login.microsoftonline.us``; else AZURE_AUTHORITY_HOST, else Azure's own.
+        client_id: the "Application (client) ID" of the app registration; default the Azure CLI's.
+        tenant_id: the tenant to sign in to; default ``organizations``.
+        authority: the login host, such as ``login.microsoftonline.us``; default AZURE_AUTHORITY_HOST, or else that of
+            Azure's public cloud.
         login_hint: the UPN of the account.
-        authentication_record: the account, from ``authenticate``; its client id and authority go before those given.
-            As it may have been kept in a file, its authority must be one of Azure's login hosts, or the one given.
-        use_default_broker_account: whether the account of the broker's choice is used without asking.
-        disable_automatic_authentication: whether ``AuthenticationRequiredError`` is raised in place of asking.
-        additionally_allowed_tenants: what a request's ``tenant_id`` may be, besides ``tenant_id``; ``*`` is any.
-        parent_window_handle: the X11 window id that the dialog belongs to; None, or
-            ``msal.PublicClientApplication.CONSOLE_WINDOW_HANDLE``, for an application without one.
-        timeout: seconds that a person is given to sign in; None is no limit.
-        bus_address: a D-Bus address, in place of the session bus's.
+        authentication_record: the account, from ``authenticate``; its client ID and authority override the arguments.
+            As it may come from a file, its authority must be one of Azure's login hosts, or ``authority``.
+        use_default_broker_account: whether to use the broker's default account without a sign-in.
+        disable_automatic_authentication: whether to raise ``AuthenticationRequiredError`` instead of signing in.
+        additionally_allowed_tenants: allowed values of a request's ``tenant_id``, besides ``tenant_id``; ``*`` for any.
+        parent_window_handle: the X11 ID of the dialog's parent window; None, ``CONSOLE_WINDOW_HANDLE`` or
+            ``msal.PublicClientApplication.CONSOLE_WINDOW_HANDLE`` for an application without a window.
+        timeout: the time limit of a sign-in in seconds, default 300; None for no limit.
+        bus_address: the D-Bus address of the bus; default the session bus.
         trust, trusted_programs, allow_bus_of_other_user: as for ``BrokerClient``.
 
     Raises:
-        ValueError: an argument can't be right.
+        ValueError: an argument is invalid.
     """
 
     def __init__(
@@ -124,7 +137,7 @@ class BrokerCredential:
         validation.time_limit("timeout", timeout)
         if isinstance(additionally_allowed_tenants, str):
             raise ValueError('additionally_allowed_tenants must be a list of str, such as ["*"]')
-        self._tenant = _checked_tenant(tenant_id or _DEFAULT_TENANT)
+        self._tenant = _check_tenant(tenant_id or _DEFAULT_TENANT)
         self._host = _login_host(authority or os.environ.get("AZURE_AUTHORITY_HOST") or _DEFAULT_AUTHORITY)
         if authentication_record is not None:
             self._host = _host_of_record(authentication_record, self._host)
@@ -132,8 +145,8 @@ class BrokerCredential:
         self._username = authentication_record.username if authentication_record else login_hint
         self._home_account_id = authentication_record.home_account_id if authentication_record else ""
         self._use_default_account = use_default_broker_account
-        self._may_ask = not disable_automatic_authentication
-        has_window = parent_window_handle is not PublicClientApplication.CONSOLE_WINDOW_HANDLE
+        self._interaction_allowed = not disable_automatic_authentication
+        has_window = not _is_console(parent_window_handle)
         self._parent_window_handle = validation.window_handle(parent_window_handle if has_window else None)
         self._broker = BrokerClient(
             client_id,
@@ -157,7 +170,7 @@ class BrokerCredential:
         await self.close()
 
     async def close(self) -> None:
-        """Give the connection to the bus back; a later request opens one again."""
+        """Close the connection to the bus; a later request opens it again."""
         await self._broker.aclose()
 
     async def get_token(
@@ -171,44 +184,44 @@ class BrokerCredential:
         """Get a token; the clients of the Azure SDK call this.
 
         Args:
-            scopes: what the token is for, at least one.
-            claims: the text of the JSON object that a resource challenged with.
+            scopes: the scopes to request, at least one.
+            claims: the claims challenge of a resource, a JSON object as text.
             tenant_id: a tenant other than the credential's own.
             enable_cae: whether the client can handle continuous access evaluation.
             kwargs: ``pop``, for a proof-of-possession token: a mapping with ``resource_request_method``,
-                ``resource_request_url`` and ``nonce``. Others are passed over.
+                ``resource_request_url`` and ``nonce``. Others are ignored.
 
         Returns:
-            The token, and when it expires in epoch seconds.
+            The token, and its expiry time in seconds since the epoch.
 
         Raises:
-            CredentialUnavailableError: there is no bus, no broker that answers, or none that can serve this user: it
-                has no account for them, or no graphical session to ask them in.
-            AuthenticationRequiredError: the user would have to be asked, and may not be; see ``authenticate``.
-            ClientAuthenticationError: anything else went wrong.
-            ValueError: there is no scope, or the tenant is no tenant.
+            CredentialUnavailableError: there is no bus, no trusted broker answers, or the broker cannot serve this
+                user: it has no account for the user, or no graphical session for a sign-in.
+            AuthenticationRequiredError: a sign-in is required, but disabled; see ``authenticate``.
+            ClientAuthenticationError: the request failed for another reason.
+            ValueError: there is no scope, or the tenant is invalid.
         """
         claims, pop = hidden(claims), hidden(kwargs.pop("pop", None))
-        info = await self._get(self._wanted(scopes, claims, tenant_id, enable_cae, pop))
+        info = await self._get(self._request(scopes, claims, tenant_id, enable_cae, pop))
         return AccessToken(info.token, info.expires_on)
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Get a token with its type; the clients of the Azure SDK prefer this.
 
         Args:
-            scopes: what the token is for, at least one.
+            scopes: the scopes to request, at least one.
             options: ``claims``, ``tenant_id``, ``enable_cae`` and ``pop``, as for ``get_token``.
 
         Returns:
             The token; its type is ``Bearer`` or ``pop``.
 
         Raises:
-            ClientAuthenticationError: as for ``get_token``, and the others there.
+            ClientAuthenticationError: as for ``get_token``, as are the other exceptions.
         """
         given = cast("Mapping[str, Any]", hidden(options or {}))
         del options
         return await self._get(
-            self._wanted(
+            self._request(
                 scopes, given.get("claims"), given.get("tenant_id"), bool(given.get("enable_cae")), given.get("pop")
             )
         )
@@ -222,104 +235,107 @@ class BrokerCredential:
         enable_cae: bool = False,
         **kwargs: Any,
     ) -> AuthenticationRecord:
-        """Ask the user to sign in; the credential stays with who does.
+        """Sign the user in; the credential uses that account from then on.
 
         Args:
-            scopes: such as those of an ``AuthenticationRequiredError``; Azure Resource Manager's unless given.
+            scopes: such as those of an ``AuthenticationRequiredError``; default Azure Resource Manager's.
             claims: such as those of an ``AuthenticationRequiredError``.
             tenant_id: a tenant other than the credential's own.
             enable_cae: whether the client can handle continuous access evaluation.
             kwargs: as for ``get_token``.
 
         Returns:
-            Who signed in; no secret is in it, so that it can be kept for the next start.
+            The account that signed in; it contains no secret and can be stored for the next start.
 
         Raises:
-            CredentialUnavailableError: there is no bus, no broker that answers, or no scope known for the cloud.
-            ClientAuthenticationError: anything else went wrong.
+            CredentialUnavailableError: there is no bus, no trusted broker answers, or the cloud has no default scopes.
+            ClientAuthenticationError: the sign-in failed for another reason.
         """
         claims, pop = hidden(claims), hidden(kwargs.pop("pop", None))
         for_scopes = tuple(scopes or ()) or _DEFAULT_SCOPES.get(preferred_host(self._host))
         if for_scopes is None:
-            raise CredentialUnavailableError(message="name scopes: those of this cloud are not known here")
-        wanted = self._wanted(for_scopes, claims, tenant_id, enable_cae, pop)
+            raise CredentialUnavailableError(message="no default scopes for this cloud; pass scopes")
+        request = self._request(for_scopes, claims, tenant_id, enable_cae, pop)
         try:
-            account = await self._find_account(wanted.tenant)
+            account = await self._find_account(request.tenant)
         except BrokerError as error:
-            if not _sign_in_may_mend(error):
+            if not _needs_sign_in(error):
                 raise _sdk_error(error) from error
             account = None
-        account = (await self._ask(wanted, account)).account
+        account = (await self._authenticate(request, account)).account
         if account is None:
-            raise ClientAuthenticationError(message="Authentication failed: the broker does not say who signed in")
+            raise ClientAuthenticationError(message="Authentication failed: the broker did not return an account")
         return AuthenticationRecord(
-            tenant_id=account.realm if is_tenant(account.realm) else wanted.tenant,
+            tenant_id=account.realm if is_tenant(account.realm) else request.tenant,
             client_id=self._broker.client_id,
             authority=known_host(account.environment, self._host),
             home_account_id=account.home_account_id,
             username=account.username,
         )
 
-    async def _get(self, wanted: _Wanted) -> AccessTokenInfo:
+    async def _get(self, request: _CredentialRequest) -> AccessTokenInfo:
         account: Account | None = None
         reason: BrokerError | None = None
         try:
-            account = await self._find_account(wanted.tenant)
+            account = await self._find_account(request.tenant)
             if account is not None or (self._use_default_account and self._username is None):
                 token = await self._broker.acquire_token_silent(
-                    wanted.scopes,
+                    request.scopes,
                     account,
-                    authority=wanted.authority,
-                    claims_challenge=wanted.claims,
-                    client_capabilities=wanted.capabilities,
-                    auth_scheme=wanted.auth_scheme,
+                    authority=request.authority,
+                    claims_challenge=request.claims,
+                    client_capabilities=request.capabilities,
+                    auth_scheme=request.auth_scheme,
                 )
-                self._stay_with(account or token.account)
+                self._remember_account(account or token.account)
                 return _token_info(token)
         except BrokerError as error:
-            if not _sign_in_may_mend(error):
+            if not _needs_sign_in(error):
                 raise _sdk_error(error) from error
             reason = error
-        if self._may_ask:
-            return _token_info(await self._ask(wanted, account))
-        why = f"{self._username} is not signed in to the broker." if self._username else "No account is chosen."
+        if self._interaction_allowed:
+            return _token_info(await self._authenticate(request, account))
+        if reason is not None:
+            details = _message(reason)
+        elif self._username:
+            details = f"{self._username} is not signed in to the broker. Sign the user in with authenticate."
+        else:
+            details = "No account is selected. Sign the user in with authenticate."
         raise AuthenticationRequiredError(
-            wanted.scopes,
-            message=f"The user has to sign in: call authenticate. {reason or why}",
-            claims=wanted.claims,
+            request.scopes, message=f"Sign-in required: {details}", claims=request.claims
         ) from reason
 
-    async def _ask(self, wanted: _Wanted, account: Account | None) -> TokenResult:
-        chosen = account is not None or self._username is not None
+    async def _authenticate(self, request: _CredentialRequest, account: Account | None) -> TokenResult:
+        is_selected = account is not None or self._username is not None
         try:
             try:
-                token = await self._sign_in(wanted, account, None if chosen else "select_account")
+                token = await self._sign_in(request, account, None if is_selected else "select_account")
             except BrokerResponseError as error:
-                if chosen or not failures.wants_account(error):
+                if is_selected or not failures.wants_account(error):
                     raise
-                # Himmelblau has no choice of accounts to offer: without the prompt its only user is asked.
-                token = await self._sign_in(wanted, account, None)
+                # Himmelblau cannot offer a choice of accounts; without the prompt it signs in its only user.
+                token = await self._sign_in(request, account, None)
         except BrokerError as error:
-            raise _sdk_error(error, asked=True) from error
-        # With an account it is that account's token, or an error; with a login hint the user may have chosen another.
-        self._stay_with(account or token.account)
+            raise _sdk_error(error, during_sign_in=True) from error
+        # With an account the token is that account's; with a login hint the user may have chosen another one.
+        self._remember_account(account or token.account)
         return token
 
-    async def _sign_in(self, wanted: _Wanted, account: Account | None, prompt: str | None) -> TokenResult:
+    async def _sign_in(self, request: _CredentialRequest, account: Account | None, prompt: str | None) -> TokenResult:
         return await self._broker.acquire_token_interactive(
-            wanted.scopes,
+            request.scopes,
             account=account,
             prompt=prompt,
             login_hint=self._username,
             parent_window_handle=self._parent_window_handle,
-            authority=wanted.authority,
-            claims_challenge=wanted.claims,
-            client_capabilities=wanted.capabilities,
-            auth_scheme=wanted.auth_scheme,
+            authority=request.authority,
+            claims_challenge=request.claims,
+            client_capabilities=request.capabilities,
+            auth_scheme=request.auth_scheme,
         )
 
     async def _find_account(self, tenant: str) -> Account | None:
-        """The record that is chosen, in the tenant if there is one, else at home; None where nobody is."""
+        """Find the selected user's record in the tenant, or else in the home tenant; None if no user is selected."""
         if self._username is None:
             return None
         accounts = await self._broker.get_accounts()
@@ -329,20 +345,20 @@ class BrokerCredential:
         username = accounts[0].username if accounts and self._home_account_id else self._username
         return pick_account(accounts, username, tenant) or pick_account(accounts, username, authority_tenant=tenant)
 
-    def _stay_with(self, account: Account | None) -> None:
-        """Ask for the same account from now on, as azure-identity does."""
+    def _remember_account(self, account: Account | None) -> None:
+        """Use the same account from now on, as azure-identity does."""
         if account is not None and (account.home_account_id or account.username):
             self._username, self._home_account_id = account.username, account.home_account_id
 
-    def _wanted(
+    def _request(
         self, scopes: Iterable[str], claims: str | None, tenant_id: str | None, enable_cae: bool, pop: object
-    ) -> _Wanted:
+    ) -> _CredentialRequest:
         scopes = tuple(scopes)
         if not scopes:
-            raise ValueError("name at least one scope, such as https://graph.microsoft.com/.default")
+            raise ValueError("at least one scope is required, such as https://graph.microsoft.com/.default")
         tenant = self._allowed_tenant(tenant_id)
         try:
-            return _Wanted(
+            return _CredentialRequest(
                 scopes=scopes,
                 tenant=tenant,
                 authority=f"https://{self._host}/{tenant}",
@@ -358,16 +374,23 @@ class BrokerCredential:
             return self._tenant
         if self._allowed_tenants.isdisjoint((tenant_id, "*")):
             raise ClientAuthenticationError(
-                message=f"The credential may not get tokens for tenant {tenant_id}: add it, or '*' for any tenant, to "
+                message=f"Tenant {tenant_id} is not allowed for this credential. Add it, or '*' for any tenant, to "
                 "additionally_allowed_tenants."
             )
-        return _checked_tenant(tenant_id)
+        return _check_tenant(tenant_id)
 
 
-def _checked_tenant(tenant: str) -> str:
+def _check_tenant(tenant: str) -> str:
     if not is_tenant(tenant) and tenant.lower() not in _MULTI_TENANT:
-        raise ValueError("tenant_id is neither a tenant id nor a domain")
+        raise ValueError("tenant_id must be a tenant ID or a domain")
     return tenant
+
+
+def _is_console(window_handle: object) -> bool:
+    if window_handle is CONSOLE_WINDOW_HANDLE:
+        return True
+    msal: Any = sys.modules.get("msal")  # only a program that imported MSAL can pass MSAL's constant
+    return msal is not None and window_handle is msal.PublicClientApplication.CONSOLE_WINDOW_HANDLE
 
 
 def _login_host(authority: str) -> str:
@@ -376,12 +399,12 @@ def _login_host(authority: str) -> str:
 
 
 def _host_of_record(record: AuthenticationRecord, configured: str) -> str:
-    """The login host of a record: nobody but the application names one that is not Azure's."""
+    """The login host of a record; only the application itself can choose one that is not Azure's."""
     host = _login_host(record.authority or configured)
     if not is_known_host(host) and host.lower() != configured.lower():
         raise ValueError(
-            "authentication_record is invalid: its authority is none of Azure's login hosts; "
-            "for one of your own give the same as authority"
+            "authentication_record is invalid: its authority is not one of Azure's login hosts; "
+            "for another host, pass the same authority"
         )
     return host
 
@@ -390,7 +413,7 @@ def _auth_scheme(pop: object) -> PopAuthScheme | None:
     if not pop:
         return None
     if not isinstance(pop, Mapping):
-        # azure-identity-broker takes True for a token that is bound to an mTLS connection.
+        # In azure-identity-broker, True requests a token that is bound to an mTLS connection.
         raise ClientAuthenticationError(
             message="pop must be a mapping with resource_request_method, resource_request_url and nonce"
         )
@@ -406,23 +429,35 @@ def _token_info(token: TokenResult) -> AccessTokenInfo:
     return AccessTokenInfo(token.access_token, int(token.expires_on.timestamp()), token_type=token.token_type)
 
 
-def _sign_in_may_mend(error: BrokerError) -> bool:
-    """Whether to ask the user; not where the broker has no account for them, and a chain has other credentials."""
+def _needs_sign_in(error: BrokerError) -> bool:
+    """Whether a sign-in may help; not if the broker has no account for the user: a chain then tries the next one."""
     return isinstance(error, (InteractionRequiredError, AccountUnusableError)) and not isinstance(error, NoAccountError)
 
 
-def _sdk_error(error: BrokerError, *, asked: bool = False) -> ClientAuthenticationError:
-    """Give the SDK's exception for one of ours; a chain moves on from a broker that can't serve this user here.
+def _message(error: BrokerError) -> str:
+    """The message of an error, with advice that fits the credential."""
+    text = str(error)
+    for kind, advice in _ADVICE.items():
+        if isinstance(error, kind) and error.advice == kind.advice:
+            return text.removesuffix(kind.advice) + advice if text.endswith(kind.advice) else text
+    return text
+
+
+def _sdk_error(error: BrokerError, *, during_sign_in: bool = False) -> ClientAuthenticationError:
+    """Make the SDK's exception; a chain tries its next credential if the broker cannot serve this user.
 
     Args:
-        error: ours.
-        asked: whether the user was asked: a broker that goes silent then was there.
+        error: the client's exception.
+        during_sign_in: whether a sign-in was started: a broker that does not answer then was available before.
     """
+    text = _message(error)
     if isinstance(error, (NoAccountError, NoDisplayError)):
-        return CredentialUnavailableError(message=f"The identity broker can't be used here: {error}")
-    was_there = isinstance(error, BrokerProtocolError) or (
-        asked and isinstance(error, (BrokerTimeoutError, BrokerDisconnectedError))
+        return CredentialUnavailableError(message=f"The identity broker cannot be used: {text}")
+    if isinstance(error, UntrustedBrokerError):
+        return CredentialUnavailableError(message=f"The identity broker is not trusted: {text}")
+    was_available = isinstance(error, BrokerProtocolError) or (
+        during_sign_in and isinstance(error, (BrokerTimeoutError, BrokerDisconnectedError))
     )
-    if isinstance(error, BrokerUnreachableError) and not was_there:
-        return CredentialUnavailableError(message=f"The identity broker is not available: {error}")
-    return ClientAuthenticationError(message=f"Authentication failed: {error}")
+    if isinstance(error, BrokerUnreachableError) and not was_available:
+        return CredentialUnavailableError(message=f"The identity broker is not available: {text}")
+    return ClientAuthenticationError(message=f"Authentication failed: {text}")

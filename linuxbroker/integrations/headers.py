@@ -1,4 +1,4 @@
-"""What goes into the Authorization header of a request? For HTTP clients that have no module of their own here."""
+"""The ``Authorization`` header of a request, for HTTP clients without an integration of their own."""
 
 from __future__ import annotations
 
@@ -22,40 +22,41 @@ async def authorization_header(
     claims_challenge: str | None = None,
     access_token_to_renew: str | None = None,
 ) -> str:
-    """Get a token silently, and write it as the header wants it.
+    """Get a token silently, as the value of the header.
 
-    The caller sees to it that the header goes over TLS, and to nobody but the resource. The token is asked for with the
-    capability ``CP1`` beside the client's own: a resource with continuous access evaluation, such as Microsoft Graph,
-    then refuses a revoked token with a claims challenge, to be answered with ``claims_challenge``.
+    The caller must send the header over TLS, and only to the resource. The token is requested with the capability
+    ``CP1`` in addition to the client's own: a resource with continuous access evaluation, such as Microsoft Graph, then
+    rejects a revoked token with a claims challenge, which is answered with ``claims_challenge``.
 
     Args:
-        client: who asks the broker.
-        scopes: what the token is for.
-        account: whose token; as for ``BrokerClient.acquire_token_silent``.
-        method: such as ``GET``; with ``url``, for a proof of possession that is bound to this one request.
-        url: the request's https URL.
-        nonce: with ``method`` and ``url``, the resource's, see ``linuxbroker.challenges.nonce_in``.
-        claims_challenge: the resource's, decoded, see ``linuxbroker.challenges.claims_in``.
-        access_token_to_renew: the token that the resource refused: what follows ``Bearer`` in the header.
+        client: the client.
+        scopes: the scopes to request.
+        account: the account, as for ``BrokerClient.acquire_token_silent``.
+        method: the HTTP method of the request, such as ``GET``, for a proof-of-possession token bound to it; requires
+            ``url``.
+        url: the https URL of the request; requires ``method``.
+        nonce: the nonce from the resource, see ``linuxbroker.challenges.nonce_in``; requires ``method`` and ``url``.
+        claims_challenge: the claims from the resource, decoded, see ``linuxbroker.challenges.claims_in``.
+        access_token_to_renew: the token that the resource rejected, without ``Bearer``.
 
     Returns:
-        ``Bearer …``, or ``pop …`` where a request was named.
+        ``Bearer …``; ``pop …`` for a proof-of-possession token.
 
     Raises:
-        InteractionRequiredError: the user has to sign in, or there is no account.
-        UnsupportedOperationError: a request was named, and the broker gave a bearer token.
-        BrokerError: as ``BrokerClient`` says.
+        InteractionRequiredError: the user must sign in, or there is no account.
+        UnsupportedOperationError: the broker returned a bearer token instead of a proof-of-possession token.
+        BrokerError: as for ``BrokerClient``.
     """
     nonce, claims_challenge, access_token_to_renew = (
         hidden(nonce),
         hidden(claims_challenge),
         hidden(access_token_to_renew),
     )
-    bound = method is not None or url is not None or nonce is not None
+    is_bound = method is not None or url is not None or nonce is not None
     token = await client.acquire_token_silent(
         scopes,
         account,
-        auth_scheme=PopAuthScheme(http_method=method, url=url, nonce=nonce) if bound else None,
+        auth_scheme=PopAuthScheme(http_method=method, url=url, nonce=nonce) if is_bound else None,
         claims_challenge=claims_challenge,
         client_capabilities=add_cp1(client.client_capabilities),
         access_token_to_renew=access_token_to_renew,

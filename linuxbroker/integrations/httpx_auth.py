@@ -1,4 +1,4 @@
-"""How does httpx send a broker's tokens? As the auth of an ``httpx.AsyncClient``; extra ``httpx``."""
+"""Authentication for ``httpx.AsyncClient`` with tokens from the broker (extra ``httpx``)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _Trace = Callable[[str, Mapping[str, Any]], Awaitable[object]]
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """What the resource asked for so far.
+class _AnsweredChallenges:
+    """The challenges that the request answers.
 
     Attributes:
-        claims: a claims challenge.
-        nonce: for the proof of possession.
+        claims: the claims challenge.
+        nonce: the nonce for the proof of possession.
     """
 
     claims: str | None = field(default=None, repr=False)
@@ -35,33 +35,32 @@ class _Wanted:
 
 
 class BrokerAuth(httpx.Auth):
-    """Gets a token silently for each request of an ``httpx.AsyncClient``; nothing is kept here, the broker caches.
+    """Gets a token silently for each request of an ``httpx.AsyncClient``; the broker caches them.
 
-    Tokens go out over https, and over http to this machine (``localhost``, a loopback address), unless the environment
-    names a proxy for that (``http_proxy``, ``all_proxy``), which httpx would hand the token to: ``no_proxy=localhost``
-    keeps it away. A proxy for http that was given to the ``httpx.AsyncClient`` itself (``proxy``, ``mounts``,
-    ``transport``) is noticed before the request is sent on the connection to it, and so is a ``localhost`` that is
-    another machine: httpx's own transports tell where they connect (the extension ``trace``). Two things are not
-    noticed: what a transport of another kind does, and a SOCKS proxy whose connection was opened by a request without
-    this auth.
+    Tokens are sent over https, and over http to this machine (``localhost``, a loopback address). Http is refused if
+    the environment sets a proxy for it (``http_proxy``, ``all_proxy``), which httpx would pass the token to;
+    ``no_proxy=localhost`` exempts this machine. A proxy for http of the ``httpx.AsyncClient`` itself (``proxy``,
+    ``mounts``, ``transport``), or a ``localhost`` that is another machine, is detected before the request is sent:
+    httpx's own transports report their connections (the extension ``trace``). Two cases are not detected: transports of
+    other kinds, and a SOCKS proxy whose connection was opened by a request without this auth.
 
-    A 401 with a claims challenge is answered once: with a token that meets the claims, in place of the refused one.
-    That it does so is declared: every token is asked for with the capability ``CP1``, beside the client's own. In
-    proof-of-possession mode a 401 with a nonce is answered once too. A request whose body is a stream can't be sent
-    twice; its 401 is given back.
+    A 401 response with a claims challenge is answered once, with a token that meets the claims and replaces the
+    rejected one; therefore every token is requested with the capability ``CP1`` in addition to the client's own. In
+    proof-of-possession mode, a 401 response with a nonce is answered once too. A request whose body is a stream cannot
+    be repeated; its 401 response is returned.
 
     Args:
-        client: who asks the broker; it must outlive the requests, and is closed by its owner.
-        scopes: what the tokens are for.
-        account: whose tokens; as for ``BrokerClient.acquire_token_silent``.
-        proof_of_possession: whether each request is signed with the device's key, in place of a bearer token.
+        client: the client. It must stay open as long as there are requests; it is not closed here.
+        scopes: the scopes to request.
+        account: the account, as for ``BrokerClient.acquire_token_silent``.
+        proof_of_possession: whether to sign each request with the device's key instead of sending a bearer token.
 
     Raises:
-        InvalidArgumentError: an argument can't be right; from a request, also: its URL is neither https nor this
-            machine's, or a proxy stands between. Nothing was sent.
-        InteractionRequiredError: from a request: the user has to sign in.
-        UnsupportedOperationError: from a request: the broker gave a bearer token in place of a signature.
-        BrokerError: from a request: as ``BrokerClient`` says.
+        InvalidArgumentError: an argument is invalid; from a request, also: its URL is neither https nor on this
+            machine, or there is a proxy. Nothing was sent.
+        InteractionRequiredError: from a request: the user must sign in.
+        UnsupportedOperationError: from a request: the broker returned a bearer token instead of a signature.
+        BrokerError: from a request: as for ``BrokerClient``.
     """
 
     def __init__(
@@ -78,41 +77,41 @@ class BrokerAuth(httpx.Auth):
         self._proof_of_possession = proof_of_possession
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Refuse an ``httpx.Client``.
+        """Reject an ``httpx.Client``.
 
         Raises:
-            RuntimeError: always: the broker is asked with asyncio.
+            RuntimeError: always, because calls to the broker are coroutines.
         """
         raise RuntimeError("BrokerAuth works with httpx.AsyncClient only, not with httpx.Client")
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Put the header on a request, and answer the resource's challenges.
+        """Add the header to a request, and answer the resource's challenges.
 
         Args:
-            request: what is to be sent.
+            request: the request to send.
 
         Yields:
-            The request, once more for each challenge that is answered.
+            The request, again for each answered challenge.
 
         Raises:
-            BrokerError: as the class says.
+            BrokerError: as for the class.
         """
-        wanted: _Wanted | None = _Wanted()
-        refused: str | None = None
-        while wanted is not None:
-            header = await self._header(request, wanted, refused)
+        answered: _AnsweredChallenges | None = _AnsweredChallenges()
+        rejected_token: str | None = None
+        while answered is not None:
+            header = await self._header(request, answered, rejected_token)
             request.headers["Authorization"] = header
             _watch_connection(request)
             response = yield request
-            wanted = self._asked_anew(response, header, wanted)
-            # After a redirect it is the last request that was refused; the first may have done its work.
+            answered = self._retry_with(response, header, answered)
+            # After a redirect the last request was rejected; the first one may have taken effect.
             request = response.request
-            refused = hidden(header.partition(" ")[2])
+            rejected_token = hidden(header.partition(" ")[2])
 
-    async def _header(self, request: httpx.Request, wanted: _Wanted, refused: str | None) -> str:
+    async def _header(self, request: httpx.Request, answered: _AnsweredChallenges, rejected_token: str | None) -> str:
         _check_destination(request.url)
         if self._proof_of_possession:
-            # What is signed is method, host and path; that the URL is http on this machine does not show.
+            # The signature covers method, host and path, not the scheme: the broker gets https even for http.
             url = f"https://{request.url.netloc.decode('ascii')}{request.url.raw_path.decode('ascii')}"
             return await authorization_header(
                 self._client,
@@ -120,20 +119,22 @@ class BrokerAuth(httpx.Auth):
                 self._account,
                 method=request.method,
                 url=url,
-                nonce=wanted.nonce,
-                claims_challenge=wanted.claims,
+                nonce=answered.nonce,
+                claims_challenge=answered.claims,
             )
         return await authorization_header(
             self._client,
             self._scopes,
             self._account,
-            claims_challenge=wanted.claims,
-            access_token_to_renew=refused,
+            claims_challenge=answered.claims,
+            access_token_to_renew=rejected_token,
         )
 
-    def _asked_anew(self, response: httpx.Response, header: str, wanted: _Wanted) -> _Wanted | None:
-        """What to send the request again with; None where the response is final."""
-        # Without our header the request was redirected to another host, whose challenges don't count.
+    def _retry_with(
+        self, response: httpx.Response, header: str, answered: _AnsweredChallenges
+    ) -> _AnsweredChallenges | None:
+        """The challenges to answer with another request; None if the response is final."""
+        # Without this header the request was redirected to another host, whose challenges do not apply.
         if response.status_code != 401 or response.request.headers.get("Authorization") != header:
             return None
         if not isinstance(response.request.stream, httpx.ByteStream):
@@ -143,8 +144,8 @@ class BrokerAuth(httpx.Auth):
         claims = claims_in(challenges, *schemes)
         nonce = nonce_in(challenges) if self._proof_of_possession else None
         # Each kind is answered once.
-        if (claims and not wanted.claims) or (nonce and not wanted.nonce):
-            return _Wanted(claims or wanted.claims, nonce or wanted.nonce)
+        if (claims and not answered.claims) or (nonce and not answered.nonce):
+            return _AnsweredChallenges(claims or answered.claims, nonce or answered.nonce)
         return None
 
 
@@ -152,28 +153,30 @@ def _check_destination(url: httpx.URL) -> None:
     if url.scheme == "https":
         return
     if url.scheme != "http" or not _is_this_machine(url.host):
-        raise InvalidArgumentError("a token is sent over https only, or over http to this machine; give an https URL")
+        raise InvalidArgumentError(
+            "tokens are sent only over https, or over http to localhost or a loopback address. Use an https URL."
+        )
     if _may_be_proxied(url):
         raise InvalidArgumentError(
-            "a token is not sent over http through a proxy, and the environment names one (http_proxy, all_proxy): "
-            f"give an https URL, or add {url.host} to no_proxy before the httpx.AsyncClient is made"
+            "tokens are not sent over http through a proxy, and the environment sets one (http_proxy, all_proxy). Use "
+            f"an https URL, or add {url.host} to no_proxy before creating the httpx.AsyncClient."
         )
 
 
 class _ConnectionCheck:
-    """Refuses to send a token over http on a connection that does not lead to this machine itself.
+    """Prevents sending a token over http on a connection that does not lead to this machine itself.
 
-    Source: httpcore's documentation, "Extensions", ``trace``: it is called at each step of a request, and what it
-    raises ends the request.
+    Source: httpcore's documentation, "Extensions", ``trace``: it is called at each step of a request, and an exception
+    ends the request.
 
     Args:
-        then: what the application wants called as well.
+        application_trace: the application's own ``trace`` extension, called too.
     """
 
-    def __init__(self, then: _Trace | None) -> None:
-        self._then = then
+    def __init__(self, application_trace: _Trace | None) -> None:
+        self._application_trace = application_trace
         self._opened_for: tuple[str, int] | None = None
-        self._peer: Sequence[object] | None = None  # an address as sockets have it
+        self._peer: Sequence[object] | None = None  # a socket address
 
     async def __call__(self, name: str, info: Mapping[str, Any]) -> None:
         if name.endswith("connect_tcp.started"):
@@ -182,35 +185,35 @@ class _ConnectionCheck:
             self._peer = info["return_value"].get_extra_info("server_addr")
         elif name.endswith("send_request_headers.started"):
             self._check(info["request"])
-        if self._then is not None:
-            await self._then(name, info)
+        if self._application_trace is not None:
+            await self._application_trace(name, info)
 
     def _check(self, request: Any) -> None:
         url, opened_for, peer = request.url, self._opened_for, self._peer
-        self._opened_for = self._peer = None  # after a redirect, the next request may be on a connection that is open
+        self._opened_for = self._peer = None  # after a redirect, the next request may use an open connection
         has_token = any(name.lower() == b"authorization" for name, _ in request.headers)
-        gets_whole_url = url.target.startswith(b"http://")  # as a proxy does
-        if not has_token or (url.scheme != b"http" and not gets_whole_url):
+        has_full_url = url.target.startswith(b"http://")  # as requests to a proxy have
+        if not has_token or (url.scheme != b"http" and not has_full_url):
             return
-        # A SOCKS proxy shows in where the connection was opened to.
-        by_proxy = gets_whole_url or opened_for not in (None, (url.host.decode(), url.port or 80))
+        # A SOCKS proxy is recognized by the address that the connection was opened for.
+        by_proxy = has_full_url or opened_for not in (None, (url.host.decode(), url.port or 80))
         elsewhere = peer is not None and not _is_this_machine(str(peer[0]))
         if by_proxy or elsewhere:
             raise InvalidArgumentError(
-                "a token is sent over http to this machine alone, and the httpx.AsyncClient "
-                + ("has a proxy for it" if by_proxy else "was led to another machine by its name")
-                + ": give an https URL, or mount None for it"
+                "tokens are sent over http only to this machine, and the httpx.AsyncClient "
+                + ("uses a proxy for it" if by_proxy else "resolved its name to another machine")
+                + ". Use an https URL, or mount None for it."
             )
 
 
 def _watch_connection(request: httpx.Request) -> None:
-    watching = request.extensions.get("trace")
-    if request.url.scheme == "http" and not isinstance(watching, _ConnectionCheck):
-        request.extensions = {**request.extensions, "trace": _ConnectionCheck(watching)}
+    trace = request.extensions.get("trace")
+    if request.url.scheme == "http" and not isinstance(trace, _ConnectionCheck):
+        request.extensions = {**request.extensions, "trace": _ConnectionCheck(trace)}
 
 
 def _may_be_proxied(url: httpx.URL) -> bool:
-    """Whether httpx takes a proxy from the environment, unless told not to. Source: its documentation, "Proxies"."""
+    """Whether httpx uses a proxy from the environment by default. Source: its documentation, "Proxies"."""
     proxies = getproxies()
     if not (proxies.get("http") or proxies.get("all")):
         return False

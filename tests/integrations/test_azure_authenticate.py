@@ -34,7 +34,7 @@ async def test_a_token_that_nobody_owns_signs_nobody_in(fake_broker: RunningFake
     token = {"accessToken": "opaque", "accessTokenType": 0, "expiresOn": 1900000000000, "grantedScopes": SCOPE}
     fake_broker.plant("raw_reply", method=INTERACTIVE, reply=json.dumps({"brokerTokenResponse": token}))
     async with BrokerCredential() as credential:
-        with pytest.raises(ClientAuthenticationError, match="the broker does not say who signed in"):
+        with pytest.raises(ClientAuthenticationError, match="the broker did not return an account"):
             await credential.authenticate(scopes=[SCOPE])
         assert (await credential.get_token(SCOPE)).token == "opaque"
     assert [call.request["authParameters"].get("prompt") for call in fake_broker.calls_of(INTERACTIVE)] == [

@@ -27,7 +27,7 @@ from azure.identity import AuthenticationRecord, AuthenticationRequiredError, Cr
 from azure.identity.aio import AzureCliCredential, ChainedTokenCredential
 
 from linuxbroker import BrokerClient
-from linuxbroker.integrations.azure import DEVELOPER_CLIENT_ID, BrokerCredential
+from linuxbroker.integrations.azure import CONSOLE_WINDOW_HANDLE, DEVELOPER_CLIENT_ID, BrokerCredential
 from linuxbroker_fake import FakeConfig, RevokedTokenError, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -89,10 +89,11 @@ async def test_a_closed_credential_works_again(fake_broker: RunningFake) -> None
 @pytest.mark.parametrize(
     ("options", "handle"),
     [
+        ({"parent_window_handle": CONSOLE_WINDOW_HANDLE}, 0),
         ({"parent_window_handle": msal.PublicClientApplication.CONSOLE_WINDOW_HANDLE}, 0),
         ({"parent_window_handle": 4711, "additionally_allowed_tenants": None}, 4711),
     ],
-    ids=["of a console", "of a window"],
+    ids=["of a console", "of a console, as MSAL names it", "of a window"],
 )
 async def test_options_are_written_as_for_azure_identity_broker(
     options: dict[str, Any], handle: int, fake_broker: RunningFake
@@ -310,7 +311,7 @@ async def test_authenticate_asks_for_azure_resource_manager_unless_told(fake_bro
     scopes = ["https://management.core.chinacloudapi.cn//.default"]
     assert _parameters(fake_broker, INTERACTIVE)["requestedScopes"] == scopes
     async with BrokerCredential(authority="login.cloud.example") as credential:
-        with pytest.raises(CredentialUnavailableError, match="name scopes"):
+        with pytest.raises(CredentialUnavailableError, match="no default scopes"):
             await credential.authenticate()
 
 
@@ -340,9 +341,36 @@ async def test_an_app_that_may_not_ask_is_told_what_to_ask_for(fake_broker: Runn
         assert _upn_of(fake_broker, (await credential.get_token(SCOPE)).token) == ADA
 
 
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [
+        ({"kind": "mfa_expired"}, "Sign the user in with authenticate."),
+        ({"kind": "status", "status": 13}, "Sign in again with authenticate."),
+    ],
+    ids=["interaction required", "account unusable"],
+)
+async def test_advice_names_methods_of_the_credential(
+    fake_broker: RunningFake, fault: dict[str, Any], advice: str
+) -> None:
+    fake_broker.plant(**fault, method=SILENT)
+    async with BrokerCredential(login_hint=ADA, disable_automatic_authentication=True) as credential:
+        with pytest.raises(AuthenticationRequiredError) as caught:
+            await credential.get_token(SCOPE)
+    text = str(caught.value)
+    assert text.startswith("Sign-in required: acquireTokenSilently failed") and text.endswith(f") {advice}")
+    assert "acquire_token_interactive" not in text and "get_accounts" not in text
+
+
+async def test_advice_that_fits_the_credential_too_is_kept(fake_broker: RunningFake) -> None:
+    fake_broker.plant("device_not_registered", method=SILENT)
+    async with BrokerCredential(login_hint=ADA) as credential:
+        with pytest.raises(ClientAuthenticationError, match="Enroll the device"):
+            await credential.get_token(SCOPE)
+
+
 async def test_an_app_that_may_not_ask_is_told_that_nobody_is_chosen(fake_broker: RunningFake) -> None:
     async with BrokerCredential(disable_automatic_authentication=True) as credential:
-        with pytest.raises(AuthenticationRequiredError, match="No account is chosen"):
+        with pytest.raises(AuthenticationRequiredError, match="No account is selected"):
             await credential.get_token(SCOPE)
     assert not fake_broker.calls
 
@@ -615,6 +643,18 @@ def test_the_library_itself_needs_no_azure() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_importing_the_credential_adds_nothing_of_msal_to_what_azure_identity_imports() -> None:
+    program = (
+        "import sys, azure.identity, azure.core.credentials, azure.core.exceptions\n"
+        "before = {name for name in sys.modules if name.partition('.')[0] == 'msal'}\n"
+        "import linuxbroker.integrations.azure\n"
+        "after = {name for name in sys.modules if name.partition('.')[0] == 'msal'}\n"
+        "print(sorted(after - before), [name for name in sys.modules if 'public_client' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[] []\n", "")
 
 
 # A service

@@ -477,7 +477,7 @@ async def test_a_proxy_of_the_client_never_sees_a_token(
     ):
         if is_open:
             assert (await http.get("http://localhost:8080/me", auth=None)).status_code == 200
-        with pytest.raises(InvalidArgumentError, match="has a proxy for it") as caught:
+        with pytest.raises(InvalidArgumentError, match="uses a proxy for it") as caught:
             await http.get("http://localhost:8080/me")
         assert "Bearer" not in repr(caught.value)
     assert [asked.headers.get("authorization") for asked in proxy.asked] == [None] * is_open

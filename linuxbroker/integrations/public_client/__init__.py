@@ -1,4 +1,4 @@
-"""What do people who know MSAL Python find here? Its ``PublicClientApplication``, with coroutines."""
+"""MSAL Python's ``PublicClientApplication`` with coroutines."""
 
 from linuxbroker.integrations.public_client.application import PublicClientApplication
 

@@ -1,4 +1,4 @@
-"""What is an account to an MSAL application? A dict, made from the broker's records, and found among them again."""
+"""Accounts as MSAL's dicts, made from the broker's records and matched with them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ENTRA = "MSSTS"
 
 
 def account_dict(account: Account, host: str) -> dict[str, Any]:
-    """Describe a record of the broker's.
+    """Convert a record of the broker.
 
     Args:
         account: the record.
         host: the login host of the application's authority.
 
     Returns:
-        MSAL's dict; ``realm`` is the tenant that the record is in. Source: PROTOCOL.md, MS-08.
+        MSAL's dict; ``realm`` is the tenant of the record. Source: PROTOCOL.md, MS-08.
     """
     return {
         "home_account_id": account.home_account_id,
@@ -35,10 +35,10 @@ def account_dict(account: Account, host: str) -> dict[str, Any]:
 
 
 def check(account: object) -> None:
-    """Check that an account is a dict of MSAL's.
+    """Check that an account is one of MSAL's dicts.
 
     Args:
-        account: what was given.
+        account: the argument.
 
     Raises:
         ValueError: it is something else, such as an ``Account`` of ``BrokerClient``.
@@ -47,40 +47,40 @@ def check(account: object) -> None:
         raise ValueError(f"account must be a dict from get_accounts, not {type(account).__name__}")
 
 
-def is_brokers(account: Mapping[str, Any]) -> bool:
-    """Whether the broker may have an account; False where MSAL got it by a flow of its own."""
+def is_broker_account(account: Mapping[str, Any]) -> bool:
+    """Whether an account may be the broker's; False if it is from a flow of MSAL without a broker."""
     return account.get("account_source") in (_BROKER, None)
 
 
-def find(records: Sequence[Account], wanted: Mapping[str, Any]) -> Account | None:
-    """Find the record that an account dict stands for.
+def find_record(records: Sequence[Account], account: Mapping[str, Any]) -> Account | None:
+    """Find the record of an account dict.
 
     Args:
-        records: what the broker has.
-        wanted: a dict of ``get_accounts``, or one that MSAL itself made, whose ``realm`` need not be a tenant id.
+        records: the broker's records.
+        account: a dict from ``get_accounts``, or one that MSAL made, whose ``realm`` may be no tenant ID.
 
     Returns:
-        The same user's record in the same tenant; else in their home tenant; else their first; None without any.
+        The user's record in the same tenant, else in the home tenant, else the first one; None if there is none.
     """
-    theirs = of_user(records, wanted)
-    realm = _folded(wanted.get("realm"))
-    in_tenant = [record for record in theirs if record.realm and folded(record.realm) == realm]
+    of_user = records_of_user(records, account)
+    realm = _folded(account.get("realm"))
+    in_tenant = [record for record in of_user if record.realm and folded(record.realm) == realm]
     if in_tenant:
         return in_tenant[0]
-    return home_record(theirs) if theirs else None
+    return home_record(of_user) if of_user else None
 
 
-def of_user(records: Sequence[Account], wanted: Mapping[str, Any]) -> list[Account]:
-    """List the records of the user that an account dict stands for.
+def records_of_user(records: Sequence[Account], account: Mapping[str, Any]) -> list[Account]:
+    """List the records of the user of an account dict.
 
     Args:
-        records: what the broker has.
-        wanted: as for ``find``.
+        records: the broker's records.
+        account: as for ``find_record``.
 
     Returns:
-        Those of the same home account: one for each tenant that the user is known in.
+        The records with the same home account, one for each tenant that the user is known in.
     """
-    home, local = _folded(wanted.get("home_account_id")), _folded(wanted.get("local_account_id"))
+    home, local = _folded(account.get("home_account_id")), _folded(account.get("local_account_id"))
     return [
         record
         for record in records
@@ -89,8 +89,8 @@ def of_user(records: Sequence[Account], wanted: Mapping[str, Any]) -> list[Accou
     ]
 
 
-def cached(token_cache: Any, host: str) -> list[dict[str, Any]]:
-    """List the accounts that flows without a broker left in MSAL's token cache.
+def cached_accounts(token_cache: Any, host: str) -> list[dict[str, Any]]:
+    """List the accounts that flows without a broker added to MSAL's token cache.
 
     Args:
         token_cache: an ``msal.TokenCache``.
@@ -109,9 +109,9 @@ def cached(token_cache: Any, host: str) -> list[dict[str, Any]]:
         "realm",
     )
     entries: Iterable[Mapping[str, Any]] = token_cache.search(token_cache.CredentialType.ACCOUNT)
-    # A cache may be shared: what AD FS or another authority's application put there is not this one's.
-    mine = [entry for entry in entries if _cloud(str(entry.get("environment") or host)) == _cloud(host)]
-    by_home = {entry.get("home_account_id"): {key: entry.get(key) for key in keys} for entry in mine}
+    # A shared cache may contain accounts of AD FS, or of an application with another authority.
+    own = [entry for entry in entries if _cloud(str(entry.get("environment") or host)) == _cloud(host)]
+    by_home = {entry.get("home_account_id"): {key: entry.get(key) for key in keys} for entry in own}
     return [account for account in by_home.values() if account["account_source"] != _BROKER]
 
 

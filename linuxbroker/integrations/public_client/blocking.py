@@ -1,7 +1,7 @@
-"""How does a blocking call of MSAL's run beside the event loop? On a thread of its own, which no exit waits for.
+"""Blocking calls on daemon threads, which do not delay the exit of the program.
 
-MSAL's browser and device-code flows can wait for a person for as long as they like. A thread of asyncio's executor
-would keep the program from ending after such a call was cancelled.
+MSAL's browser and device code flows can wait for the user without a limit. A thread of asyncio's executor would keep
+the program from exiting after such a call was canceled.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ async def run_blocking(function: Callable[[], T]) -> T:
     """Call a function on a daemon thread.
 
     Args:
-        function: what to call; it sees the caller's context variables. It is not stopped when the task is cancelled.
+        function: the function; it sees the caller's context variables, and goes on if the task is canceled.
 
     Returns:
-        What it returns.
+        The function's result.
 
     Raises:
-        Exception: what it raises; ``RuntimeError`` for a ``StopIteration``, as in a coroutine.
+        Exception: the function's exception; ``RuntimeError`` for a ``StopIteration``, as in a coroutine.
     """
     outcome: Future[T] = Future()
     context = contextvars.copy_context()
@@ -37,11 +37,11 @@ async def run_blocking(function: Callable[[], T]) -> T:
             return
         try:
             result = context.run(function)
-        except StopIteration as error:  # a future can't hold one: whoever waits would wait for ever
+        except StopIteration as error:  # a future does not accept one, and would never be done
             failure = RuntimeError(f"a blocking call raised StopIteration: {error}")
             failure.__cause__ = error
             outcome.set_exception(failure)
-        except BaseException as error:  # raised where it is waited for
+        except BaseException as error:  # raised where the result is awaited
             outcome.set_exception(error)
         else:
             outcome.set_result(result)
@@ -50,16 +50,16 @@ async def run_blocking(function: Callable[[], T]) -> T:
     return await asyncio.wrap_future(outcome)
 
 
-def on_loop(function: Callable[P, T], given_up: threading.Event) -> Callable[P, T]:
-    """Have a callback called on the event loop's thread, from wherever it is called.
+def on_loop(function: Callable[P, T], abandoned: threading.Event) -> Callable[P, T]:
+    """Wrap a callback so that it runs on the event loop's thread when another thread calls it.
 
     Args:
-        function: the callback of an application, which expects to be called where the application runs.
-        given_up: set on the loop's thread once nobody waits for what the other thread does.
+        function: the callback of an application.
+        abandoned: set on the loop's thread as soon as the result of the other thread is no longer awaited.
 
     Returns:
-        A function for another thread: it waits for the callback, and returns or raises what that does. Once given up,
-        it raises ``concurrent.futures.CancelledError`` in place of calling it.
+        A function for another thread: it waits for the callback, and returns its result or raises its exception. Once
+        abandoned, it raises ``concurrent.futures.CancelledError`` instead of calling the callback.
     """
     loop = asyncio.get_running_loop()
 
@@ -67,12 +67,12 @@ def on_loop(function: Callable[P, T], given_up: threading.Event) -> Callable[P, 
         outcome: Future[T] = Future()
 
         def call() -> None:
-            if given_up.is_set():
+            if abandoned.is_set():
                 outcome.cancel()
                 return
             try:
                 result = function(*args, **kwargs)
-            except BaseException as error:  # raised where it is waited for
+            except BaseException as error:  # raised in the other thread
                 outcome.set_exception(error)
             else:
                 outcome.set_result(result)

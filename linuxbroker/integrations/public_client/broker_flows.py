@@ -1,4 +1,4 @@
-"""How are MSAL's flows carried out over D-Bus? In its order of steps, by this library's client."""
+"""MSAL's flows over D-Bus, in MSAL's order of steps."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _WRONG_ACCOUNT = {
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What every way to a token is told.
+class TokenRequest:
+    """The arguments that all token requests have.
 
     Attributes:
-        scopes: what the token is for.
+        scopes: the scopes to request.
         claims: the claims challenge, JSON text.
-        auth_scheme: for a proof-of-possession token.
-        query: extra parameters for the request to Entra.
-        authority: in place of the application's.
+        auth_scheme: the scheme of a proof-of-possession token.
+        query: extra parameters of the request to Entra.
+        authority: overrides the application's authority.
     """
 
     scopes: Sequence[str]
@@ -69,30 +69,30 @@ class Wanted:
 
 
 def _failures_as_dicts(flow: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | dict[str, Any]]]:
-    """Have a flow return its failures, but for those that MSAL raises too."""
+    """Decorate a flow to return its failures as dicts, except those that MSAL raises too."""
 
     @functools.wraps(flow)
-    async def telling(*args: P.args, **kwargs: P.kwargs) -> T | dict[str, Any]:
-        begun = flow(*args, **kwargs)
-        del args, kwargs  # there may be secrets among them
+    async def wrapper(*args: P.args, **kwargs: P.kwargs) -> T | dict[str, Any]:
+        result = flow(*args, **kwargs)
+        del args, kwargs  # they may contain secrets, which a traceback would show
         try:
-            return await begun
+            return await result
         except (InvalidArgumentError, RedirectUriError):
             raise
         except BrokerError as error:
             return results.failure_dict(error)
 
-    return telling
+    return wrapper
 
 
 class BrokerFlows:
     """MSAL's flows for one application and one authority.
 
     Args:
-        client: the client, whose authority is the application's.
+        client: the client, with the application's authority.
 
     Attributes:
-        has_refused_pop: whether the broker has answered a request for a proof of possession without one.
+        has_refused_pop: whether the broker answered a request for proof of possession without it.
     """
 
     def __init__(self, client: BrokerClient) -> None:
@@ -105,100 +105,100 @@ class BrokerFlows:
         """List the broker's accounts.
 
         Args:
-            username: only this UPN's, in any case.
+            username: a UPN, in any case, to list the accounts of one user only.
 
         Returns:
-            MSAL's dicts, one for each record: a user has one in every tenant that they are known in.
+            MSAL's dicts, one for each tenant that a user is known in.
 
         Raises:
-            BrokerError: the broker does not list them.
+            BrokerError: the broker did not list the accounts.
         """
         return [accounts.account_dict(record, self._host) for record in await self._records(username)]
 
     @_failures_as_dicts
     async def interactive(
         self,
-        wanted: Wanted,
+        request: TokenRequest,
         *,
         prompt: str | None,
         login_hint: str | None,
         parent_window_handle: int | None,
         timeout: float | None,
-        before_asking: Callable[[], object],
+        before_sign_in: Callable[[], object],
     ) -> dict[str, Any]:
-        """Get a token silently where that is allowed and works, else have the broker ask the user.
+        """Get a token silently if that is allowed and succeeds, else by a sign-in.
 
         Args:
-            wanted: the token.
-            prompt: MSAL's.
+            request: the token request.
+            prompt: MSAL's prompt.
             login_hint: a UPN.
-            parent_window_handle: the X11 window id that the dialog belongs to; None for none.
-            timeout: seconds that the user is given; None is no limit.
-            before_asking: called before the broker shows its window.
+            parent_window_handle: the X11 ID of the dialog's parent window; None if there is none.
+            timeout: the time limit of the sign-in in seconds; None for no limit.
+            before_sign_in: called before the broker opens its window.
 
         Returns:
             MSAL's dict.
 
         Raises:
             RedirectUriError: the app registration lacks the broker's redirect URI.
-            InvalidArgumentError: an argument can't be right.
+            InvalidArgumentError: an argument is invalid.
         """
-        # What the sign-in would refuse is refused before anybody is told of a window.
-        validation.scopes(wanted.scopes)
-        validation.query_parameters(wanted.query)
+        # Arguments of the sign-in are checked before the application is told of a window.
+        validation.scopes(request.scopes)
+        validation.query_parameters(request.query)
         validation.window_handle(parent_window_handle)
         validation.time_limit("timeout", timeout)
         if prompt == "select_account" and login_hint:
-            logger.warning("prompt=select_account lets the user choose: the login hint is left out")
+            logger.warning("ignoring login_hint with prompt=select_account")
             login_hint = None
         if not prompt or prompt == "none":
-            hinted = await self._hinted(login_hint) if login_hint else None
-            silent = HiddenFields(await self._silent_token(wanted, hinted))
+            hinted = await self._find_hinted(login_hint) if login_hint else None
+            silent = HiddenFields(await self._silent_token(request, hinted))
             is_wrong = "error" not in silent and hinted is None and not _is_for(silent, login_hint)
             if prompt == "none" and is_wrong:
                 return dict(_WRONG_ACCOUNT)
             if prompt == "none" or not (is_wrong or results.is_recoverable(silent)):
                 return dict(silent)
         if prompt and prompt not in _WIRE_PROMPTS:
-            logger.warning("prompt=%s is not known to the broker: it is left out", prompt)
-        before_asking()
+            logger.warning("ignoring unsupported prompt=%s", prompt)
+        before_sign_in()
         sign_in = self._client.acquire_token_interactive(
             prompt=prompt if prompt in _WIRE_PROMPTS else None,
             login_hint=login_hint,
             parent_window_handle=parent_window_handle,
-            **wanted.arguments(),
+            **request.arguments(),
         )
         try:
-            return await self._token(wanted, asyncio.wait_for(sign_in, timeout))
+            return await self._token(request, asyncio.wait_for(sign_in, timeout))
         except BrokerError:
             raise
         except asyncio.TimeoutError:
-            raise BrokerTimeoutError(f"The user did not sign in within {timeout:g} s") from None
+            raise BrokerTimeoutError(f"sign-in not completed within {timeout:g} s") from None
 
     @_failures_as_dicts
-    async def silent(self, wanted: Wanted, account: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Get a token without the user.
+    async def silent(self, request: TokenRequest, account: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Get a token without user interaction.
 
         Args:
-            wanted: the token.
+            request: the token request.
             account: MSAL's dict of the account.
 
         Returns:
-            MSAL's dict; None where the broker has no such account.
+            MSAL's dict; None if the broker has no such account.
 
         Raises:
             RedirectUriError: the app registration lacks the broker's redirect URI.
-            InvalidArgumentError: an argument can't be right.
+            InvalidArgumentError: an argument is invalid.
         """
-        record = accounts.find(await self._listed(), account)
-        return None if record is None else await self._silent_token(wanted, record)
+        record = accounts.find_record(await self._list_records(), account)
+        return None if record is None else await self._silent_token(request, record)
 
     @_failures_as_dicts
-    async def username_password(self, wanted: Wanted, username: str, password: str) -> dict[str, Any]:
+    async def username_password(self, request: TokenRequest, username: str, password: str) -> dict[str, Any]:
         """Get a token for a user name and password.
 
         Args:
-            wanted: the token.
+            request: the token request.
             username: the UPN.
             password: the password.
 
@@ -207,47 +207,47 @@ class BrokerFlows:
 
         Raises:
             RedirectUriError: the app registration lacks the broker's redirect URI.
-            InvalidArgumentError: an argument can't be right.
+            InvalidArgumentError: an argument is invalid.
         """
         password = hidden(password)
-        getting = self._client.acquire_token_by_username_password(username, password, **wanted.arguments())
-        return await self._token(wanted, getting)
+        result = self._client.acquire_token_by_username_password(username, password, **request.arguments())
+        return await self._token(request, result)
 
     async def remove(self, account: Mapping[str, Any]) -> None:
-        """Sign a user out of this application, in every tenant; nothing happens where the broker does not have them.
+        """Sign a user out of this application, in every tenant; does nothing if the broker does not know the user.
 
         Args:
             account: MSAL's dict.
 
         Raises:
-            BrokerError: the broker did not do it.
+            BrokerError: the broker did not sign the user out.
         """
-        for record in accounts.of_user(await self._client.get_accounts(), account):
+        for record in accounts.records_of_user(await self._client.get_accounts(), account):
             await self._client.remove_account(record)
 
     @_failures_as_dicts
-    async def _silent_token(self, wanted: Wanted, record: Account | None) -> dict[str, Any]:
-        return await self._token(wanted, self._client.acquire_token_silent(account=record, **wanted.arguments()))
+    async def _silent_token(self, request: TokenRequest, record: Account | None) -> dict[str, Any]:
+        return await self._token(request, self._client.acquire_token_silent(account=record, **request.arguments()))
 
-    async def _token(self, wanted: Wanted, getting: Awaitable[TokenResult]) -> dict[str, Any]:
+    async def _token(self, request: TokenRequest, result: Awaitable[TokenResult]) -> dict[str, Any]:
         try:
-            return results.token_dict(await getting)
+            return results.token_dict(await result)
         except UnsupportedOperationError:
-            self.has_refused_pop = self.has_refused_pop or wanted.auth_scheme is not None
+            self.has_refused_pop = self.has_refused_pop or request.auth_scheme is not None
             raise
 
-    async def _listed(self) -> list[Account]:
+    async def _list_records(self) -> list[Account]:
         try:
             return await self._client.get_accounts()
         except NoAccountError:
             return []
 
     async def _records(self, username: str | None) -> list[Account]:
-        records = await self._listed()
+        records = await self._list_records()
         return named(records, username) if username else records
 
-    async def _hinted(self, login_hint: str) -> Account | None:
-        """The account that a hint stands for; None where it is nobody's, or that of several users."""
+    async def _find_hinted(self, login_hint: str) -> Account | None:
+        """Find the account of a login hint; None if it matches no user or several."""
         records = without_personal(await self._records(login_hint), self._tenant)
         if len({record.home_account_id for record in records}) != 1:
             return None
@@ -255,5 +255,5 @@ class BrokerFlows:
 
 
 def _is_for(token: Mapping[str, Any], login_hint: str | None) -> bool:
-    whose = str(token.get("id_token_claims", {}).get("preferred_username", ""))
-    return login_hint is None or folded(whose) == folded(login_hint)
+    username = str(token.get("id_token_claims", {}).get("preferred_username", ""))
+    return login_hint is None or folded(username) == folded(login_hint)

@@ -1,4 +1,4 @@
-"""Which broker, if any, is an application's? Told from its flags, its authority and the platform, without any I/O."""
+"""Choice of the broker for an application, from its flags, its authority and the platform; no I/O."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import sys
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-# Source: msal.authority of MSAL Python 1.39, as are the three rules of `_is_entra`; but MSAL knows a B2C policy only
-# where it ends a path of two parts, and takes https://HOST/tfp/TENANT/B2C_1_NAME for Entra's.
+# Source: msal.authority of MSAL Python 1.39, also of the three rules of `_is_entra`. But MSAL recognizes a B2C policy
+# only at the end of a path of two parts, and treats https://HOST/tfp/TENANT/B2C_1_NAME as Entra's.
 _B2C_AND_CIAM_DOMAINS = (".b2clogin.com", ".b2clogin.cn", ".b2clogin.us", ".b2clogin.de", ".ciamlogin.com")
 _CIAM_DOMAIN = ".ciamlogin.com"
 _DSTS_PATH = "/dstsv2"
 
 
 class Platform(enum.Enum):
-    """What MSAL's flags tell apart."""
+    """The platforms that MSAL's flags distinguish."""
 
     WINDOWS = "windows"
     MAC = "mac"
@@ -32,7 +32,7 @@ class BrokerFlags:
     """MSAL's ``enable_broker_on_…``.
 
     Attributes:
-        windows, wsl, mac, linux: whether the application opts in there.
+        windows, wsl, mac, linux: whether the application opts in to the broker of that platform.
     """
 
     windows: bool = False
@@ -40,18 +40,18 @@ class BrokerFlags:
     mac: bool = False
     linux: bool = False
 
-    def opts_in(self, place: Platform) -> bool:
+    def opts_in(self, target: Platform) -> bool:
         """Whether the application opts in to the broker of a platform."""
         return {
             Platform.WINDOWS: self.windows,
             Platform.MAC: self.mac,
             Platform.WSL: self.wsl or self.linux,
             Platform.LINUX: self.linux,
-        }.get(place, False)
+        }.get(target, False)
 
 
-def this_platform() -> Platform:
-    """Find out where the program runs."""
+def host_platform() -> Platform:
+    """Find out which platform the program runs on."""
     if sys.platform == "linux" and "microsoft" in platform.uname().release.lower():
         return Platform.WSL
     known = {"win32": Platform.WINDOWS, "darwin": Platform.MAC, "linux": Platform.LINUX}
@@ -59,11 +59,11 @@ def this_platform() -> Platform:
 
 
 def is_served(authority: str | None, oidc_authority: str | None) -> bool:
-    """Find out whether brokers know an application's authority, from its text alone.
+    """Find out whether brokers serve an authority, from its text alone.
 
     Args:
-        authority: as MSAL takes it; None for MSAL's default.
-        oidc_authority: as MSAL takes it.
+        authority: MSAL's argument; None for its default.
+        oidc_authority: MSAL's argument.
 
     Returns:
         Whether it is Microsoft Entra's; not AD FS, Azure AD B2C, Entra External ID (CIAM), dSTS or another OIDC
@@ -72,16 +72,16 @@ def is_served(authority: str | None, oidc_authority: str | None) -> bool:
     return oidc_authority is None and (authority is None or _is_entra(authority))
 
 
-def require_package(place: Platform) -> None:
-    """Refuse to go on where MSAL's own broker is wanted and its package is not installed.
+def require_package(target: Platform) -> None:
+    """Check that the package of MSAL's own broker support is installed.
 
     Args:
-        place: a platform whose broker is MSAL's, not this library's.
+        target: a platform on which MSAL, not this library, calls the broker.
 
     Raises:
-        ImportError: MSAL's own, which says what to install.
+        ImportError: MSAL's own, which names the package.
     """
-    on_intel_mac = place is Platform.MAC and platform.machine() != "arm64"
+    on_intel_mac = target is Platform.MAC and platform.machine() != "arm64"
     if not on_intel_mac and importlib.util.find_spec("pymsalruntime") is None:
         importlib.import_module("msal.broker")
 

@@ -1,6 +1,6 @@
-"""Where is MSAL's own application, for the flows that have no broker? Made when the first of them needs it.
+"""MSAL's own application for the flows without a broker, created on the first call.
 
-Making one reads the authority's endpoints over the network, and every call of it blocks: both happen on other threads.
+Creating it reads the authority's endpoints over the network, and each of its calls blocks: both run on other threads.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ msal = cast("Any", importlib.import_module("msal"))
 
 
 class LazyMsalApplication:
-    """An ``msal.PublicClientApplication`` that is made when it is first called.
+    """An ``msal.PublicClientApplication`` that is created on the first call.
 
     Args:
-        client_id: the application's.
+        client_id: its client ID.
         options: its other arguments.
     """
 
@@ -35,25 +35,27 @@ class LazyMsalApplication:
         """Call a method of the application.
 
         Args:
-            method: its name.
+            method: the name of the method.
             args, kwargs: its arguments.
 
         Returns:
-            What it returns.
+            Its result.
 
         Raises:
-            Exception: what it, or making the application, raises.
+            Exception: its exception, or that of creating the application.
         """
-        given = Concealed((args, kwargs))  # no traceback shows them: secrets may be among them
+        arguments = Concealed((args, kwargs))  # they may contain secrets, which a traceback would show
         del args, kwargs
-        return await run_blocking(lambda: getattr(self._made(), method)(*given.value[0], **given.value[1]))
+        return await run_blocking(
+            lambda: getattr(self._get_or_create(), method)(*arguments.value[0], **arguments.value[1])
+        )
 
     async def close(self) -> None:
-        """Close the connections of the HTTP client that MSAL made; a later call opens them again."""
+        """Close the connections of the HTTP client that MSAL created; a later call opens them again."""
         if self._application is not None and self._options.get("http_client") is None:
             await run_blocking(self._application.http_client.close)
 
-    def _made(self) -> Any:
+    def _get_or_create(self) -> Any:
         with self._lock:
             if self._application is None:
                 self._application = msal.PublicClientApplication(self._client_id, **self._options)

@@ -1,4 +1,4 @@
-"""How does MSAL tell an application what came of a call? Its dicts, made from this library's values and exceptions."""
+"""Results of calls as MSAL's dicts, made from this library's results and exceptions."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ BROKER_ERROR = "broker_error"
 
 
 def token_dict(token: TokenResult) -> dict[str, Any]:
-    """Describe a token.
+    """Convert a token.
 
     Args:
-        token: what the broker gave.
+        token: the client's result.
 
     Returns:
         MSAL's dict. Source: PROTOCOL.md, MS-04.
     """
-    described = {
+    values = {
         "access_token": token.access_token,
         "expires_in": int(token.expires_on.timestamp()) - int(time.time()),
         "id_token": token.id_token,
@@ -33,32 +33,32 @@ def token_dict(token: TokenResult) -> dict[str, Any]:
         "scope": " ".join(token.scopes),
     }
     return {
-        **{key: value for key, value in described.items() if value},
+        **{key: value for key, value in values.items() if value},
         "token_source": "broker",
         "msal_telemetry": _telemetry(token.correlation_id, token.telemetry),
     }
 
 
 def failure_dict(error: BrokerError) -> dict[str, Any]:
-    """Describe a failure.
+    """Convert a failure.
 
     Args:
-        error: what the client raised.
+        error: the client's exception.
 
     Returns:
-        MSAL's dict, with the three keys that MSAL's broker module puts in and MSAL's application takes out again.
+        MSAL's dict, with the three keys that MSAL's broker module adds and MSAL's application removes.
         Source: PROTOCOL.md, MS-05.
     """
     if isinstance(error, BrokerResponseError):
-        said, status, code, tag = error.context, error.status, error.error_code, error.tag
+        reason, status, code, tag = error.context, error.status, error.error_code, error.tag
         correlation_id, telemetry = error.correlation_id, error.telemetry
     else:
-        said, status, code, tag = str(error), Status.UNEXPECTED, 0, 0
+        reason, status, code, tag = str(error), Status.UNEXPECTED, 0, 0
         correlation_id, telemetry = str(getattr(error, "correlation_id", "")), {}
     return {
         "error": BROKER_ERROR,
         "error_description": (
-            f"{said}. Status: Response_Status.Status_{status.wire_name}, Error code: {code}, Tag: {tag}"
+            f"{reason}. Status: Response_Status.Status_{status.wire_name}, Error code: {code}, Tag: {tag}"
         ),
         "_broker_status": status,
         "_broker_error_code": code,
@@ -68,7 +68,7 @@ def failure_dict(error: BrokerError) -> dict[str, Any]:
 
 
 def is_recoverable(failure: Mapping[str, Any]) -> bool:
-    """Whether MSAL asks the user after a silent attempt that failed so. Source: PROTOCOL.md, MS-03."""
+    """Whether MSAL starts a sign-in after this failure of a silent request. Source: PROTOCOL.md, MS-03."""
     return failure.get("_broker_status") in (Status.ACCOUNT_UNUSABLE, Status.INTERACTION_REQUIRED)
 
 

@@ -247,7 +247,7 @@ async def test_without_a_broker_other_flows_are_used(
         result = await application.acquire_token_by_refresh_token("a-refresh-token", [SCOPE])
         assert result["access_token"] == ACCESS_TOKEN
     warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len([text for text in warnings if text.startswith("No identity broker")]) == 1
+    assert len([text for text in warnings if text.startswith("No trusted identity broker")]) == 1
 
 
 async def test_a_broker_that_is_not_to_be_trusted_counts_as_none(fake_broker: RunningFake) -> None:

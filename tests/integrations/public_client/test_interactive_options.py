@@ -45,8 +45,8 @@ async def test_what_the_broker_knows_nothing_of_is_left_out_with_a_warning(
     asked = _parameters(fake_broker, INTERACTIVE)
     assert "prompt" not in asked and asked["requestedScopes"] == [SCOPE]
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
-        "extra_scopes_to_consent is left out: the broker has nothing of the kind",
-        "prompt=create is not known to the broker: it is left out",
+        "ignoring extra_scopes_to_consent: not supported by the broker",
+        "ignoring unsupported prompt=create",
     ]
 
 

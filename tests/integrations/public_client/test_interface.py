@@ -79,7 +79,7 @@ def test_making_one_does_no_io(flag: bool) -> None:
         ({"client_credential": "a-secret"}, "client_credential"),
         (
             {"authority": "https://login.example.org/common", "oidc_authority": "https://login.example.org/x"},
-            "not both",
+            "cannot be used together",
         ),
         ({"exclude_scopes": ["openid"]}, "exclude_scopes"),
         ({"client_capabilities": "CP1"}, "client_capabilities"),

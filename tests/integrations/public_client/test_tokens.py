@@ -108,7 +108,7 @@ async def test_select_account_drops_the_hint(
     assert not _parameters(fake_broker, INTERACTIVE).get("username")
     assert GRACE not in json.dumps(fake_broker.calls_of(INTERACTIVE)[-1].request)
     (warning,) = caplog.records
-    assert "login hint" in warning.message and GRACE not in warning.message
+    assert "ignoring login_hint" in warning.message and GRACE not in warning.message
 
 
 async def test_none_never_asks(application: PublicClientApplication, fake_broker: RunningFake) -> None:
@@ -456,5 +456,5 @@ async def test_a_user_who_takes_too_long(application: PublicClientApplication, f
     result = await application.acquire_token_interactive(
         [SCOPE], prompt="login", timeout=0.05, parent_window_handle=CONSOLE
     )
-    assert result["error"] == "broker_error" and "did not sign in within 0.05 s" in result["error_description"]
+    assert result["error"] == "broker_error" and "sign-in not completed within 0.05 s" in result["error_description"]
     await fake_broker.called("cancelInteractiveFlow")
