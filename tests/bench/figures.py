@@ -16,7 +16,7 @@ class Promise:
     """What is measured, and the largest ratio that keeps the promise.
 
     Attributes:
-        name: what ``tests/PROMISES.md`` calls it.
+        name: its name in ``tests/README.md``.
         limit: the largest ratio; None for one that only informs.
         slack: how many times the limit CI lets pass; 1 for a count, which no noise excuses.
     """
@@ -105,15 +105,20 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def with_figures(page: str, figures: Sequence[Figure]) -> str:
-    """Put figures in the place of those that a Markdown page has between two marks.
+    """Replace the figures that a Markdown page has between two markers.
 
     Args:
-        page: its text.
-        figures: the new ones.
+        page: the page's text.
+        figures: the new figures.
 
     Returns:
         The new text.
+
+    Raises:
+        ValueError: the page lacks a marker.
     """
+    if not 0 <= page.find(BEGIN) < page.find(END):
+        raise ValueError(f"the page has no table between {BEGIN} and {END}")
     rows = [HEADINGS, ("---",) * len(HEADINGS), *(figure.cells for figure in figures)]
     lines = ["| " + " | ".join(cell or " " for cell in row) + " |" for row in rows]
     before, begin, rest = page.partition(BEGIN)

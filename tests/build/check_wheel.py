@@ -1,10 +1,11 @@
-"""Does what is built hold everything? Installs the wheel away from the source tree, and tries it there.
+"""Checks that sdist and wheel are complete, and that the wheel works where it is installed, outside the source tree.
 
 python tests/build/check_wheel.py FOLDER    the folder holds one sdist and one wheel
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -72,6 +73,12 @@ def main() -> None:
     tops = {name.partition("/")[0] for name in in_wheel if ".dist-info/" not in name}
     assert tops == {"linuxbroker", "linuxbroker_fake"}, f"what else is at the top of the wheel: {tops}"
     assert not any(name.endswith("generate.py") for name in in_wheel), "the wheel has the generator"
+    assert "linuxbroker/README.md" not in in_wheel, "the wheel has a page whose links lead out of it"
+    (metadata,) = (name for name in in_wheel if name.endswith(".dist-info/METADATA"))
+    description = ZipFile(wheel).read(metadata).decode()
+    assert "\n# The fake broker\n" in description, "the long description lacks pages"
+    relative = [link for link in re.findall(r"\]\(([^)\s]+)\)", description) if "://" not in link and link[0] != "#"]
+    assert not relative, f"relative links, which lead nowhere on a package index: {relative}"
     with tarfile.open(sdist) as archive:
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
     assert wanted_in_sdist() <= in_sdist, f"not in the sdist: {sorted(wanted_in_sdist() - in_sdist)}"

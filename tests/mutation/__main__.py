@@ -1,7 +1,7 @@
 """Which mistakes in models, errors and connection would no test notice? ``tox -e mutation``, with cosmic-ray.
 
 A copy of the tree is mutated, one place at a time, and the tests of the part are run on it. Survivors are printed, each
-with its change; tests/MUTATION.md has what became of those that were found.
+with its change.
 """
 
 from __future__ import annotations

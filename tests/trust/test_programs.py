@@ -15,7 +15,6 @@ from linuxbroker.trust.programs import KNOWN_PROGRAMS
 from tests.trust.programs import environment
 from tests.trust.test_executable import _give_away, _install, _process, needs_root
 
-README = Path(__file__).parents[2] / "README.md"
 UNKNOWN = "its executable is not a known broker program"
 # Runs a program as a broker where its package has it, on file systems of its own, and says what is against it.
 AT_ITS_PLACE = """
@@ -129,12 +128,6 @@ def test_what_the_packages_install_is_trusted(path: str) -> None:
         check=False,
     )
     assert run.stdout == "None\n", run.stderr
-
-
-def test_the_readme_lists_them() -> None:
-    text = README.read_text(encoding="utf-8")
-    for program in KNOWN_PROGRAMS:
-        assert f"| `{program.path}` | {program.package} | {program.source} |" in text
 
 
 def test_each_is_an_absolute_path_with_its_source() -> None:
