@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,12 +43,6 @@ MSAL_PROGRAM = example_with('app = msal.PublicClientApplication("')
 RUN_ON_SESSION_BUS = example_with("linuxbroker-fake run")
 RUN_MSAL_PROGRAM = example_with("linuxbroker run msal_signin.py")
 RUN_TESTS = example_with("-m pytest")
-
-
-@pytest.fixture
-def fake() -> Iterator[RunningFake]:
-    with RunningFake() as running:
-        yield running
 
 
 @dataclass(frozen=True)
@@ -97,33 +90,34 @@ def shell(tmp_path: Path) -> Shell:
 # Python
 
 
-_WITH_ARGUMENTS_OR_NETWORK = (STORAGE, HTTPX, MSAL_PROGRAM)
+# The last one is run by tests/azurite.
+_WITH_TESTS_OF_THEIR_OWN = (SIGN_IN, HTTPX, MSAL_PROGRAM, STORAGE)
 
 
-@pytest.mark.parametrize("example", [item for item in SCRIPTS if item not in _WITH_ARGUMENTS_OR_NETWORK], ids=str)
-def test_python_example_runs(example: Example, shell: Shell, fake: RunningFake) -> None:
-    assert shell.run_script(example, fake.address)
+@pytest.mark.parametrize("example", [item for item in SCRIPTS if item not in _WITH_TESTS_OF_THEIR_OWN], ids=str)
+def test_python_example_runs(example: Example, shell: Shell, fake_broker: RunningFake) -> None:
+    assert shell.run_script(example, fake_broker.address)
 
 
-def test_first_example_gets_a_token_in_ten_lines(shell: Shell, fake: RunningFake) -> None:
+def test_first_example_gets_a_token_in_ten_lines(shell: Shell, fake_broker: RunningFake) -> None:
     assert "## A token in ten lines\n" in README
     assert sum(1 for line in SIGN_IN.code.splitlines() if line.strip()) == 10
-    printed = shell.run(sys.executable, "signin.py", bus_address=fake.address)
+    printed = shell.run(sys.executable, "-X", "dev", "-W", "error", "signin.py", bus_address=fake_broker.address)
     assert "ada@contoso.example" in printed
     assert "eyJ" not in printed
-    assert [call.member for call in fake.calls] == ["getAccounts", "acquireTokenSilently"]
+    assert [call.member for call in fake_broker.calls] == ["getAccounts", "acquireTokenSilently"]
 
 
-def test_first_example_asks_the_user_if_it_must(shell: Shell, fake: RunningFake) -> None:
-    fake.plant("mfa_expired", method="acquireTokenSilently")
-    assert "ada@contoso.example" in shell.run(sys.executable, "signin.py", bus_address=fake.address)
-    assert fake.calls_of("acquireTokenInteractively")
+def test_first_example_asks_the_user_if_it_must(shell: Shell, fake_broker: RunningFake) -> None:
+    fake_broker.plant("mfa_expired", method="acquireTokenSilently")
+    assert "ada@contoso.example" in shell.run(sys.executable, "signin.py", bus_address=fake_broker.address)
+    assert fake_broker.calls_of("acquireTokenInteractively")
 
 
 _CLAIMS = base64.b64encode(b'{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}').decode()
 
 
-async def test_httpx_example_answers_a_challenge(shell: Shell, fake: RunningFake) -> None:
+async def test_httpx_example_answers_a_challenge(shell: Shell, fake_broker: RunningFake) -> None:
     """The API refuses the first token: with a challenge if the token declares CP1, as a real one does."""
     requests: list[bytes] = []
 
@@ -146,16 +140,16 @@ async def test_httpx_example_answers_a_challenge(shell: Shell, fake: RunningFake
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "me.py", f"http://127.0.0.1:{port}/v1.0/me"),
             cwd=shell.folder,
-            env={**shell.environment(fake.address), "no_proxy": "*"},
+            env={**shell.environment(fake_broker.address), "no_proxy": "*"},
             stdout=asyncio.subprocess.PIPE,
         )
         printed, _ = await process.communicate()
     assert (process.returncode, printed, len(requests)) == (0, b"200\n", 2)
 
 
-def test_headers_example_prints_what_its_comment_says(shell: Shell, fake: RunningFake) -> None:
+def test_headers_example_prints_what_its_comment_says(shell: Shell, fake_broker: RunningFake) -> None:
     example = example_with("parse_challenges(HEADERS)")
-    printed = shell.run_script(example, fake.address)
+    printed = shell.run_script(example, fake_broker.address)
     assert f"# {printed}" in example.code
     assert printed == "Bearer pop\n"
 

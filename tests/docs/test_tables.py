@@ -10,7 +10,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from linuxbroker.errors import ERROR_CLASSES
 from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker.trust.policy import TRUST_POLICIES
 from linuxbroker.trust.programs import KNOWN_PROGRAMS
-from linuxbroker_fake import Fault, FaultKind, PersonaName, RunningFake
+from linuxbroker_fake import FakeConfig, Fault, FaultKind, PersonaName, RunningFake
 from linuxbroker_fake.control import CONTROL_XML
 from tests.docs.examples import PAGES, ROOT, first_column, names, table
 
@@ -126,6 +125,11 @@ def test_command_table_has_every_command() -> None:
 # The fake broker
 
 
+def test_configuration_keys_are_named() -> None:
+    sentence = FAKE.partition("those of `FakeConfig`: ")[2].partition(". ")[0]
+    assert set(names(sentence)) == set(FakeConfig.model_fields)
+
+
 def test_fault_table_has_every_fault() -> None:
     assert first_column("kind") == [kind.value for kind in FaultKind]
 
@@ -138,21 +142,15 @@ def test_faults_section_has_every_field_of_a_fault() -> None:
 _FAULT_DETAILS: dict[str, dict[str, Any]] = {"status": {"status": 2}, "slow": {"delay": 0.01}}
 
 
-@pytest.fixture
-def fake() -> Iterator[RunningFake]:
-    with RunningFake() as running:
-        yield running
-
-
 @pytest.mark.parametrize("row", table("kind"), ids=lambda row: names(row["kind"])[0])
-async def test_fault_has_the_effect_that_the_table_says(row: dict[str, str], fake: RunningFake) -> None:
+async def test_fault_has_the_effect_that_the_table_says(row: dict[str, str], fake_broker: RunningFake) -> None:
     (kind,) = names(row["kind"])
     is_of_windows = kind == "no_display"
     method = "acquireTokenInteractively" if is_of_windows else "acquireTokenSilently"
-    fake.plant(kind, method=method, **_FAULT_DETAILS.get(kind, {}))
+    fake_broker.plant(kind, method=method, **_FAULT_DETAILS.get(kind, {}))
     expected = tuple(_class(name) for name in names(row["what the application sees"]))
-    timeouts = Timeouts(call=1.0 if kind == "hang" else 60.0, start_up=0.05)
-    async with BrokerClient(CLIENT_ID, bus_address=fake.address, timeouts=timeouts) as broker:
+    timeouts = Timeouts(call=0.2 if kind == "hang" else 60.0, start_up=0.05)
+    async with BrokerClient(CLIENT_ID, bus_address=fake_broker.address, timeouts=timeouts) as broker:
         try:
             acquire = broker.acquire_token_interactive if is_of_windows else broker.acquire_token_silent
             outcome: object = await acquire(SCOPES)
