@@ -1,4 +1,4 @@
-"""What does ``python -m linuxbroker`` do? The same as the command ``linuxbroker``."""
+"""``python -m linuxbroker``: the command ``linuxbroker``."""
 
 from __future__ import annotations
 

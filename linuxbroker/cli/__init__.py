@@ -1,1 +1,1 @@
-"""How does a shell use the broker? The command ``linuxbroker``; nothing is imported here."""
+"""The command ``linuxbroker``; this module imports nothing."""

@@ -1,4 +1,4 @@
-"""What can be typed after ``linuxbroker``? The subcommands and their options, as a typed namespace."""
+"""The subcommands of ``linuxbroker`` and their options, parsed into a typed namespace."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
 DEFAULT_PERSONA = "microsoft-3.0.2"
 RUN_USAGE = "linuxbroker run [--force] [--trust POLICY] [-m MODULE | SCRIPT] [ARGS ...]"
-# For commands in which the client id reaches no app registration; a valid UUID that is nobody's.
+# For commands that need no app registration: a valid UUID that no application has.
 _NO_CLIENT_ID = "00000000-0000-0000-0000-000000000001"
 _COMMANDS_WITHOUT_CLIENT_ID = ("demo", "version", "monitor")
 _PROMPTS = ("select_account", "login", "consent", "none")
 _EXIT_CODES = """\
 exit codes:
-  0  done
-  1  another failure
-  2  the command line can't be right
-  3  no session bus, or no broker that answers
-  4  the user has to sign in: linuxbroker token --interactive
-  5  cancelled
+  0  success
+  1  other error
+  2  invalid command line or argument
+  3  no usable reply: bus or broker unavailable or not trusted, or invalid reply
+  4  sign-in required: linuxbroker token --interactive --scope SCOPE
+  5  canceled, by the user or with Ctrl-C (which ends 'monitor' with 0)
 """
 
 
 class UsageError(Exception):
-    """The command line can't be right; the text says why, and where the help is."""
+    """The command line is invalid; the message gives the reason and names the help."""
 
 
 class Arguments(argparse.Namespace):
-    """What was typed. Options of another subcommand have the values that they have when they are not given."""
+    """A parsed command line. Options of other subcommands have their defaults."""
 
     command: str
     json: bool = False
@@ -71,17 +71,17 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv: Sequence[str]) -> Arguments:
-    """Read a command line.
+    """Parse a command line.
 
     Args:
-        argv: what was typed after the program's name.
+        argv: the words after the program's name.
 
     Returns:
         The arguments; ``client_id`` is never empty.
 
     Raises:
-        UsageError: it can't be right.
-        SystemExit: it asked for help, which is printed.
+        UsageError: the command line is invalid.
+        SystemExit: help was requested; it has been printed.
     """
     parser, commands = _parser(argv[0] if argv and argv[0] in _COMMANDS else "")
     arguments = parser.parse_args(argv, namespace=Arguments())
@@ -96,44 +96,47 @@ def parse(argv: Sequence[str]) -> Arguments:
 
 
 def _problems(arguments: Arguments) -> Sequence[tuple[bool, str]]:
-    """What can be wrong with options that are right one by one: whether it is, and what to say then."""
+    """The rules for combinations of options: whether each is broken, and its message."""
     silent_only, interactive_only = arguments.interactive is False, arguments.interactive is True
     return (
         (
             not arguments.client_id and arguments.command not in _COMMANDS_WITHOUT_CLIENT_ID,
-            f"no client id: give --client-id UUID, or set {CLIENT_ID_VARIABLE}, to the 'Application (client) ID' of an "
-            "app registration in the Entra admin center",
+            f"client ID missing: pass --client-id UUID or set {CLIENT_ID_VARIABLE} ('Application (client) ID' of the "
+            "app registration in the Entra admin center)",
         ),
-        ((arguments.pop_method is None) != (arguments.pop_url is None), "--pop-method and --pop-url go together"),
+        (
+            (arguments.pop_method is None) != (arguments.pop_url is None),
+            "--pop-method and --pop-url must be used together",
+        ),
         (
             arguments.pop_nonce is not None and arguments.pop_url is None,
-            "--pop-nonce needs --pop-method and --pop-url",
+            "--pop-nonce requires --pop-method and --pop-url",
         ),
         (
             interactive_only and arguments.renew,
-            "--renew refreshes silently; it does not go with --interactive, whose token is fresh anyway",
+            "--renew cannot be used with --interactive, which always returns a new token",
         ),
         (
             silent_only and (arguments.prompt is not None or arguments.login_hint is not None),
-            "--prompt and --login-hint are for an interactive sign-in; they don't go with --no-interactive",
+            "--prompt and --login-hint cannot be used with --no-interactive",
         ),
         (
             arguments.account is not None and arguments.login_hint is not None,
-            "--login-hint is for a user without an account at the broker; it does not go with --account",
+            "--login-hint cannot be used with --account; it is for a user without an account in the broker",
         ),
     )
 
 
 def _parser(only: str) -> tuple[_Parser, dict[str, _Parser]]:
-    """The parser, and those of the commands; of one alone where ``only`` names it, as each takes its time to make."""
+    """Make the main parser and those of the commands; only one of these if ``only`` names it, to save time."""
     parser = _Parser(
         prog="linuxbroker",
-        description="Ask the Linux identity broker for accounts, tokens and cookies.",
+        description="Get accounts, tokens and cookies from the Linux identity broker.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    # Unless it is told the program's name, argparse formats a usage text to find it in there.
+    # Without prog=, argparse formats a usage text to find the program's name.
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog=parser.prog)
     commands: dict[str, _Parser] = {}
     for name, (summary, groups) in _COMMANDS.items():
@@ -152,8 +155,8 @@ def _parser(only: str) -> tuple[_Parser, dict[str, _Parser]]:
         _add_run(
             subparsers.add_parser(
                 "run",
-                help="run a program on MSAL's broker support, with a stand-in for pymsalruntime",
-                description="Run a program as python does, with a stand-in for pymsalruntime in place.",
+                help="run a Python program with linuxbroker's replacement for pymsalruntime",
+                description="Run a Python program, as python does, with linuxbroker's replacement for pymsalruntime.",
                 usage=RUN_USAGE,
                 allow_abbrev=False,
             )
@@ -168,13 +171,23 @@ def _add_output(parser: _Parser) -> None:
 
 def _add_client(parser: _Parser) -> None:
     parser.add_argument(
-        "--client-id", default="", metavar="UUID", help=f"the app's client id (or {CLIENT_ID_VARIABLE})"
+        "--client-id",
+        default="",
+        metavar="UUID",
+        help=f"client ID of the app registration (default: the variable {CLIENT_ID_VARIABLE})",
     )
-    parser.add_argument("--authority", metavar="URL", help="https://HOST/TENANT; Entra's, for any tenant, unless given")
-    parser.add_argument("--bus-address", metavar="ADDRESS", help="a D-Bus address; the session bus unless given")
+    parser.add_argument(
+        "--authority",
+        metavar="URL",
+        help="https://HOST/TENANT (default: https://login.microsoftonline.com/common)",
+    )
+    parser.add_argument("--bus-address", metavar="ADDRESS", help="D-Bus address (default: the session bus)")
     _add_trust(parser)
     parser.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="the time limit of each call that waits for no person"
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="time limit of each non-interactive call (default: 60)",
     )
 
 
@@ -183,7 +196,7 @@ def _add_trust(parser: argparse.ArgumentParser) -> None:
         "--trust",
         choices=TRUST_POLICIES,
         default="off",
-        help="what to do when the program that owns the broker's bus name is no broker's; off unless given",
+        help="what to do if the owner of the broker's bus name is not a trusted program (default: off)",
     )
     parser.add_argument(
         "--trusted-program",
@@ -191,28 +204,39 @@ def _add_trust(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="trusted_programs",
         metavar="PATH",
-        help="a program of root's that --trust takes for a broker too; can be given several times",
+        help="another program, owned by root, that --trust accepts as a broker; repeatable",
     )
     parser.add_argument(
         "--allow-bus-of-other-user",
         action="store_true",
-        help="sign in, and send tokens, over a bus of another user who is not root",
+        help="sign in and send tokens even if the bus belongs to another user who is not root",
     )
 
 
-def _add_account(parser: _Parser, *, required: bool = False) -> None:
-    parser.add_argument(
-        "--account",
-        required=required,
-        type=_not_empty,
-        metavar="UPN",
-        help="whose" if required else "whose; the broker's first account unless given",
+def _add_account(
+    parser: _Parser,
+    *,
+    account_help: str = "account to use (default: the first one that the broker lists)",
+    required: bool = False,
+) -> None:
+    parser.add_argument("--account", required=required, type=_not_empty, metavar="UPN", help=account_help)
+    parser.add_argument("--tenant", type=_tenant, metavar="ID", help="tenant ID of the account")
+
+
+def _add_account_filter(parser: _Parser) -> None:
+    _add_account(parser, account_help="list only the accounts of this user")
+
+
+def _add_token_account(parser: _Parser) -> None:
+    _add_account(
+        parser,
+        account_help="account to use (default: the first one that the broker lists; with --interactive, the user "
+        "chooses)",
     )
-    parser.add_argument("--tenant", type=_tenant, metavar="ID", help="the account's record in this tenant (its id)")
 
 
 def _add_required_account(parser: _Parser) -> None:
-    _add_account(parser, required=True)
+    _add_account(parser, account_help="account to sign out", required=True)
 
 
 def _add_token(parser: _Parser) -> None:
@@ -223,58 +247,60 @@ def _add_token(parser: _Parser) -> None:
         nargs="+",
         action="extend",
         metavar="SCOPE",
-        help="what the token is for, such as https://graph.microsoft.com/User.Read; can be given again",
+        help="scope to request, such as https://graph.microsoft.com/User.Read; repeatable",
     )
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument(
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
         "--interactive",
         dest="interactive",
         action="store_const",
         const=True,
-        help="ask the user at once; otherwise only if need be, and only on a terminal",
+        help="start an interactive sign-in (default: only if required, and only on a terminal)",
     )
-    how.add_argument(
-        "--no-interactive", dest="interactive", action="store_const", const=False, help="never ask the user"
+    mode.add_argument(
+        "--no-interactive", dest="interactive", action="store_const", const=False, help="never start a sign-in"
     )
-    parser.add_argument("--claims", metavar="JSON", help="the claims challenge of the resource, decoded")
+    parser.add_argument("--claims", metavar="JSON", help="claims challenge from the resource, decoded")
     parser.add_argument("--prompt", choices=_PROMPTS, help="what Entra shows in an interactive sign-in")
-    parser.add_argument("--login-hint", type=_not_empty, metavar="UPN", help="who is about to sign in interactively")
-    parser.add_argument("--pop-method", metavar="METHOD", help="bind the token to a request of this HTTP method")
-    parser.add_argument("--pop-url", metavar="URL", help="bind the token to a request of this URL")
-    parser.add_argument("--pop-nonce", metavar="NONCE", help="the nonce that the resource gave")
-    parser.add_argument("--renew", action="store_true", help="get the token at hand replaced by a fresh one")
+    parser.add_argument("--login-hint", type=_not_empty, metavar="UPN", help="UPN to prefill in an interactive sign-in")
+    parser.add_argument("--pop-method", metavar="METHOD", help="HTTP method of the request to bind the token to")
+    parser.add_argument("--pop-url", metavar="URL", help="https URL of the request to bind the token to")
+    parser.add_argument("--pop-nonce", metavar="NONCE", help="nonce from the resource")
+    parser.add_argument("--renew", action="store_true", help="request a new token even if the broker has a cached one")
 
 
 def _add_cookie(parser: _Parser) -> None:
-    parser.add_argument("--url", metavar="URL", help="the login page's URL, with its sso_nonce; Entra's unless given")
+    parser.add_argument(
+        "--url",
+        metavar="URL",
+        help="login page URL, including sso_nonce (default: https://login.microsoftonline.com/)",
+    )
 
 
 def _add_sign_request(parser: _Parser) -> None:
-    parser.add_argument("--method", required=True, metavar="METHOD", help="the request's HTTP method")
-    parser.add_argument("--url", required=True, metavar="URL", help="the request's https URL")
-    parser.add_argument("--nonce", metavar="NONCE", help="the nonce that the resource gave")
-    parser.add_argument("--client-claims", metavar="JSON", help="a JSON object to sign along")
+    parser.add_argument("--method", required=True, metavar="METHOD", help="HTTP method of the request")
+    parser.add_argument("--url", required=True, metavar="URL", help="https URL of the request")
+    parser.add_argument("--nonce", metavar="NONCE", help="nonce from the resource")
+    parser.add_argument("--client-claims", metavar="JSON", help="JSON object to include in the signed request")
 
 
 def _add_monitor(parser: _Parser) -> None:
-    parser.add_argument("--count", type=_count, metavar="N", help="end after N lines; the first tells the state now")
+    parser.add_argument(
+        "--count", type=_count, metavar="N", help="exit after N lines; the first line is the current state"
+    )
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    """For the help alone: what stands behind the program's name is the program's (``linuxbroker.cli.run``)."""
-    parser.add_argument("-m", metavar="MODULE", help="a module to run, as with python -m")
-    parser.add_argument("script", metavar="SCRIPT", nargs="?", help="or a script")
-    parser.add_argument("arguments", metavar="ARGS", nargs="*", help="the program's own arguments")
-    parser.add_argument(
-        "--force", action="store_true", help="take the place of an installed pymsalruntime too; else that is used"
-    )
+    """Add the options for the help only: ``linuxbroker.cli.run`` parses them, as all later words are the program's."""
+    parser.add_argument("-m", metavar="MODULE", help="module to run, as with python -m")
+    parser.add_argument("script", metavar="SCRIPT", nargs="?", help="script to run")
+    parser.add_argument("arguments", metavar="ARGS", nargs="*", help="arguments of the program")
+    parser.add_argument("--force", action="store_true", help="replace an installed pymsalruntime too (default: use it)")
     _add_trust(parser)
 
 
 def _add_demo(parser: _Parser) -> None:
-    parser.add_argument(
-        "--persona", default=DEFAULT_PERSONA, help=f"which broker to fake; {DEFAULT_PERSONA} unless given"
-    )
+    parser.add_argument("--persona", default=DEFAULT_PERSONA, help=f"broker to emulate (default: {DEFAULT_PERSONA})")
 
 
 def _seconds(text: str) -> float:
@@ -283,35 +309,35 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"must be a number of seconds greater than 0, not {text!r}")
     return value
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(f"must be a whole number greater than 0, not {text!r}")
     return int(text)
 
 
 def _not_empty(text: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError("the value is empty")
+        raise argparse.ArgumentTypeError("must not be empty")
     return text
 
 
 def _tenant(text: str) -> str:
     if not is_tenant(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a tenant's id")
+        raise argparse.ArgumentTypeError(f"invalid tenant ID: {text!r}")
     return text
 
 
 _COMMANDS: Mapping[str, tuple[str, Sequence[Callable[[_Parser], None]]]] = {
-    "demo": ("walk through every operation against a fake broker on a private bus", (_add_demo,)),
-    "accounts": ("list the accounts that are signed in to the broker", (_add_client, _add_account)),
-    "token": ("get an access token", (_add_client, _add_account, _add_token)),
+    "demo": ("run every operation against a fake broker on a private bus", (_add_demo,)),
+    "accounts": ("list the accounts that are signed in to the broker", (_add_client, _add_account_filter)),
+    "token": ("get an access token", (_add_client, _add_token_account, _add_token)),
     "cookie": ("get the cookies that sign a browser in to Entra", (_add_client, _add_account, _add_cookie)),
     "sign-request": ("sign an HTTP request with the device's key", (_add_client, _add_account, _add_sign_request)),
     "sign-out": ("sign an account out of the app", (_add_client, _add_required_account)),
-    "version": ("show the broker's version and the library's", (_add_client,)),
-    "monitor": ("print a line whenever the broker comes or goes", (_add_client, _add_monitor)),
+    "version": ("show the versions of linuxbroker and of the broker", (_add_client,)),
+    "monitor": ("print the broker's state now and on every change", (_add_client, _add_monitor)),
 }

@@ -1,4 +1,4 @@
-"""What happens from the command line to the exit code? Parsing, the event loop, signals, and how failures are told."""
+"""The command from its arguments to its exit code: parsing, the event loop, signals and error messages."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command ``linuxbroker``.
 
     Args:
-        argv: what was typed after the program's name; ``sys.argv`` unless given.
+        argv: the words after the program's name; default those of ``sys.argv``.
 
     Returns:
-        The exit code, as ``linuxbroker --help`` lists them.
+        The exit code; ``linuxbroker --help`` lists them.
 
     Raises:
-        SystemExit: help was asked for.
+        SystemExit: help was requested.
     """
-    given = list(sys.argv[1:] if argv is None else argv)
-    if given[:1] == ["run"] and given[1:2] not in (["-h"], ["--help"]):
-        return _run_program(given[1:])
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["run"] and words[1:2] not in (["-h"], ["--help"]):
+        return _run_program(words[1:])
     try:
-        arguments = parse(given)
+        arguments = parse(words)
     except UsageError as error:
-        return _fail(error, str(error), USAGE, json="--json" in given)
+        return _fail(error, str(error), USAGE, json="--json" in words)
     try:
         with _debug_log(arguments.verbose):
             return asyncio.run(_run(arguments))
     except (asyncio.CancelledError, KeyboardInterrupt) as interruption:
         if arguments.command == "monitor":
             return DONE
-        return _fail(interruption, "cancelled", CANCELED, json=arguments.json)
+        return _fail(interruption, "canceled", CANCELED, json=arguments.json)
     except output.OutputError as error:
         if str(error):
             output.write_error(str(error))
@@ -54,38 +54,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         exit_code = _exit_code(error)
         if exit_code is None:
             raise
-        return _fail(error, str(error), exit_code, json=arguments.json)
+        return _fail(error, _message(error, arguments.command), exit_code, json=arguments.json)
 
 
-def _run_program(given: Sequence[str]) -> int:
+def _run_program(words: Sequence[str]) -> int:
     from linuxbroker.cli import run
 
     try:
-        program = run.read(given)
-        run.put_stand_in_place(program)
+        program = run.parse(words)
+        run.install_replacement(program)
     except (UsageError, ValueError) as error:
-        return _fail(error, str(error), USAGE, json=False)
+        return _fail(error, _message(error, "run"), USAGE, json=False)
     return run.run(program)
 
 
 async def _run(arguments: Arguments) -> int:
-    # Imported here for the help, and for usage errors, to be quick.
+    # Imported here so that the help and usage errors are quick.
     if arguments.command == "demo":
         from linuxbroker.cli import demo
 
-        with _cancelled_by_signals():
+        with _cancel_on_signals():
             return DONE if await demo.run(arguments) else FAILED
     from linuxbroker.cli import operations
 
     operation = operations.OPERATIONS[arguments.command]
-    with _cancelled_by_signals():
+    with _cancel_on_signals():
         async with operations.make_client(arguments) as client:
             await operation(client, arguments)
     return DONE
 
 
+def _message(error: Exception, command: str) -> str:
+    """The message of an error; it names options of the command rather than the library's arguments."""
+    from linuxbroker.cli import operations
+    from linuxbroker.errors import InvalidArgumentError
+
+    text = str(error)
+    return operations.option_message(text, command) if isinstance(error, InvalidArgumentError) else text
+
+
 def _exit_code(error: Exception) -> int | None:
-    """The exit code for an error that users are told about; None for a bug, whose traceback is what helps."""
+    """The exit code for an expected error; None for a bug, which needs a traceback."""
     from linuxbroker import errors
     from linuxbroker.cli import demo, operations
 
@@ -113,33 +122,33 @@ def _fail(error: BaseException, message: str, exit_code: int, *, json: bool) -> 
 
 
 @contextlib.contextmanager
-def _cancelled_by_signals() -> Generator[None]:
-    """Turn Ctrl-C and SIGTERM into a cancelled task, which lets the client close the broker's window."""
+def _cancel_on_signals() -> Generator[None]:
+    """Cancel the task on Ctrl-C and SIGTERM, so that the client closes the broker's window."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     cancel: Callable[[], object] = task.cancel
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     handled: list[signal.Signals] = []
     try:
-        for number in before:
+        for number in previous:
             try:
                 loop.add_signal_handler(number, cancel)
-            except (RuntimeError, ValueError):  # main() runs in a thread that gets no signals
+            except (RuntimeError, ValueError):  # main() runs in a thread that receives no signals
                 break
             handled.append(number)
         yield
     finally:
         for number in handled:
             loop.remove_signal_handler(number)
-            signal.signal(number, before[number])
+            signal.signal(number, previous[number])
 
 
 @contextlib.contextmanager
-def _debug_log(wanted: bool) -> Generator[None]:
+def _debug_log(enabled: bool) -> Generator[None]:
     logger = logging.getLogger("linuxbroker")
     handler, level = logging.StreamHandler(), logger.level
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-    if wanted:
+    if enabled:
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG)
     try:

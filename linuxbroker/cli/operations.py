@@ -1,4 +1,4 @@
-"""What does each subcommand do? A coroutine for each, which asks the client and writes the result."""
+"""The subcommands: a coroutine for each, which calls the client and writes the result."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from linuxbroker.transport import Timeouts
 
 
 class NoAccountError(Exception):
-    """The broker has no account to work with."""
+    """The broker has no account to use."""
 
 
 class UnknownAccountError(Exception):
-    """The account that was named is not among the broker's."""
+    """The broker does not have the account that the command line names."""
 
 
 def make_client(arguments: Arguments) -> BrokerClient:
-    """Make the client that a command line describes. Nothing is sent yet.
+    """Make the client that a command line describes. Nothing is sent.
 
     Args:
         arguments: the command line.
@@ -39,7 +39,7 @@ def make_client(arguments: Arguments) -> BrokerClient:
         The client.
 
     Raises:
-        InvalidArgumentError: the client id, the authority or a path can't be right.
+        InvalidArgumentError: the client ID, the authority or a path is invalid.
     """
     authority = DEFAULT_AUTHORITY if arguments.authority is None else validation.authority(arguments.authority)
     return BrokerClient(
@@ -53,50 +53,65 @@ def make_client(arguments: Arguments) -> BrokerClient:
     )
 
 
+def option_message(message: str, command: str) -> str:
+    """Name the option of the command line in a message about an argument of the library.
+
+    Args:
+        message: the message; it begins with the argument's name, such as ``claims_challenge``.
+        command: the subcommand.
+
+    Returns:
+        The message with the option's name, such as ``--claims``, instead.
+    """
+    name, space, rest = message.partition(" ")
+    options = {**_OPTIONS, **(_TOKEN_OPTIONS if command == "token" else _SIGN_REQUEST_OPTIONS)}
+    return f"{options.get(name, name)}{space}{rest}"
+
+
 def _timeouts(seconds: float | None) -> Timeouts:
-    usual = Timeouts()
+    default = Timeouts()
     if seconds is None:
-        return usual
-    return Timeouts(connect=min(seconds, usual.connect or seconds), call=seconds)
+        return default
+    return Timeouts(connect=min(seconds, default.connect or seconds), call=seconds)
 
 
 async def accounts(client: BrokerClient, arguments: Arguments) -> None:
     """List the accounts; ``--account`` and ``--tenant`` narrow the list.
 
     Args:
-        client: of the broker.
+        client: the client.
         arguments: the command line.
 
     Raises:
-        BrokerError: the broker can't list them.
-        OutputError: standard output can't be written to.
+        BrokerError: the broker did not list the accounts.
+        OutputError: standard output cannot be written to.
     """
-    listed = await client.get_accounts()
+    matching = await client.get_accounts()
     if arguments.account is not None:
-        listed = named(listed, arguments.account)
+        matching = named(matching, arguments.account)
     if arguments.tenant is not None:
-        listed = [account for account in listed if folded(account.realm) == folded(arguments.tenant)]
+        matching = [account for account in matching if folded(account.realm) == folded(arguments.tenant)]
     if arguments.json:
-        output.write_json([output.account_json(account) for account in listed])
-    elif listed:
-        output.write_line(output.accounts_table(listed))
+        output.write_json([output.account_json(account) for account in matching])
+    elif matching:
+        output.write_line(output.accounts_table(matching))
     else:
-        output.write_error("the broker lists no such account, or none at all")
+        output.write_error("no matching account")
 
 
 async def token(client: BrokerClient, arguments: Arguments) -> None:
-    """Get an access token: silently, and if need be by asking the user.
+    """Get an access token, silently or, if required, by a sign-in.
 
     Args:
-        client: of the broker.
+        client: the client.
         arguments: the command line.
 
     Raises:
-        NoAccountError, UnknownAccountError: there is nobody to get it for.
-        BrokerError: no token came.
-        OutputError: standard output can't be written to.
+        NoAccountError, UnknownAccountError: there is no account to get it for.
+        BrokerError: the broker returned no token.
+        OutputError: standard output cannot be written to.
     """
-    # The client checks these too, but only after the first call of the broker.
+    # The client checks these too, but only after the first call to the broker.
     validation.scopes(arguments.scopes)
     validation.claims_challenge(arguments.claims)
     scheme = None
@@ -110,22 +125,22 @@ async def token(client: BrokerClient, arguments: Arguments) -> None:
 
 
 async def _token(client: BrokerClient, arguments: Arguments, scheme: PopAuthScheme | None) -> TokenResult:
-    may_ask = arguments.interactive is not False and (arguments.interactive or _on_a_terminal())
+    interaction_allowed = arguments.interactive is not False and (arguments.interactive or _is_on_terminal())
     account: Account | None = None
     if arguments.interactive:
         if arguments.account is not None:
-            account = await _account(client, arguments)
+            account = await _select_account(client, arguments)
     else:
         try:
             if arguments.login_hint is None:
-                account = await _account(client, arguments)
+                account = await _select_account(client, arguments)
             else:
-                account = await _hinted_account(client, arguments.login_hint, arguments.tenant)
+                account = await _find_hinted_account(client, arguments.login_hint, arguments.tenant)
             return await _silent_token(client, arguments, scheme, account)
         except (NoAccountError, InteractionRequiredError):
-            if not may_ask:
+            if not interaction_allowed:
                 raise
-        output.write_error("the user has to sign in: waiting for the broker's window (Ctrl-C cancels)")
+        output.write_error("sign-in required: continue in the broker's window (Ctrl-C to cancel)")
     return await client.acquire_token_interactive(
         arguments.scopes,
         account=account,
@@ -144,14 +159,14 @@ async def _silent_token(
         return await client.acquire_token_silent(
             arguments.scopes, account, claims_challenge=challenge, auth_scheme=scheme
         )
-    # The token that the resource refused is the one from before the challenge.
-    refused = await client.acquire_token_silent(arguments.scopes, account, auth_scheme=scheme)
+    # The resource rejected the token without the claims.
+    rejected = await client.acquire_token_silent(arguments.scopes, account, auth_scheme=scheme)
     return await client.acquire_token_silent(
         arguments.scopes,
         account,
         claims_challenge=challenge,
         auth_scheme=scheme,
-        access_token_to_renew=refused.access_token,
+        access_token_to_renew=rejected.access_token,
     )
 
 
@@ -159,16 +174,16 @@ async def cookie(client: BrokerClient, arguments: Arguments) -> None:
     """Get the cookies that sign a browser in to Entra, as HTTP header lines.
 
     Args:
-        client: of the broker.
+        client: the client.
         arguments: the command line.
 
     Raises:
-        NoAccountError, UnknownAccountError: there is nobody to get them for.
-        BrokerError: none came.
-        OutputError: standard output can't be written to.
+        NoAccountError, UnknownAccountError: there is no account to get them for.
+        BrokerError: the broker returned no cookie.
+        OutputError: standard output cannot be written to.
     """
     url = None if arguments.url is None else validation.https_url("--url", arguments.url)
-    account = await _account(client, arguments)
+    account = await _select_account(client, arguments)
     cookies = await client.acquire_prt_sso_cookie(account, url)
     if arguments.json:
         output.write_json(output.cookies_json(cookies, account))
@@ -180,18 +195,18 @@ async def sign_request(client: BrokerClient, arguments: Arguments) -> None:
     """Sign an HTTP request with the device's key.
 
     Args:
-        client: of the broker.
+        client: the client.
         arguments: the command line.
 
     Raises:
-        NoAccountError, UnknownAccountError: there is nobody to sign for.
-        BrokerError: the broker can't sign it.
-        OutputError: standard output can't be written to.
+        NoAccountError, UnknownAccountError: there is no account to sign for.
+        BrokerError: the broker did not sign the request.
+        OutputError: standard output cannot be written to.
     """
     scheme = PopAuthScheme(
         http_method=arguments.method, url=arguments.url, nonce=arguments.nonce, client_claims=arguments.client_claims
     )
-    account = await _account(client, arguments)
+    account = await _select_account(client, arguments)
     signed = await client.generate_signed_http_request(account, scheme)
     if arguments.json:
         output.write_json({"signed_http_request": signed, "account": output.account_json(account)})
@@ -203,15 +218,15 @@ async def sign_out(client: BrokerClient, arguments: Arguments) -> None:
     """Sign an account out of the app.
 
     Args:
-        client: of the broker.
+        client: the client.
         arguments: the command line.
 
     Raises:
         UnknownAccountError: there is no such account.
-        BrokerError: the broker can't.
-        OutputError: standard output can't be written to.
+        BrokerError: the broker did not sign the account out.
+        OutputError: standard output cannot be written to.
     """
-    account = await _account(client, arguments)
+    account = await _select_account(client, arguments)
     await client.remove_account(account)
     if arguments.json:
         output.write_json({"signed_out": output.account_json(account)})
@@ -220,15 +235,15 @@ async def sign_out(client: BrokerClient, arguments: Arguments) -> None:
 
 
 async def version(client: BrokerClient, arguments: Arguments) -> None:
-    """Show the library's version and the broker's.
+    """Show the versions of this library and of the broker.
 
     Args:
-        client: of the broker.
+        client: the client.
         arguments: the command line.
 
     Raises:
-        BrokerError: the broker does not tell its version.
-        OutputError: standard output can't be written to.
+        BrokerError: the broker did not report its version.
+        OutputError: standard output cannot be written to.
     """
     if not arguments.json:
         output.write_line(f"linuxbroker {__version__}")
@@ -240,18 +255,18 @@ async def version(client: BrokerClient, arguments: Arguments) -> None:
 
 
 async def monitor(client: BrokerClient, arguments: Arguments) -> None:
-    """Print the broker's presence now, then each change of it.
+    """Print the broker's presence now and on every change.
 
     Args:
-        client: of the broker.
+        client: the client.
         arguments: the command line.
 
     Raises:
-        BrokerUnreachableError: the bus can't be reached, or ended.
-        OutputError: standard output can't be written to.
+        BrokerUnreachableError: the bus is unavailable, or closed the connection.
+        OutputError: standard output cannot be written to.
     """
-    seen = 0
-    # It is an async generator, declared as what it is read as.
+    lines = 0
+    # watch() returns an async generator, which aclosing() requires, but declares an async iterator.
     async with aclosing(client.watch()) as changes:
         async for presence in changes:
             if arguments.json:
@@ -259,46 +274,66 @@ async def monitor(client: BrokerClient, arguments: Arguments) -> None:
                 output.write_json({"presence": presence.value, "time": now})
             else:
                 output.write_line(presence.value)
-            seen += 1
-            if seen == arguments.count:
+            lines += 1
+            if lines == arguments.count:
                 return
 
 
-async def _account(client: BrokerClient, arguments: Arguments) -> Account:
-    """The account that the command line names, or the first one where it names none."""
+async def _select_account(client: BrokerClient, arguments: Arguments) -> Account:
+    """Find the account that the command line names, or the first one if it names none."""
     if arguments.account is not None:
         found = await client.get_account(arguments.account, arguments.tenant)
         if found is None:
-            raise UnknownAccountError(_unknown(arguments.account, arguments.tenant, await client.get_accounts()))
+            raise UnknownAccountError(
+                _unknown_account_message(arguments.account, arguments.tenant, await client.get_accounts())
+            )
         return found
     for account in await client.get_accounts():
         if arguments.tenant is None or folded(account.realm) == folded(arguments.tenant):
             return account
     where = "" if arguments.tenant is None else f" in tenant {arguments.tenant}"
-    raise NoAccountError(f"no account is signed in to the broker{where}. {_HOW_TO_SIGN_IN}")
+    raise NoAccountError(f"no account is signed in to the broker{where}. {_SIGN_IN_ADVICE}")
 
 
-async def _hinted_account(client: BrokerClient, login_hint: str, tenant: str | None) -> Account:
+async def _find_hinted_account(client: BrokerClient, login_hint: str, tenant: str | None) -> Account:
     found = await client.get_account(login_hint, tenant)
     if found is None:
-        raise NoAccountError(f"{texts.shown(login_hint)} is not signed in to the broker. {_HOW_TO_SIGN_IN}")
+        raise NoAccountError(f"{texts.shown(login_hint)} is not signed in to the broker. {_SIGN_IN_ADVICE}")
     return found
 
 
-def _unknown(username: str, tenant: str | None, known: Sequence[Account]) -> str:
+def _unknown_account_message(username: str, tenant: str | None, known: Sequence[Account]) -> str:
     where = "" if tenant is None else f" in tenant {texts.shown(tenant)}"
     names = texts.shown_list(dict.fromkeys(account.username for account in known)) or "none"
     return (
-        f"the broker has no account {texts.shown(username)}{where}; it has: {names}. To sign another user in: "
+        f"no account {texts.shown(username)}{where} in the broker (available: {names}). To add one: "
         "linuxbroker token --interactive --login-hint UPN --scope SCOPE"
     )
 
 
-def _on_a_terminal() -> bool:
+def _is_on_terminal() -> bool:
     return bool(sys.stdin) and not sys.stdin.closed and sys.stdin.isatty()
 
 
-_HOW_TO_SIGN_IN = "Sign in with: linuxbroker token --interactive --scope SCOPE"
+# The options for the library's arguments that have another name.
+_OPTIONS = {
+    "authority": "--authority",
+    "bus_address": "--bus-address",
+    "claims_challenge": "--claims",
+    "client_id": "--client-id",
+    "login_hint": "--login-hint",
+    "scopes": "--scope",
+    "trust": "--trust",
+    "trusted_programs": "--trusted-program",
+}
+_TOKEN_OPTIONS = {"http_method": "--pop-method", "nonce": "--pop-nonce", "url": "--pop-url"}
+_SIGN_REQUEST_OPTIONS = {
+    "client_claims": "--client-claims",
+    "http_method": "--method",
+    "nonce": "--nonce",
+    "url": "--url",
+}
+_SIGN_IN_ADVICE = "Sign in with: linuxbroker token --interactive --scope SCOPE"
 
 OPERATIONS: Mapping[str, Callable[[BrokerClient, Arguments], Awaitable[None]]] = {
     "accounts": accounts,

@@ -1,4 +1,4 @@
-"""How does a result, or an error, look on standard output and standard error?"""
+"""Results and errors on standard output and standard error."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ if TYPE_CHECKING:
 
 
 class OutputError(Exception):
-    """Standard output can't be written to; the text is empty where its reader just went away."""
+    """Standard output cannot be written to; the message is empty if its reader closed it."""
 
 
 def write_line(text: str) -> None:
-    """Write a line to standard output, at once.
+    """Write a line to standard output and flush it.
 
     Args:
-        text: the line; characters that standard output has no code for are written as escapes.
+        text: the line; characters that the encoding of standard output lacks are written as escapes.
 
     Raises:
-        OutputError: it can't be written.
+        OutputError: standard output cannot be written to.
     """
-    stream = _standard("stdout")
+    stream = _stream("stdout")
     if stream is None:
         raise OutputError("standard output is closed")
     encoding = stream.encoding or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except BrokenPipeError:
-        _drop_what_is_left()
+        _discard_stdout()
         raise OutputError from None
     except OSError as error:
-        _drop_what_is_left()
-        raise OutputError(f"standard output can't be written to: {error.strerror or error}") from None
+        _discard_stdout()
+        raise OutputError(f"cannot write to standard output: {error.strerror or error}") from None
 
 
 def write_json(value: object) -> None:
     """Write a value as a line of JSON to standard output.
 
     Args:
-        value: what ``json`` can write.
+        value: a value that ``json`` can encode.
 
     Raises:
-        OutputError: it can't be written.
+        OutputError: standard output cannot be written to.
     """
     write_line(json.dumps(_finite(value), allow_nan=False))
 
 
 def _finite(value: object) -> object:
-    """The same with null for what JSON has no number for: infinity, which an ID token's claims may hold."""
+    """Replace infinity, which JSON lacks and the claims of an ID token may contain, by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list):
@@ -71,22 +71,22 @@ def _finite(value: object) -> object:
 
 
 def write_error(text: str) -> None:
-    """Write a message to standard error, as far as that can be done.
+    """Write a message to standard error, if that is possible.
 
     Args:
         text: the message.
     """
-    stream = _standard("stderr")
+    stream = _stream("stderr")
     if stream is not None:
         with contextlib.suppress(OSError):
             print(f"linuxbroker: {texts.shown(text, texts.LONGEST_MESSAGE)}", file=stream, flush=True)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Set rows in columns.
+    """Align rows in columns.
 
     Args:
-        rows: the rows, the heading first, all of the same length; texts from outside as they came.
+        rows: the rows, the heading first, all of the same length; cells may contain unprintable characters.
 
     Returns:
         The lines.
@@ -98,10 +98,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def timestamp(time: datetime) -> str:
-    """Spell a time as ISO 8601 in UTC, to the second, such as ``2030-01-31T12:00:00Z``.
+    """Format a time as ISO 8601 in UTC, to the second, such as ``2030-01-31T12:00:00Z``.
 
     Args:
-        time: an aware time.
+        time: a timezone-aware time.
 
     Returns:
         The text.
@@ -110,13 +110,13 @@ def timestamp(time: datetime) -> str:
 
 
 def account_json(account: Account) -> dict[str, Any]:
-    """Show an account as JSON.
+    """Convert an account to JSON.
 
     Args:
-        account: which.
+        account: the account.
 
     Returns:
-        What tells it from others; the broker's other keys are left out.
+        The keys that identify it, without the broker's other keys.
     """
     return {
         "username": account.username,
@@ -130,13 +130,13 @@ def account_json(account: Account) -> dict[str, Any]:
 
 
 def accounts_table(accounts: Sequence[Account]) -> str:
-    """Show accounts to a person.
+    """Format accounts as a table.
 
     Args:
-        accounts: which.
+        accounts: the accounts.
 
     Returns:
-        A line an account, below a heading.
+        A heading, and a line for each account.
     """
     rows = [("UPN", "NAME", "TENANT", "HOME")]
     rows += [(a.username, a.name, a.realm, "yes" if is_home(a) else "") for a in accounts]
@@ -144,13 +144,13 @@ def accounts_table(accounts: Sequence[Account]) -> str:
 
 
 def token_json(token: TokenResult) -> dict[str, Any]:
-    """Show a token, itself included, as JSON.
+    """Convert a token result to JSON, with the token itself.
 
     Args:
-        token: which.
+        token: the result.
 
     Returns:
-        The object; ``expires_in`` counts seconds from now.
+        The object; ``expires_in`` is in seconds from now.
     """
     left = (token.expires_on - datetime.now(timezone.utc)).total_seconds()
     return {
@@ -167,11 +167,11 @@ def token_json(token: TokenResult) -> dict[str, Any]:
 
 
 def cookies_json(cookies: Sequence[PrtSsoCookie], account: Account) -> dict[str, Any]:
-    """Show cookies, their values included, as JSON.
+    """Convert cookies to JSON, with their values.
 
     Args:
-        cookies: which.
-        account: whose.
+        cookies: the cookies.
+        account: the account that they sign in.
 
     Returns:
         The object.
@@ -183,33 +183,33 @@ def cookies_json(cookies: Sequence[PrtSsoCookie], account: Account) -> dict[str,
 
 
 def error_json(error: BaseException, message: str) -> dict[str, Any]:
-    """Show an error as JSON.
+    """Convert an error to JSON.
 
     Args:
-        error: any of the library's exceptions, or of the command line's.
-        message: what standard error says.
+        error: an exception of the library or of the command line.
+        message: the message on standard error.
 
     Returns:
-        An object with the one key ``error``. In it ``type``, ``message``, ``status``, ``correlation_id`` and
-        ``aadsts_codes`` are always there; the rest only where the broker answered.
+        An object with the key ``error``. It always has ``type``, ``message``, ``status``, ``correlation_id`` and
+        ``aadsts_codes``; a ``BrokerUnreachableError`` adds ``method``, a ``BrokerResponseError`` all the others.
     """
-    shown: dict[str, Any] = {
+    details: dict[str, Any] = {
         "type": type(error).__name__,
         "message": message,
         "status": None,
         "correlation_id": None,
         "aadsts_codes": [],
     }
-    from linuxbroker.errors import (  # not at start-up, for --help to be quick
+    from linuxbroker.errors import (  # imported here so that --help is quick
         BrokerResponseError,
         BrokerUnreachableError,
     )
 
     if isinstance(error, BrokerResponseError):
-        shown |= _response_details(error)
+        details |= _response_details(error)
     elif isinstance(error, BrokerUnreachableError):
-        shown |= {"correlation_id": error.correlation_id or None, "method": error.method}
-    return {"error": shown}
+        details |= {"correlation_id": error.correlation_id or None, "method": error.method}
+    return {"error": details}
 
 
 def _response_details(error: BrokerResponseError) -> Mapping[str, Any]:
@@ -230,17 +230,17 @@ def _response_details(error: BrokerResponseError) -> Mapping[str, Any]:
     }
 
 
-def _standard(name: str) -> TextIO | None:
-    """A standard stream; None where the process was started without it, for which ``print`` would take another one."""
+def _stream(name: str) -> TextIO | None:
+    """A standard stream; None if the process has none, in which case ``print`` would use another one."""
     stream: TextIO | None = getattr(sys, name)
     return stream
 
 
-def _drop_what_is_left() -> None:
-    """Point standard output nowhere: the interpreter flushes it once more at exit, and would complain."""
+def _discard_stdout() -> None:
+    """Redirect standard output to the null device: the interpreter flushes it at exit, and would report an error."""
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, sys.stdout.fileno())
+        os.close(null_device)
     except (OSError, ValueError):
         pass

@@ -1,4 +1,4 @@
-"""How does a program run with the stand-in for ``pymsalruntime`` in place? As ``python`` runs it, after ``install``."""
+"""``linuxbroker run``: a Python program with the replacement for ``pymsalruntime`` installed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from linuxbroker.cli.arguments import RUN_USAGE, UsageError
 
 @dataclass(frozen=True)
 class Program:
-    """What is to be run.
+    """A program to run.
 
     Attributes:
-        name: a module's name, or a script's path.
-        is_module: which of the two.
-        arguments: of the program.
-        force: whether the stand-in takes the place of an installed ``pymsalruntime`` too.
-        trust: whom the stand-in trusts, as ``linuxbroker.runtime.install`` takes it.
+        name: the name of a module, or the path of a script.
+        is_module: whether it is a module.
+        arguments: the program's own arguments.
+        force: whether to replace an installed ``pymsalruntime`` too.
+        trust: the trust options for ``linuxbroker.runtime.install``.
     """
 
     name: str
@@ -32,17 +32,17 @@ class Program:
     trust: Mapping[str, Any]
 
 
-def read(argv: Sequence[str]) -> Program:
-    """Read what stands behind ``linuxbroker run``.
+def parse(argv: Sequence[str]) -> Program:
+    """Parse a command line.
 
     Args:
-        argv: the words.
+        argv: the words after ``linuxbroker run``.
 
     Returns:
         The program to run.
 
     Raises:
-        UsageError: there is none, or no such script.
+        UsageError: it names no program, or no existing script.
     """
     words, force = list(argv), False
     trust: dict[str, Any] = {}
@@ -53,7 +53,7 @@ def read(argv: Sequence[str]) -> Program:
         elif option == "--allow-bus-of-other-user":
             trust["allow_bus_of_other_user"] = True
         elif not words:
-            raise UsageError(f"{option} needs a value: {RUN_USAGE}. See 'linuxbroker run --help'.")
+            raise UsageError(f"{option} requires a value: {RUN_USAGE}. See 'linuxbroker run --help'.")
         elif option == "--trust":
             trust["trust"] = words.pop(0)
         else:
@@ -64,43 +64,43 @@ def read(argv: Sequence[str]) -> Program:
     else:
         is_module = False
     if not words or (words[0].startswith("-") and not is_module):
-        wrong = f"there is no option {words[0]!r} here" if words else "no program is given"
-        raise UsageError(f"{wrong}: {RUN_USAGE}. See 'linuxbroker run --help'.")
+        problem = f"unknown option {words[0]!r}" if words else "no program given"
+        raise UsageError(f"{problem}: {RUN_USAGE}. See 'linuxbroker run --help'.")
     if not is_module and not Path(words[0]).exists():
-        raise UsageError(f"there is no file {words[0]!r}")
+        raise UsageError(f"no such file: {words[0]!r}")
     return Program(words[0], is_module, tuple(words[1:]), force, trust)
 
 
-def put_stand_in_place(program: Program) -> None:
-    """Have ``import pymsalruntime`` give the stand-in; says so where Microsoft's stays.
+def install_replacement(program: Program) -> None:
+    """Make ``import pymsalruntime`` import the replacement; reports if an installed one is used instead.
 
     Args:
-        program: for which.
+        program: the program to run.
 
     Raises:
-        InvalidArgumentError: one of the options can't be right.
+        InvalidArgumentError: an option is invalid.
     """
     from linuxbroker.runtime import install
 
     if not install(force=program.force, **program.trust):
-        output.write_error("Microsoft's pymsalruntime is installed, and used; --force puts linuxbroker's in its place")
+        output.write_error("using the installed pymsalruntime; pass --force to replace it")
 
 
 def run(program: Program) -> int:
     """Run a program in this process, as ``python`` does.
 
     Args:
-        program: which.
+        program: the program.
 
     Returns:
-        0 where the program ended by itself.
+        0 if the program returned.
 
     Raises:
-        SystemExit: the program ended so.
-        Exception: whatever the program let through.
+        SystemExit: the program called ``sys.exit``.
+        Exception: an exception that the program did not handle.
     """
     sys.argv[:] = [program.name, *program.arguments]
-    start.give_back_interrupts()
+    start.restore_interrupts()
     if program.is_module:
         sys.path[0] = str(Path.cwd())
         runpy.run_module(program.name, run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""The command ``linuxbroker`` from its first moment: Ctrl-C ends it while it is still being imported, too."""
+"""Entry point of the command ``linuxbroker``, which Ctrl-C can end even while its modules are imported."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import sys
 from typing import Any
 
 _CANCELED = 5
-_before: Any = signal.SIG_DFL
+_previous_handler: Any = signal.SIG_DFL
 
 
 def main() -> int:
     """Run the command on this process's arguments.
 
     Returns:
-        The exit code, as ``linuxbroker --help`` lists them.
+        The exit code; ``linuxbroker --help`` lists them.
 
     Raises:
-        SystemExit: help was asked for, or the program ended so that ``linuxbroker run`` ran.
+        SystemExit: help was requested, or the program of ``linuxbroker run`` called ``sys.exit``.
     """
-    global _before
-    _before = signal.signal(signal.SIGINT, _leave)
+    global _previous_handler
+    _previous_handler = signal.signal(signal.SIGINT, _exit_now)
     if sys.argv[1:2] == ["run"]:
         return _command()
     try:
         return _command()
     finally:
-        # What was asked for is done: while Python ends, Ctrl-C would kill it, and the exit code would be lost.
+        # The command is done: Ctrl-C during the interpreter's shutdown would replace the exit code.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def give_back_interrupts() -> None:
-    """Have Ctrl-C do what it did before the command started: for a program that the command runs."""
-    if signal.getsignal(signal.SIGINT) is _leave:
-        signal.signal(signal.SIGINT, _before)
+def restore_interrupts() -> None:
+    """Restore the handler of Ctrl-C from before the command started, for a program that the command runs."""
+    if signal.getsignal(signal.SIGINT) is _exit_now:
+        signal.signal(signal.SIGINT, _previous_handler)
 
 
 def _command() -> int:
@@ -43,7 +43,7 @@ def _command() -> int:
     return command()
 
 
-def _leave(_number: int, _frame: object) -> None:
-    """End at once: nothing is begun that has to be ended, and an exception could land where Python drops it."""
-    os.write(2, b"linuxbroker: cancelled\n")
+def _exit_now(_number: int, _frame: object) -> None:
+    """Exit at once: no call has been made, and Python could drop an exception that is raised during an import."""
+    os.write(2, b"linuxbroker: canceled\n")
     os._exit(_CANCELED)

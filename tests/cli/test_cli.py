@@ -214,7 +214,7 @@ def test_on_a_terminal_the_user_is_asked_when_need_be(fake: RunningFake) -> None
     shown = on_a_terminal(fake, "token", "--scope", SCOPE)
     assert shown.returncode == 0
     assert claims_of(shown.stdout)["upn"] == ADA
-    assert "sign in" in shown.stderr
+    assert "sign-in required" in shown.stderr
     (call,) = fake.calls_of("acquireTokenInteractively")
     assert call.request["authParameters"]["account"]["username"] == ADA
 
@@ -264,7 +264,7 @@ def test_ctrl_c_and_sigterm_close_the_brokers_window_and_exit_with_5(fake: Runni
     process.send_signal(number)
     shown = ended(process)
     assert (shown.returncode, shown.stdout) == (5, "")
-    assert shown.stderr == "linuxbroker: cancelled\n"
+    assert shown.stderr == "linuxbroker: canceled\n"
     assert len(fake.calls_of("cancelInteractiveFlow")) == 1
     assert fake.broker.screen.open_windows == 0
 

@@ -66,7 +66,7 @@ def test_ctrl_c_at_any_moment_is_exit_code_5_and_no_traceback(fake_broker: Runni
         done = interrupted(fake_broker, moment, *command)
         came_too_late = done.returncode == 0 and len(done.stdout.splitlines()) == len(whole.stdout.splitlines())
         told = f"at call {moment} of {calls}: exit code {done.returncode}, {done.stderr}"
-        assert came_too_late or (done.returncode, done.stderr) == (5, "linuxbroker: cancelled\n"), told
+        assert came_too_late or (done.returncode, done.stderr) == (5, "linuxbroker: canceled\n"), told
     assert interrupted(fake_broker, calls // 2, *command).returncode == 5
 
 
@@ -96,7 +96,7 @@ def test_ctrl_c_before_the_program_that_linuxbroker_runs_has_begun(fake_broker: 
     calls = int(interrupted(fake_broker, 0, "run", str(script)).stdout.splitlines()[-1])
     for moment in (EARLIEST, calls // 3, calls // 2):
         done = interrupted(fake_broker, moment, "run", str(script))
-        assert (done.returncode, done.stderr) == (5, "linuxbroker: cancelled\n")
+        assert (done.returncode, done.stderr) == (5, "linuxbroker: canceled\n")
 
 
 @pytest.mark.parametrize(("before", "seen"), [("default_int_handler", "its own"), ("SIG_IGN", "ignored")])
