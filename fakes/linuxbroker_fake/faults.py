@@ -12,13 +12,13 @@ from .scopes import GRAPH, resource_of
 
 
 class FaultKind(str, enum.Enum):
-    """The faults that can be planted."""
+    """The faults that can be planted. ``client_secret_wanted`` is an old name of ``client_secret_required``."""
 
     STATUS = "status"
     MFA_EXPIRED = "mfa_expired"
     CONSENT_MISSING = "consent_missing"
     REDIRECT_URI_UNKNOWN = "redirect_uri_unknown"
-    CLIENT_SECRET_WANTED = "client_secret_wanted"
+    CLIENT_SECRET_REQUIRED = "client_secret_required"
     SCOPES_DECLINED = "scopes_declined"
     SCOPES_REFUSED = "scopes_refused"
     SILENT_REFUSED = "silent_refused"
@@ -37,6 +37,12 @@ class FaultKind(str, enum.Enum):
     DBUS_ERROR = "dbus_error"
     RAW_REPLY = "raw_reply"
     REPLY_NOT_TEXT = "reply_not_text"
+
+    CLIENT_SECRET_WANTED = CLIENT_SECRET_REQUIRED
+
+    @classmethod
+    def _missing_(cls, value: object) -> FaultKind | None:
+        return cls.CLIENT_SECRET_REQUIRED if value == "client_secret_wanted" else None
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ NAMED_FAILURES: dict[FaultKind, Failure] = {
         status=9,
         oauth_error="invalid_request",
     ),
-    FaultKind.CLIENT_SECRET_WANTED: _entra_failure(
+    FaultKind.CLIENT_SECRET_REQUIRED: _entra_failure(
         "AADSTS7000218: The request body must contain client_assertion or client_secret.",
         status=9,
         oauth_error="invalid_client",

@@ -204,7 +204,7 @@ SCENARIOS = [
     Scenario(
         "a client secret is wanted",
         (_sign_in(),),
-        broker=_quoting(_failing("client_secret_wanted")),
+        broker=_quoting(_failing("client_secret_required")),
         differs=("exceptions",),
     ),
     Scenario(

@@ -19,7 +19,7 @@ import pytest
 from linuxbroker import BrokerClient, BrokerError, InteractionRequiredError, Presence, Status, UserCanceledError
 from linuxbroker.bus import Connection, Message, MessageKind, RemoteError
 from linuxbroker.bus.address import unix_sockets
-from linuxbroker_fake import FakeBroker, FakeConfig, NameTakenError, PrivateBus, RunningFake, serve
+from linuxbroker_fake import FakeBroker, FakeConfig, FaultKind, NameTakenError, PrivateBus, RunningFake, serve
 from linuxbroker_fake.cli import main as fake_command
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
@@ -88,6 +88,12 @@ async def test_the_control_interface_rejects_invalid_calls(
 ) -> None:
     with pytest.raises(RemoteError, match="InvalidArgs"):
         await _control(fake_broker, member, *arguments)
+
+
+def test_the_old_name_of_a_fault_is_accepted() -> None:
+    config = FakeConfig.model_validate_json('{"faults": [{"kind": "client_secret_wanted"}]}')
+    assert config.faults[0].kind is FaultKind.CLIENT_SECRET_REQUIRED is FaultKind("client_secret_wanted")
+    assert FaultKind["CLIENT_SECRET_WANTED"] is FaultKind.CLIENT_SECRET_REQUIRED
 
 
 @pytest.mark.fake_broker(persona="microsoft-2.0.1")

@@ -86,7 +86,7 @@ ENTRA = (
         ("consent_missing", 2, "invalid_grant", "consent_required"),
         ("wrong_password", 2, "invalid_grant", ""),
         ("redirect_uri_unknown", 9, "invalid_request", ""),
-        ("client_secret_wanted", 9, "invalid_client", ""),
+        ("client_secret_required", 9, "invalid_client", ""),
     ],
 )
 async def test_the_cpp_brokers_hide_the_error_of_entra_that_a_fault_gives(

@@ -237,7 +237,7 @@ def test_rule_4_what_no_sign_in_mends_is_not_asked_about(msal_run: Run, fake_bro
 
 
 @pytest.mark.fake_broker(persona="microsoft-2.0.1")
-@pytest.mark.parametrize("fault", ["redirect_uri_unknown", "client_secret_wanted"])
+@pytest.mark.parametrize("fault", ["redirect_uri_unknown", "client_secret_required"])
 def test_rule_4_a_redirect_uri_that_is_not_registered(msal_run: Run, fake_broker: RunningFake, fault: str) -> None:
     fake_broker.plant(fault, method="acquireTokenSilently")
     seen = msal_run("try:\n    ask(make_app())\nexcept ValueError as error:\n    print(shown(str(error)))").json
