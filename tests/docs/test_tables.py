@@ -22,6 +22,7 @@ from linuxbroker.trust.policy import TRUST_POLICIES
 from linuxbroker.trust.programs import KNOWN_PROGRAMS
 from linuxbroker_fake import FakeConfig, Fault, FaultKind, PersonaName, RunningFake
 from linuxbroker_fake.control import CONTROL_XML
+from tests.build.long_description import PAGES as ON_THE_INDEX
 from tests.docs.examples import PAGES, ROOT, first_column, names, table
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
@@ -37,9 +38,9 @@ def _public(owner: type) -> set[str]:
     return {name for name in vars(owner) if not name.startswith("_")}
 
 
-def _help() -> str:
-    command = [sys.executable, "-m", "linuxbroker", "--help"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def _help(*command: str, module: str = "linuxbroker") -> str:
+    arguments = [sys.executable, "-m", module, *command, "--help"]
+    return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
 
 
 # The library
@@ -120,6 +121,23 @@ def test_exit_code_table_has_what_the_help_has() -> None:
 def test_command_table_has_every_command() -> None:
     in_help = re.findall(r"^    (\w[\w-]*)(?:  |\n)", _help(), re.MULTILINE)
     assert [command.split()[1] for command in first_column("command")] == in_help
+
+
+_COMMANDS = {
+    "linuxbroker": ("token", "sign-request", "run"),
+    "linuxbroker_fake": ("run", "exec", "write-service", "conformance"),
+}
+
+
+def test_every_option_that_a_page_names_exists() -> None:
+    helps = [_help(command, module=module) for module, commands in _COMMANDS.items() for command in commands]
+    known = {option for text in helps for option in re.findall(r"--[a-z][a-z-]*", text)}
+    pages = [page for page in ON_THE_INDEX if page != "README.md"]
+    code = [found for page in pages for found in re.findall(r"`([^`\n]*)`", PAGES[page])]
+    ours = [text for text in code if not re.match(r"(dsreg|journalctl|systemctl) ", text)]
+    named = {option for text in ours for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", text)}
+    assert len(named) > 15
+    assert named - known == set()
 
 
 # The fake broker
