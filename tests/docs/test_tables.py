@@ -115,7 +115,10 @@ def test_azure_table_has_every_option() -> None:
 
 
 def test_exit_code_table_has_what_the_help_has() -> None:
-    assert [row["exit code"] for row in table("exit code")] == re.findall(r"^  (\d)  ", _help(), re.MULTILINE)
+    in_help = re.findall(r"^  (\d)  (.*)$", _help(), re.MULTILINE)
+    assert [(row["exit code"], row["meaning"].replace("`", "")) for row in table("exit code")] == [
+        (code, meaning.replace("'", "")) for code, meaning in in_help
+    ]
 
 
 def test_command_table_has_every_command() -> None:
