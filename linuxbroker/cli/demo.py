@@ -64,7 +64,7 @@ async def run(arguments: Arguments) -> bool:
             PrivateBus,
         )
     except ImportError as error:
-        raise DemoUnavailableError(f"the fake broker is not installed: no module named {error.name!r}") from None
+        raise DemoUnavailableError(f"the fake broker is not available: {error}") from None
     try:
         persona = PersonaName(arguments.persona)
     except ValueError:

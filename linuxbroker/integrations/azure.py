@@ -9,9 +9,16 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, cast
 
-from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
-from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import AuthenticationRecord, AuthenticationRequiredError, CredentialUnavailableError
+try:
+    from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+    from azure.core.exceptions import ClientAuthenticationError
+    from azure.identity import AuthenticationRecord, AuthenticationRequiredError, CredentialUnavailableError
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"linuxbroker.integrations.azure requires {error.name}: pip install 'linuxbroker[azure]'",
+        name=error.name,
+        path=error.path,
+    ) from error
 
 from linuxbroker import failures, validation
 from linuxbroker.accounts import folded, pick_account

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import getproxies
 
-import httpx
+try:
+    import httpx
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"linuxbroker.integrations.httpx_auth requires {error.name}: pip install 'linuxbroker[httpx]'",
+        name=error.name,
+        path=error.path,
+    ) from error
 
 from linuxbroker import validation
 from linuxbroker.challenges import claims_in, nonce_in, parse_challenges
