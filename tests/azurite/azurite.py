@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import trustme
+
+from tests.peers import give_up, starts
 
 ACCOUNT = "devstoreaccount1"  # the one that Azurite has
 # A guard against a start that hangs; nothing is measured with it.
@@ -39,10 +39,7 @@ def require() -> None:
     """Skip the test where Azurite can't run; with ``LINUXBROKER_REQUIRE_AZURITE=1`` in the environment, fail it."""
     lacks = missing()
     if lacks:
-        reason = f"Azurite can't run here, for want of {', '.join(lacks)}"
-        if os.environ.get("LINUXBROKER_REQUIRE_AZURITE") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        give_up("azurite", f"Azurite can't run here, for want of {', '.join(lacks)}")
 
 
 def missing() -> list[str]:
@@ -56,7 +53,7 @@ def missing() -> list[str]:
         "node": "Node.js with npm (the system packages nodejs and npm)",
         "azurite-blob": "the npm package azurite, which tox installs where there is npm",
     }
-    return [name for program, name in names.items() if shutil.which(program) is None]
+    return [name for program, name in names.items() if not starts(program, "--version")]
 
 
 @contextmanager

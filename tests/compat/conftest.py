@@ -5,7 +5,6 @@ With ``LINUXBROKER_REQUIRE_COMPAT=1`` in the environment, as ``.ci/run`` has it,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from linuxbroker_fake.running import RunningFake
 from tests.compat import desktop, node_packages
 from tests.compat.node_application import NodeApplication, running_node_application
+from tests.peers import give_up
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,4 @@ def start_node(user: desktop.User, tmp_path: Path) -> Iterator[Callable[..., Nod
 
 def _require(otherwise: str, lacks: list[str]) -> None:
     if lacks:
-        reason = f"{otherwise}, for want of {', '.join(lacks)}"
-        if os.environ.get("LINUXBROKER_REQUIRE_COMPAT") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        give_up("compat", f"{otherwise}, for want of {', '.join(lacks)}")

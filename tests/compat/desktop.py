@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
-import importlib.util
 import json
 import os
 import shutil
@@ -19,18 +17,12 @@ DRIVER = Path(__file__).with_name("runtime_driver.py")
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 MICROSOFTS, OURS = "pymsalruntime", "linuxbroker.runtime.pymsalruntime"
 
-# Debian's package for each program and library that pymsalruntime 0.20.7 and these tests need.
+# Debian's package for each program that these tests need besides the runtime.
 PROGRAMS = {
     "dbus-daemon": "dbus",
     "dbus-send": "dbus",
     "gnome-keyring-daemon": "gnome-keyring",
     "Xvfb": "xvfb",
-}
-LIBRARIES = {
-    "webkit2gtk-4.1": "libwebkit2gtk-4.1-0",
-    "gtk-3": "libgtk-3-0",
-    "soup-3.0": "libsoup-3.0-0",
-    "secret-1": "libsecret-1-0",
 }
 
 # The runtime's named semaphores, in /dev/shm; the id is its own.
@@ -43,10 +35,15 @@ def missing() -> list[str]:
     Returns:
         A description of each thing that is not there; empty when everything is.
     """
-    lacks = [f"the Python package {name}" for name in ("msal", "pymsalruntime") if not importlib.util.find_spec(name)]
-    packages = {package for program, package in PROGRAMS.items() if shutil.which(program) is None}
-    packages |= {package for library, package in LIBRARIES.items() if ctypes.util.find_library(library) is None}
-    return lacks + [f"the system package {package}" for package in sorted(packages)]
+    lacks = sorted(f"the system package {package}" for name, package in PROGRAMS.items() if shutil.which(name) is None)
+    # Loading it needs libraries of the system, which .ci/run names, and which are others in each version.
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"import msal, {MICROSOFTS}"], capture_output=True, text=True, check=False
+    )
+    if loaded.returncode != 0:
+        reason = loaded.stderr.strip().splitlines()[-1:] or [f"exit code {loaded.returncode}"]
+        lacks.append(f"a runtime that loads ({reason[0]})")
+    return lacks
 
 
 class User:

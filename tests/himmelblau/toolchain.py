@@ -5,23 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
-from typing import NoReturn
 
-import pytest
+from tests.peers import give_up, starts
 
 SOURCES = Path(__file__).parent / "broker"
 JUDGES = {"himmelblau-3.1": "himmelblau-3-1", "himmelblau-4.0": "himmelblau-4-0"}  # by the persona that passes for it
 _OLDEST_CARGO = (1, 85)  # that of the crates, and of the lock file's format
-
-
-def give_up(reason: str) -> NoReturn:
-    """Skip the test for this reason; with ``LINUXBROKER_REQUIRE_HIMMELBLAU=1`` in the environment, fail it."""
-    if os.environ.get("LINUXBROKER_REQUIRE_HIMMELBLAU") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 def build_judges() -> dict[str, Path]:
@@ -32,14 +23,14 @@ def build_judges() -> dict[str, Path]:
     """
     built = _built()
     if isinstance(built, str):
-        give_up(f"Himmelblau's brokers can't be built here, for want of {built}")
+        give_up("himmelblau", f"Himmelblau's brokers can't be built here, for want of {built}")
     return {name: built / program for name, program in JUDGES.items()}
 
 
 @functools.cache
 def _built() -> Path | str:
     """The folder with the judges, or what is missing."""
-    missing = [program for program in ("cargo", "pkg-config", "dbus-daemon") if shutil.which(program) is None]
+    missing = [program for program in ("cargo", "pkg-config", "dbus-daemon") if not starts(program, "--version")]
     if missing:
         return ", ".join(missing)
     if subprocess.run(["pkg-config", "--exists", "dbus-1"], check=False).returncode != 0:

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from linuxbroker.resources import interfaces_folder
+from tests.peers import give_up, starts
 
 PORTS = Path(__file__).parent
 
 
 def require(language: str, *programs: str) -> None:
-    """Skip the test where a program is missing; with ``LINUXBROKER_REQUIRE_PORTS=1`` in the environment, fail it.
+    """Skip the test if a program does not start; with ``LINUXBROKER_REQUIRE_PORTS=1`` in the environment, fail it.
 
     Args:
         language: what the reason calls the port.
         programs: the names of the programs that it takes.
     """
-    missing = [program for program in programs if shutil.which(program) is None]
+    missing = [program for program in programs if not starts(program, "version" if program == "go" else "--version")]
     if missing:
-        give_up(f"the port in {language} can't be built here, for want of {', '.join(missing)}")
-
-
-def give_up(reason: str) -> None:
-    """Skip the test for this reason; with ``LINUXBROKER_REQUIRE_PORTS=1`` in the environment, fail it."""
-    if os.environ.get("LINUXBROKER_REQUIRE_PORTS") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+        give_up("ports", f"the port in {language} can't be built here, for want of {', '.join(missing)}")
 
 
 def run(*command: str | Path, folder: Path) -> str:
@@ -94,9 +85,11 @@ def build_c(folder: Path) -> list[str]:
     Returns:
         The command that runs the program, without its argument.
     """
-    require("C", "gcc", "pkg-config", "gdbus-codegen")
+    require("C", "gcc", "pkg-config")
+    if not starts("gdbus-codegen", "--help"):
+        give_up("ports", "the port in C can't be built here, for want of gdbus-codegen (libglib2.0-dev-bin)")
     if subprocess.run(["pkg-config", "--exists", "gio-unix-2.0"], check=False).returncode != 0:
-        give_up("the port in C can't be built here, for want of gio-unix-2.0 (libglib2.0-dev)")
+        give_up("ports", "the port in C can't be built here, for want of gio-unix-2.0 (libglib2.0-dev)")
     xml = interfaces_folder() / "com.microsoft.identity.broker1.xml"
     generate = ("gdbus-codegen", "--interface-prefix", "com.microsoft.identity.", "--c-generate-autocleanup", "all")
     run(*generate, "--generate-c-code", "broker1", "--output-directory", str(folder), str(xml), folder=folder)
