@@ -255,6 +255,7 @@ def test_exec_cleans_up_if_a_signal_arrives_while_the_bus_starts(tmp_path: Path,
         os.kill(daemon, 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", ["a b", "a&b", "a,b", "a%b", "a%20b", "a<b>", "a;b=c", "é漢", "a'b\"c", "a#b*", "a\\b"]
 )

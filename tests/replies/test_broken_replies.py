@@ -804,6 +804,7 @@ def strings(node: Any) -> Iterator[str]:
             yield from strings(item)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("persona", ["microsoft-2.0.1", "microsoft-2.5.2"])
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_a_mutated_reply_gives_a_result_or_an_error_of_ours_and_shows_no_secret(
