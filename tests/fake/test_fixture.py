@@ -1,4 +1,4 @@
-"""The fixture ``fake_broker``: what a test leaves behind is not there in the next."""
+"""The fixture ``fake_broker``: isolation of tests that share a bus."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def make_a_mess(fake):
         await client.remove_account(account)
 
 @pytest.mark.parametrize("n", range(4))
-async def test_state(fake_broker, n):
+async def test_the_initial_state_is_restored(fake_broker, n):
     is_as_at_start(fake_broker)
     async with BrokerClient(CLIENT_ID) as client:
         assert await client.get_linux_broker_version() == "3.0.2"
@@ -56,30 +56,30 @@ async def test_state(fake_broker, n):
     await make_a_mess(fake_broker)
 
 @pytest.mark.fake_broker(persona="himmelblau", signed_in=(ADA,))
-async def test_another_persona(fake_broker):
+async def test_the_marker_sets_the_persona(fake_broker):
     is_as_at_start(fake_broker)
     async with BrokerClient(CLIENT_ID) as client:
         assert await client.get_linux_broker_version() == "3.1.12"
         assert [account.username for account in await client.get_accounts()] == [ADA]
 
 @pytest.mark.parametrize("end", ["stop_broker", "stop_bus", "restart_broker"])
-async def test_what_was_stopped_runs_again(fake_broker, end):
+async def test_the_broker_runs_although_an_earlier_test_stopped_it(fake_broker, end):
     is_as_at_start(fake_broker)
     async with BrokerClient(CLIENT_ID) as client:
         assert len(await client.get_accounts()) == 3
     getattr(fake_broker, end)()
 
-async def test_after_them(fake_broker):
+async def test_the_broker_runs_after_the_last_stop(fake_broker):
     is_as_at_start(fake_broker)
     async with BrokerClient(CLIENT_ID) as client:
         assert len(await client.get_accounts()) == 3
 
 @pytest.mark.fake_broker(isolated=True)
-def test_isolated(fake_broker):
+def test_an_isolated_test_has_a_separate_bus(fake_broker):
     is_as_at_start(fake_broker)
     assert buses.count(fake_broker.address) == 1
 
-def test_one_bus_served_but_where_it_was_stopped_or_an_own_one_was_asked_for(fake_broker):
+def test_a_new_bus_is_started_only_after_a_stop_and_for_isolation(fake_broker):
     is_as_at_start(fake_broker)
     assert len(buses) == 11 and len(set(buses)) == 3
 """
@@ -92,7 +92,7 @@ def session() -> Iterator[SessionBus]:
     bus.end()
 
 
-def test_nothing_of_one_test_is_left_in_the_next(tmp_path: Path) -> None:
+def test_each_test_starts_in_the_initial_state(tmp_path: Path) -> None:
     (tmp_path / "test_app.py").write_text(_SUITE, encoding="utf-8")
     options = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "-W", "error"]
     options += ["-o", "asyncio_default_fixture_loop_scope=function"]
@@ -107,7 +107,7 @@ def test_nothing_of_one_test_is_left_in_the_next(tmp_path: Path) -> None:
     assert "11 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
-def test_tests_that_leave_nothing_share_a_bus_and_its_keys(session: SessionBus) -> None:
+def test_tests_share_the_bus_and_its_keys(session: SessionBus) -> None:
     tokens = []
     for _ in range(2):
         with RunningFake(on=session.clean()) as fake:
@@ -160,7 +160,7 @@ async def _loop_stopped(bus: RunningBus, stack: AsyncExitStack) -> None:
     "leave",
     [_connection, _name_and_match, _monitor, _activation_file, _killed, _stopped_and_started, _loop_stopped],
 )
-async def test_a_bus_that_is_not_as_it_was_is_replaced_and_ends(
+async def test_a_changed_bus_is_stopped_and_replaced(
     session: SessionBus, leave: Callable[[RunningBus, AsyncExitStack], Awaitable[None]]
 ) -> None:
     first = await asyncio.to_thread(session.clean)
@@ -177,7 +177,7 @@ async def test_a_bus_that_is_not_as_it_was_is_replaced_and_ends(
         await _list_accounts(fake.address)
 
 
-def test_a_task_that_a_test_left_on_the_brokers_loop_ends_with_it(session: SessionBus) -> None:
+def test_a_pending_task_is_canceled_at_the_end_of_its_test(session: SessionBus) -> None:
     bus = session.clean()
     with RunningFake(on=bus) as fake:
         waiting = asyncio.run_coroutine_threadsafe(fake.broker.journal.wait_for("never called"), bus.loop)
@@ -185,7 +185,7 @@ def test_a_task_that_a_test_left_on_the_brokers_loop_ends_with_it(session: Sessi
     assert session.clean() is bus
 
 
-def test_a_process_that_is_forked_leaves_the_bus_alone(session: SessionBus) -> None:
+def test_a_forked_process_does_not_stop_the_bus(session: SessionBus) -> None:
     bus = session.clean()
     child = os.fork()
     if child == 0:
