@@ -20,6 +20,7 @@ from typing import Any
 
 from linuxbroker import texts
 from linuxbroker.bus import address as addresses
+from linuxbroker.bus.codec import decode, encode
 from linuxbroker.bus.descriptors import DescriptorReader, Descriptors
 from linuxbroker.bus.errors import (
     BadMessageError,
@@ -33,7 +34,6 @@ from linuxbroker.bus.errors import (
 )
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader, unix_fds
 from linuxbroker.bus.handshake import authenticate
-from linuxbroker.bus.marshalling import decode, encode
 from linuxbroker.bus.message import Message, MessageKind
 
 _log = logging.getLogger("linuxbroker.bus")

@@ -8,10 +8,10 @@ import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
+from linuxbroker.bus.codec import variants
 from linuxbroker.bus.connection import BUS_NAME, Connection, bus_call, checked_unique_name
 from linuxbroker.bus.descriptors import Descriptors
 from linuxbroker.bus.errors import DisconnectedError, RemoteError
-from linuxbroker.bus.library import variants
 
 _NO_OWNER = BUS_NAME + ".Error.NameHasNoOwner"
 

@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from linuxbroker.bus.address import unix_sockets
+from linuxbroker.bus.codec import decode, encode
 from linuxbroker.bus.connection import bus_call
 from linuxbroker.bus.frames import FrameReader
 from linuxbroker.bus.handshake import authenticate
-from linuxbroker.bus.marshalling import decode, encode
 from linuxbroker.bus.message import MessageKind
 from linuxbroker.names import BROKER_BUS_NAME
 

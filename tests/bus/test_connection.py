@@ -23,9 +23,9 @@ from linuxbroker.bus import (
     RemoteError,
     ReplyTooLargeError,
 )
+from linuxbroker.bus.codec import decode, encode
 from linuxbroker.bus.connection import error_reply, method_return
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader
-from linuxbroker.bus.marshalling import decode, encode
 from linuxbroker_fake import RunningFake
 
 MEBIBYTE = 1024 * 1024

@@ -25,10 +25,10 @@ from linuxbroker.bus import (
     RemoteError,
     name_owner,
 )
+from linuxbroker.bus.codec import encode
 from linuxbroker.bus.connection import bus_call
 from linuxbroker.bus.descriptors import Descriptors
 from linuxbroker.bus.handshake import authenticate
-from linuxbroker.bus.marshalling import encode
 from linuxbroker_fake import RunningFake
 from tests.trust.buses import from_sender, with_descriptors
 

@@ -16,8 +16,8 @@ import pytest
 
 from linuxbroker import BrokerClient, BrokerError, BrokerNotInstalledError, Presence, Timeouts
 from linuxbroker.bus import Connection, Message, MessageKind
+from linuxbroker.bus.codec import encode
 from linuxbroker.bus.connection import BUS_NAME, BUS_PATH
-from linuxbroker.bus.marshalling import encode
 from linuxbroker.names import BROKER_BUS_NAME
 from linuxbroker.trust.policy import TrustPolicy
 from linuxbroker_fake import PrivateBus

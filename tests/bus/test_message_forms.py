@@ -13,8 +13,8 @@ from dbus_next.signature import Variant
 
 from linuxbroker import BrokerClient, BrokerProtocolError
 from linuxbroker.bus import BadMessageError, Connection, Message, MessageKind
+from linuxbroker.bus.codec import encode
 from linuxbroker.bus.connection import method_return
-from linuxbroker.bus.marshalling import encode
 from linuxbroker_fake import RunningFake
 from tests.bus.test_connection import Peer, _call, _connected
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from linuxbroker.bus.codec import encode
 from linuxbroker.bus.errors import (
     AddressError,
     BadMessageError,
@@ -19,7 +20,6 @@ from linuxbroker.bus.errors import (
     DisconnectedError,
     RemoteError,
 )
-from linuxbroker.bus.marshalling import encode
 from linuxbroker.bus.message import Message, MessageKind
 from linuxbroker.bus.ping import ping
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH

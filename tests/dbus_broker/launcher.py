@@ -29,9 +29,9 @@ from dbus_next import Variant
 
 from linuxbroker.bus import Connection, Message, MessageKind
 from linuxbroker.bus.address import unix_sockets
+from linuxbroker.bus.codec import decode
 from linuxbroker.bus.connection import error_reply, method_return
 from linuxbroker.bus.frames import FrameReader
-from linuxbroker.bus.marshalling import decode
 
 _BROKER = "/org/bus1/DBus/Broker"
 _LISTENER = "/org/bus1/DBus/Listener/0"

@@ -52,7 +52,7 @@ def main() -> None:
 def _instrumented(name: str) -> tuple[Target, tuple[bytes, ...]]:
     """The target, and its part of the corpus."""
     with instrument_imports(include=["linuxbroker", "dbus_next"]):
-        import linuxbroker.bus.library  # noqa: F401 - which is not imported before it is needed
+        import linuxbroker.bus.codec  # noqa: F401 - which is not imported before it is needed
         from tests.fuzz import corpus, targets
     target = targets.TARGETS[name]
     return target, corpus.inputs(target.corpus)

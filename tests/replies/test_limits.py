@@ -14,9 +14,9 @@ import pytest
 
 from linuxbroker import BrokerClient, BrokerProtocolError, BrokerResponseError, InvalidArgumentError
 from linuxbroker.bus import Message, MessageKind
+from linuxbroker.bus.codec import encode
 from linuxbroker.bus.connection import method_return
 from linuxbroker.bus.frames import LARGE_MESSAGE_BYTES, FrameReader
-from linuxbroker.bus.marshalling import encode
 from linuxbroker.codec import MalformedReplyError, read_reply
 from linuxbroker.jwt_claims import peek
 from linuxbroker.models import (

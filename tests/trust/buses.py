@@ -18,9 +18,9 @@ from typing import Any
 from dbus_next.signature import Variant
 
 from linuxbroker.bus import Message
+from linuxbroker.bus.codec import decode, encode
 from linuxbroker.bus.connection import BUS_NAME, error_reply, method_return
 from linuxbroker.bus.frames import FrameReader
-from linuxbroker.bus.marshalling import decode, encode
 
 ERROR = BUS_NAME + ".Error."
 VERSION = '{"linuxBrokerVersion": "2.5.2"}'

@@ -1,0 +1,236 @@
+"""Messages as bytes and back, by dbus-next, and the limits on what a peer can make it read.
+
+The only module that imports the D-Bus library; another one could be put in here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, TypeVar, cast
+
+from dbus_next._private.constants import HeaderField
+from dbus_next._private.marshaller import Marshaller
+from dbus_next._private.unmarshaller import Unmarshaller
+from dbus_next.constants import MessageFlag, MessageType
+from dbus_next.message import Message as DBusMessage
+from dbus_next.signature import SignatureTree, Variant
+
+from linuxbroker.bus.errors import BadMessageError
+from linuxbroker.bus.message import Message, MessageKind
+
+# The library's annotations do not hold (None where it says str, untyped methods): its classes are taken as they are.
+_Marshaller: Any = Marshaller
+_Unmarshaller: Any = Unmarshaller
+_DBusMessage: Any = DBusMessage
+
+_MAX_HEADER_BYTES = 16 * 1024
+# Far above what brokers and buses send.
+_MAX_VALUES = 100_000
+_MAX_ARRAY_BYTES = 2**32  # as its length is written in four bytes
+# D-Bus specification, "Message Format": no value is nested more deeply. The header adds two levels of its own.
+_MAX_DEPTH = 64 + 2
+_MAX_CALL_HEADERS = 64
+_MAX_PEER_SIGNATURES = 1000
+_LAST_FIELD = max(field.value for field in HeaderField)
+_LENGTH_AND_SERIAL = struct.Struct("<II")  # bytes 4 to 11 of every message
+
+_FieldT = TypeVar("_FieldT")
+
+# The library keeps each signature that it ever reads, and a peer can make up any number. Only those that were added by
+# reading are removed again: the cache is shared with whoever else uses the library in this process.
+_signature_cache: dict[str, Any] = cast("Any", SignatureTree)._cache
+_peer_signatures: deque[str] = deque()
+# Headers of calls as the library wrote them: an application makes the same few calls.
+_call_headers: dict[tuple[str | bool, ...], bytes] = {}
+
+
+def encode(message: Message, serial: int, body: Sequence[Any] | None = None) -> bytes:
+    """Write a message as the bytes that go over the wire.
+
+    Args:
+        message: what to send; its own ``serial`` and ``sender`` are not used.
+        serial: the serial number to send it under, from 1.
+        body: the arguments, in place of the message's own.
+
+    Returns:
+        The marshalled message.
+
+    Raises:
+        BadMessageError: a name, path, signature or argument is invalid.
+    """
+    reason = ""
+    try:
+        return _encode(message, serial, list(message.body if body is None else body))
+    except Exception as error:  # the library raises bare Exception in places
+        reason = type(error).__name__
+    raise BadMessageError(f"can't write a call of {message.interface}.{message.member}: {reason}")
+
+
+def decode(frame: bytes) -> Message:
+    """Read the bytes of one whole message.
+
+    Args:
+        frame: exactly one message, as ``FrameReader`` cuts it.
+
+    Returns:
+        The message. One with far more values than any that has a use here comes without its body; one with a header
+        that long is an empty signal. Neither ends the connection: any process on the bus can send them.
+
+    Raises:
+        BadMessageError: the bytes are not a valid message. The text quotes nothing of them.
+    """
+    known = len(_signature_cache)
+    reason = "cut short"
+    try:
+        if struct.unpack_from("<I" if frame[:1] == b"l" else ">I", frame, 12)[0] > _MAX_HEADER_BYTES:
+            return Message(MessageKind.SIGNAL)
+        return _decode(frame)
+    except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
+        reason = type(error).__name__
+    finally:
+        if len(_signature_cache) > known:
+            _limit_peer_signatures(known)
+    raise BadMessageError(f"the peer sent an invalid message ({reason})")
+
+
+def variants(value: object, signature: str = "") -> dict[str, Any]:
+    """Read an item of the type ``a{sv}`` without the library's own type for a variant.
+
+    Args:
+        value: an item of a message's body.
+        signature: of the variants that are wanted; default any.
+
+    Returns:
+        The value of each variant, by its key; empty if the item is of another type.
+    """
+    items = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    found = {key: cast("Any", item) for key, item in items.items() if isinstance(item, Variant)}
+    return {key: item.value for key, item in found.items() if signature in ("", item.signature)}
+
+
+def _encode(message: Message, serial: int, body: list[Any]) -> bytes:
+    if message.kind is not MessageKind.CALL:
+        return bytes(_library_message(message, serial, body)._marshall())
+    key = (
+        message.destination,
+        message.path,
+        message.interface,
+        message.member,
+        message.signature,
+        message.reply_expected,
+        message.autostart,
+    )
+    written = _Marshaller(message.signature, body).marshall()
+    header = _call_headers.get(key)
+    if header is None:
+        whole = _library_message(message, serial, body)._marshall()
+        header = bytes(whole[: len(whole) - len(written)])
+        if len(_call_headers) < _MAX_CALL_HEADERS:
+            _call_headers[key] = header
+    return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(len(written), serial), header[12:], written))
+
+
+def _library_message(message: Message, serial: int, body: list[Any]) -> Any:
+    flags = MessageFlag.NONE
+    if not message.reply_expected:
+        flags |= MessageFlag.NO_REPLY_EXPECTED
+    if not message.autostart:
+        flags |= MessageFlag.NO_AUTOSTART
+    return _DBusMessage(
+        message_type=MessageType(message.kind.value),
+        destination=message.destination or None,
+        path=message.path or None,
+        interface=message.interface or None,
+        member=message.member or None,
+        error_name=message.error_name or None,
+        reply_serial=message.reply_serial or None,
+        flags=flags,
+        signature=message.signature,
+        body=body,
+        serial=serial,
+    )
+
+
+def _decode(frame: bytes) -> Message:
+    unmarshaller = _FrameUnmarshaller(frame)
+    message = unmarshaller.unmarshall()
+    is_whole = unmarshaller.values_left >= 0
+    return Message(
+        kind=MessageKind(message.message_type.value),
+        serial=message.serial,
+        reply_serial=_header_field(message.reply_serial, 0),
+        sender=_header_field(message.sender, ""),
+        destination=_header_field(message.destination, ""),
+        path=_header_field(message.path, ""),
+        interface=_header_field(message.interface, ""),
+        member=_header_field(message.member, ""),
+        error_name=_header_field(message.error_name, ""),
+        signature=message.signature if is_whole else "",
+        body=tuple(message.body) if is_whole else (),
+        reply_expected=not message.flags & MessageFlag.NO_REPLY_EXPECTED,
+    )
+
+
+def _header_field(value: object, absent: _FieldT) -> _FieldT:
+    """A header field, for which the library accepts any type."""
+    if value is None:
+        return absent
+    if isinstance(value, type(absent)):
+        return value
+    raise TypeError
+
+
+def _limit_peer_signatures(known: int) -> None:
+    """Note the signatures that reading has added since the cache had that many, and remove the oldest ones."""
+    _peer_signatures.extend(islice(reversed(_signature_cache), len(_signature_cache) - known))
+    while len(_peer_signatures) > _MAX_PEER_SIGNATURES:
+        _signature_cache.pop(_peer_signatures.popleft(), None)
+
+
+class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
+    """Reads a frame that is there as a whole; the library's own class expects the rest to arrive later.
+
+    Stops after so many values: a value of four bytes on the wire takes a hundred in memory, and its time.
+    """
+
+    values_left = _MAX_VALUES
+    depth = 0
+    header_is_read = False
+
+    def __init__(self, frame: bytes) -> None:
+        # Not the library's: it makes a table of readers for each message, the dearest step of all of its reading.
+        self.buf = frame
+        self.offset = 0
+        self.unix_fds: list[int] = []
+
+    def read_argument(self, type_: Any) -> Any:
+        self.values_left -= 1
+        if self.values_left < 0:
+            self.offset = len(self.buf) + _MAX_ARRAY_BYTES  # the end of every array, whatever length it announces
+            return None
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise RecursionError
+        value = _READERS[type_.token](self, type_)
+        self.depth -= 1
+        if not self.depth and not self.header_is_read:
+            # D-Bus specification, "Header Fields": those that are not known are ignored. Some buses pass them on.
+            self.header_is_read = True
+            return [field for field in value if field[0] <= _LAST_FIELD]
+        return value
+
+    def read(self, n: int, prefetch: bool = False) -> int:
+        start = self.offset
+        if start + n > len(self.buf):
+            raise EOFError
+        if not prefetch:
+            self.offset = start + n
+        return start
+
+
+_READERS: dict[str, Callable[[Any, Any], Any]] = {
+    token: getattr(_Unmarshaller, reader.__name__) for token, reader in _Unmarshaller(None).readers.items()
+}
