@@ -18,8 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from linuxbroker import texts
-from linuxbroker.bus import address as addresses
+from linuxbroker.bus.address import session_address
 from linuxbroker.bus.codec import decode, encode
 from linuxbroker.bus.descriptors import DescriptorReader, Descriptors
 from linuxbroker.bus.errors import (
@@ -27,14 +26,13 @@ from linuxbroker.bus.errors import (
     BusError,
     CallTimeoutError,
     ClosedHereError,
-    ConnectError,
     DisconnectedError,
     RemoteError,
     ReplyTooLargeError,
 )
 from linuxbroker.bus.frames import MAX_MESSAGE_BYTES, FrameReader, unix_fds
-from linuxbroker.bus.handshake import authenticate
 from linuxbroker.bus.message import Message, MessageKind
+from linuxbroker.bus.opening import authenticate, connect, open_first
 
 _log = logging.getLogger("linuxbroker.bus")
 
@@ -45,7 +43,6 @@ _READ_BYTES = 256 * 1024
 _UNSENT_LIMIT_BYTES = 1024 * 1024
 _MAX_SERIAL = 0xFFFFFFFF
 _READS_IN_A_ROW = 16
-_BACKLOG_PAUSE_SECONDS = 0.01
 # The signature of what the bus answers. Source: D-Bus specification, "Message Bus Messages".
 _BUS_ANSWERS = {
     "AddMatch": "",
@@ -156,41 +153,19 @@ class Connection:
             AddressError: there is no address, or none that can be used.
             ConnectError: no alternative led to a bus in time.
         """
-        text = address or addresses.session_address()
-        failures: list[str] = []
-        candidates = addresses.unix_sockets(text, failures)
-        try:
-            opening = cls._open_first(candidates, failures, max_message_bytes, wants_descriptors)
-            return await asyncio.wait_for(opening, limit)
-        except asyncio.TimeoutError:
-            failures.append(f"no answer within {limit:g} s")
-        except ConnectError:
-            pass
-        raise ConnectError(f"can't connect to the bus at {texts.brief(text)}: {'; '.join(failures)}")
+
+        async def attempt(candidate: bytes) -> Connection:
+            return await cls._open(candidate, max_message_bytes, wants_descriptors)
+
+        return await open_first(address or session_address(), attempt, limit=limit)
 
     @classmethod
-    async def _open_first(
-        cls, candidates: list[bytes], failures: list[str], max_message_bytes: int, wants_descriptors: bool
-    ) -> Connection:
-        for candidate in candidates:
-            # One that is silent must not hide the next; the last has all the time that is left.
-            limit = None if candidate == candidates[-1] else addresses.SECONDS_BEFORE_THE_NEXT
-            try:
-                opening = cls._open_one(candidate, max_message_bytes, wants_descriptors)
-                return await asyncio.wait_for(opening, limit)
-            except asyncio.TimeoutError:
-                failures.append("no answer in time")
-            except (BusError, OSError) as error:
-                failures.append(_reason(error))
-        raise ConnectError("no alternative of the address led to a bus")
-
-    @classmethod
-    async def _open_one(cls, candidate: bytes, max_message_bytes: int, wants_descriptors: bool) -> Connection:
+    async def _open(cls, address: bytes, max_message_bytes: int, wants_descriptors: bool) -> Connection:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection: Connection | None = None
         try:
             sock.setblocking(False)
-            await _connect(sock, candidate)
+            await connect(sock, address)
             passes_descriptors = await authenticate(sock, wants_descriptors=wants_descriptors)
             connection = cls(sock, max_message_bytes, passes_descriptors)
             (name,) = await connection.call_bus("Hello", limit=None)
@@ -576,29 +551,12 @@ def method_return(call: Message, signature: str = "", *body: Any) -> Message:
     )
 
 
-def _reason(error: BusError | OSError) -> str:
-    """Why an alternative of an address did not lead to a bus; with what the bus said, to which nothing was told yet."""
-    if isinstance(error, RemoteError):
-        return f"{error.name}: {texts.shown(error.text)}"
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
 def _peer_uid(sock: socket.socket) -> int | None:
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     _, uid, _ = _UCRED.unpack(credentials)
     return int(uid)
-
-
-async def _connect(sock: socket.socket, address: bytes) -> None:
-    """Connect a non-blocking socket; while the listener's queue is full the kernel offers nothing to wait for."""
-    while True:
-        try:
-            sock.connect(address)
-            return
-        except BlockingIOError:
-            await asyncio.sleep(_BACKLOG_PAUSE_SECONDS)
 
 
 def _close_unless_read(sock: socket.socket, loop: weakref.ref[asyncio.AbstractEventLoop]) -> None:

@@ -1,46 +1,60 @@
-"""How does a fresh socket become a bus connection? The SASL exchange, carried out on the running loop."""
+"""What is said on a fresh socket before it is a bus connection: the SASL exchange, line by line, without I/O.
+
+Source: D-Bus specification, "Authentication Protocol".
+"""
 
 from __future__ import annotations
 
-import asyncio
-import socket
+import os
+from collections.abc import Generator
 
-from linuxbroker.bus.sasl import BEGIN, MAX_LINE_BYTES, authentication
+from linuxbroker.bus.errors import ConnectError
+
+# Far more than any answer of a bus; an endless line without an end is refused.
+MAX_LINE_BYTES = 16 * 1024
+BEGIN = b"BEGIN\r\n"
 
 
-async def authenticate(sock: socket.socket, *, wants_descriptors: bool = False) -> bool:
-    """Authenticate as the process's own user.
+def authentication(*, wants_descriptors: bool = False) -> Generator[bytes, bytes, bool]:
+    """Authenticate as the process's own user; ``BEGIN`` is left to be said.
 
     Args:
-        sock: a connected, non-blocking socket.
         wants_descriptors: whether to ask for the passing of file descriptors.
+
+    Yields:
+        What to say. The answer, a line with its end, is sent in; nothing, where the peer closed the socket.
 
     Returns:
         Whether file descriptors are passed: they were asked for, and the peer agreed.
 
     Raises:
         ConnectError: the peer refused, closed, or answered nonsense.
-        OSError: the socket failed.
     """
-    loop = asyncio.get_running_loop()
-    exchange = authentication(wants_descriptors=wants_descriptors)
-    said = next(exchange)
-    while True:
-        await loop.sock_sendall(sock, said)
-        answer = await _read_line(loop, sock)
-        try:
-            said = exchange.send(answer)
-        except StopIteration as end:
-            await loop.sock_sendall(sock, BEGIN)
-            return bool(end.value)
+    user = os.geteuid()
+    answer = yield b"\0AUTH EXTERNAL " + str(user).encode().hex().encode() + b"\r\n"
+    if answer.startswith(b"REJECTED"):
+        # In a user namespace the process sees another id than the bus does: without one the socket's counts.
+        answer = yield b"AUTH EXTERNAL\r\n"
+        if answer.rstrip() == b"DATA":
+            answer = yield b"DATA\r\n"
+        if not _is_ok(answer):
+            raise ConnectError(f"the bus refused user id {user}; is it another user's bus?")
+    if not _is_ok(answer):
+        raise _no_bus(answer)
+    if not wants_descriptors:
+        return False
+    answer = yield b"NEGOTIATE_UNIX_FD\r\n"
+    agrees = answer.rstrip() == b"AGREE_UNIX_FD"
+    if not agrees and not answer.startswith(b"ERROR"):
+        raise _no_bus(answer)
+    return agrees
 
 
-async def _read_line(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
-    """A line, or the beginning of one that is too long; nothing, where the peer closed the socket."""
-    line = b""
-    while not line.endswith(b"\r\n") and len(line) <= MAX_LINE_BYTES:
-        received = await loop.sock_recv(sock, 4096)
-        if not received:
-            return b""
-        line += received
-    return line
+def _is_ok(answer: bytes) -> bool:
+    return answer.startswith(b"OK ") and answer.endswith(b"\r\n")
+
+
+def _no_bus(answer: bytes) -> ConnectError:
+    if not answer:
+        return ConnectError("the peer closed the bus socket during the handshake")
+    return ConnectError("the peer on the bus socket does not speak D-Bus")

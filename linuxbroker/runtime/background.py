@@ -12,9 +12,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from linuxbroker.runtime.callbacks import CallbackThreads
+
+T = TypeVar("T")
 
 # How long the process waits at its end for the broker to hear that a sign-in is not wanted any more.
 _PARTING_SECONDS = 2.0
@@ -183,3 +185,24 @@ def start(
     call = Call(loop, work, canceled, failed, callback)
     loop.call_soon_threadsafe(call.begin)
     return call
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine on the background loop, and wait for it; from any thread but the loop's own.
+
+    Args:
+        work: makes the coroutine.
+
+    Returns:
+        What it gives.
+
+    Raises:
+        RuntimeError: the interpreter is ending, or no thread is to be had.
+        Exception: what it raises.
+    """
+    future = asyncio.run_coroutine_threadsafe(work(), _background.loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise

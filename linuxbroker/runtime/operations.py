@@ -35,7 +35,7 @@ from linuxbroker.errors import (
 )
 from linuxbroker.models import Account, Status
 from linuxbroker.pop import PopAuthScheme
-from linuxbroker.results import TokenResult, account_from_claims
+from linuxbroker.results import TokenResult
 from linuxbroker.runtime import refusals
 from linuxbroker.runtime.answers import (
     MSALRuntimeAccount,
@@ -53,11 +53,12 @@ from linuxbroker.runtime.memory import Memory, fields_json
 from linuxbroker.runtime.refusals import RefusedError, failure_of
 from linuxbroker.runtime.values import LogLevel
 from linuxbroker.scopes import RESERVED_SCOPES
+from linuxbroker.token_reply import account_from_claims
 
 _log = logging.getLogger("linuxbroker.runtime")
 
 # For listing accounts before any application has named itself; a valid UUID that is nobody's.
-_NOBODY = "00000000-0000-0000-0000-000000000001"
+PLACEHOLDER_CLIENT_ID = "00000000-0000-0000-0000-000000000001"
 _CONSUMERS = "consumers"
 _USERNAME, _PASSWORD = "MSALRuntime_Username", "MSALRuntime_Password"
 _CODES_OF_THE_USER = (InteractionRequiredError, AccountUnusableError, AccountRequiredError)
@@ -175,7 +176,7 @@ async def read_account_by_id(account_id: str, report: Report) -> MSALRuntimeRead
     """Find an account: one that this process saw, else one that the broker lists."""
     found = _memory.find(account_id)
     if found is None:
-        for account in await _listed(report, _memory.client_id or _NOBODY):
+        for account in await _listed(report, _memory.client_id or PLACEHOLDER_CLIENT_ID):
             shown = _memory.learn_from_list(account)
             found = shown if shown.get_account_id() == account_id else found
     if found is None:

@@ -11,11 +11,11 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from linuxbroker.bus.errors import BusError
-from linuxbroker.bus.ping import ping
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
+from linuxbroker.client import BrokerClient
+from linuxbroker.errors import BrokerError
+from linuxbroker.runtime import background, operations, refusals
 from linuxbroker.runtime.answers import (
     MSALRuntimeAccount,
     MSALRuntimeAuthResult,
@@ -33,9 +33,7 @@ from linuxbroker.runtime.arguments import (
 )
 from linuxbroker.runtime.logs import MSALRuntimeLogCallbackHandle, register_logging_callback, set_is_pii_enabled
 from linuxbroker.runtime.values import LogLevel, Response_Status, SsoPolicyType
-
-if TYPE_CHECKING:
-    from linuxbroker.runtime.background import Call
+from linuxbroker.transport import Timeouts
 
 __all__ = [
     "CallbackData",
@@ -73,14 +71,16 @@ _ANY_WINDOW = 1
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
+async def _ping() -> None:
+    async with BrokerClient(operations.PLACEHOLDER_CLIENT_ID, timeouts=Timeouts(ping=_PING_SECONDS)) as client:
+        await client.ping()
+
+
 def _look_for_broker() -> None:
     try:
-        ping(None, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=_PING_SECONDS)
-        return
-    except BusError as error:
-        from linuxbroker.failures import CallContext, from_bus
-
-        reason = from_bus(error, CallContext("Ping"))
+        return background.run(_ping)
+    except BrokerError as error:
+        reason = str(error)
     raise RuntimeError(
         f"ErrorTag: 507897694, ErrorCode: 0, ErrorContext: Broker cannot be initialized for MSALRuntime: {reason}, "
         f"ErrorStatus: {Response_Status.Status_ApiContractViolation}"
@@ -119,7 +119,7 @@ class MSALRuntimeAsyncHandle:
     """A call that is under way; the runtime makes them."""
 
     def __init__(self) -> None:
-        self._call: Call | None = None
+        self._call: background.Call | None = None
 
     def cancel_async_operation(self) -> None:
         """Cancel the call: the broker closes its window, and the callback gets the failure.
@@ -155,8 +155,6 @@ def read_account_by_id(
     Raises:
         TypeError: an argument is of another type.
     """
-    from linuxbroker.runtime import operations
-
     account_id = checked("accountid", accountid, str)
     report = operations.Report("ReadAccountById", "", _correlation_id(correlationId))
     return _start(
@@ -187,8 +185,6 @@ def signin(
         TypeError: an argument is of another type.
         RuntimeError: the handle is no window's.
     """
-    from linuxbroker.runtime import operations
-
     asked, window = _asked(auth_params), checked_handle(parentWindowHandle)
     hint = "" if accountHint is None else checked("accountHint", accountHint, str)
     report = operations.Report("SignIn", asked.client_id, _correlation_id(correlationId))
@@ -215,8 +211,6 @@ def signin_silently(
     Raises:
         TypeError: an argument is of another type.
     """
-    from linuxbroker.runtime import operations
-
     asked = _asked(auth_params)
     report = operations.Report("SignInSilently", asked.client_id, _correlation_id(correlationId))
     return _start(lambda: operations.signin_silently(asked, report), MSALRuntimeAuthResult, report, callback)
@@ -245,8 +239,6 @@ def signin_interactively(
         TypeError: an argument is of another type.
         RuntimeError: the handle is no window's.
     """
-    from linuxbroker.runtime import operations
-
     asked, window = _asked(auth_params), checked_handle(parentWindowHandle)
     if accountHint is not None:
         checked("accountHint", accountHint, str)
@@ -280,8 +272,6 @@ def signout_silently(
     Raises:
         TypeError: an argument is of another type.
     """
-    from linuxbroker.runtime import operations
-
     client_id, known = checked("clientId", clientId, str), checked("account", account, MSALRuntimeAccount)
     report = operations.Report("SignOut", "", _correlation_id(correlationId))
     return _start(
@@ -307,8 +297,6 @@ def discover_accounts(
     Raises:
         TypeError: an argument is of another type.
     """
-    from linuxbroker.runtime import operations
-
     report = operations.Report("DiscoverAccounts", checked("clientId", clientId, str), _correlation_id(correlationId))
     return _start(lambda: operations.discover_accounts(report), MSALRuntimeDiscoverAccountsResult, report, callback)
 
@@ -333,8 +321,6 @@ def acquire_token_silently(
     Raises:
         TypeError: an argument is of another type.
     """
-    from linuxbroker.runtime import operations
-
     asked, known = _asked(auth_params), checked("account", account, MSALRuntimeAccount)
     report = operations.Report("AcquireTokenSilently", asked.client_id, _correlation_id(correlationId))
     return _start(
@@ -365,8 +351,6 @@ def acquire_token_interactively(
         TypeError: an argument is of another type.
         RuntimeError: the handle is no window's.
     """
-    from linuxbroker.runtime import operations
-
     asked, known = _asked(auth_params), checked("account", account, MSALRuntimeAccount)
     window = checked_handle(parentWindowHandle)
     report = operations.Report("AcquireTokenInteractively", asked.client_id, _correlation_id(correlationId))
@@ -397,8 +381,6 @@ def get_sso_policy() -> SsoPolicyType:
 def _start(
     work: Callable[[], Any], kind: Callable[..., Any], report: Any, callback: object, *, asks: bool = False
 ) -> MSALRuntimeAsyncHandle:
-    from linuxbroker.runtime import background, operations, refusals
-
     failed = operations.failed_with(kind, report)
     ended = refusals.canceled_sign_in if asks else refusals.canceled
     handle = MSALRuntimeAsyncHandle()

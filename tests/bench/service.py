@@ -23,8 +23,8 @@ from linuxbroker.bus.address import unix_sockets
 from linuxbroker.bus.codec import decode, encode
 from linuxbroker.bus.connection import bus_call
 from linuxbroker.bus.frames import FrameReader
-from linuxbroker.bus.handshake import authenticate
 from linuxbroker.bus.message import MessageKind
+from linuxbroker.bus.opening import authenticate
 from linuxbroker.names import BROKER_BUS_NAME
 
 CONTROL_MEMBER = "lastRequest"

@@ -10,8 +10,6 @@ import pytest
 from linuxbroker import BrokerClient, NoSessionBusError, Timeouts
 from linuxbroker.bus import AddressError, ConnectError, Connection
 from linuxbroker.bus.address import escape, session_address, unix_sockets
-from linuxbroker.bus.ping import ping
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
@@ -156,7 +154,6 @@ async def test_an_alternative_that_cannot_be_used_does_not_hide_the_next(
         address = f"{unusable};{fake_broker.address}"
         async with BrokerClient(CLIENT_ID, bus_address=address) as client:
             assert await client.is_available()
-        await asyncio.to_thread(ping, address, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=30)
 
 
 async def test_an_alternative_that_is_silent_does_not_hide_the_next(fake_broker: RunningFake, tmp_path: Path) -> None:
@@ -166,7 +163,6 @@ async def test_an_alternative_that_is_silent_does_not_hide_the_next(fake_broker:
         address = f"unix:path={tmp_path}/silent;{fake_broker.address}"
         async with BrokerClient(CLIENT_ID, bus_address=address, timeouts=Timeouts(connect=60.0)) as client:
             assert await client.get_linux_broker_version()
-        await asyncio.to_thread(ping, address, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=30)
 
 
 async def test_an_error_names_those_that_cannot_be_used_too() -> None:
@@ -174,8 +170,6 @@ async def test_an_error_names_those_that_cannot_be_used_too() -> None:
     reasons = r"no transport.*unix: only.*neither a path= nor an abstract="
     with pytest.raises(ConnectError, match=rf"{reasons}.*No such file"):
         await Connection.open(address)
-    with pytest.raises(ConnectError, match=rf"{reasons}.*No such file"):
-        await asyncio.to_thread(ping, address, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=30)
     with pytest.raises(AddressError, match=reasons):
         await Connection.open("nonsense;tcp:host=x,port=1;unix:")
 

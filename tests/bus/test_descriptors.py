@@ -28,7 +28,7 @@ from linuxbroker.bus import (
 from linuxbroker.bus.codec import encode
 from linuxbroker.bus.connection import bus_call
 from linuxbroker.bus.descriptors import Descriptors
-from linuxbroker.bus.handshake import authenticate
+from linuxbroker.bus.opening import authenticate
 from linuxbroker_fake import RunningFake
 from tests.trust.buses import from_sender, with_descriptors
 

@@ -17,16 +17,15 @@ import pytest
 
 import linuxbroker
 from linuxbroker.bus import ConnectError, Connection
-from linuxbroker.bus.sasl import authentication
+from linuxbroker.bus.handshake import authentication
 
 USER = 1000
 OK = b"OK 0123456789abcdef0123456789abcdef\r\n"
 OWN_ID = b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n"
-# Joins the bus in both of the library's ways, and says under which name and as which user the bus knows it.
+# Joins the bus with and without file descriptors, and says under which name and as which user the bus knows it.
 PROGRAM = """
 import asyncio, os, sys
 from linuxbroker.bus import Connection
-from linuxbroker.bus.ping import ping
 
 async def main():
     for wants_descriptors in (False, True):
@@ -36,8 +35,6 @@ async def main():
         connection.close()
 
 asyncio.run(main())
-ping(sys.argv[1], "org.freedesktop.DBus", "/org/freedesktop/DBus", limit=30)
-print("pinged")
 """
 
 
@@ -201,7 +198,6 @@ async def test_a_process_in_a_user_namespace_joins_the_bus_outside(
     )
     output, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
-    *joined, last = output.decode().splitlines()
+    joined = output.decode().splitlines()
     outside = USER if os.geteuid() == 0 else os.geteuid()
     assert [line.split()[:2] for line in joined] == [["0", str(outside)]] * 2
-    assert last == "pinged"

@@ -14,14 +14,14 @@ import pytest
 
 from linuxbroker import (
     BrokerClient,
+    BrokerError,
     BrokerNotInstalledError,
     BrokerUnreachableError,
     Presence,
+    Timeouts,
     UntrustedBrokerError,
 )
-from linuxbroker.bus.errors import RemoteError
-from linuxbroker.bus.ping import ping
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
+from linuxbroker.names import BROKER_BUS_NAME
 from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 from linuxbroker_fake import RunningFake
 from tests.faults.operations import CLIENT_ID, OPERATIONS, Operation
@@ -147,9 +147,10 @@ async def test_a_broker_that_can_not_be_asked_is_not_available(
 @pytest.mark.parametrize(
     ("option", "error"), [(f"--see={BROKER_BUS_NAME}", "AccessDenied"), ("--filter", "ServiceUnknown")]
 )
-async def test_the_blocking_ping_is_refused_at_once(
-    fake_broker: RunningFake, tmp_path: Path, option: str, error: str
-) -> None:
-    async with _proxy(fake_broker.address, tmp_path, "--filter", option) as address:
-        with pytest.raises(RemoteError, match=error):
-            await asyncio.to_thread(ping, address, BROKER_BUS_NAME, BROKER_OBJECT_PATH, limit=AT_ONCE)
+async def test_a_ping_is_refused_at_once(fake_broker: RunningFake, tmp_path: Path, option: str, error: str) -> None:
+    async with (
+        _proxy(fake_broker.address, tmp_path, "--filter", option) as address,
+        BrokerClient(CLIENT_ID, bus_address=address, timeouts=Timeouts(ping=AT_ONCE)) as client,
+    ):
+        with pytest.raises(BrokerError, match=error):
+            await client.ping()
