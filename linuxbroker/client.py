@@ -1,52 +1,49 @@
-"""What can an application ask of the broker? A coroutine for each operation, typed values in and out."""
+"""The client: a coroutine for each operation of the broker, typed values in and out."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from linuxbroker import failures, models, token_match, validation
 from linuxbroker._version import __version__
 from linuxbroker.accounts import home_record, named, pick_account, users_of, without_personal
-from linuxbroker.authority import (
-    authority_for_realm,
-    host_of,
-    is_commercial,
-    preferred_host,
-    sovereign_host,
-    tenant_of,
-)
-from linuxbroker.bus import BusError, ClosedHereError
-from linuxbroker.codec import EmptyReplyError, MalformedReplyError
+from linuxbroker.authority import host_of, preferred_host, sovereign_host, tenant_of
+from linuxbroker.bus import ClosedHereError
+from linuxbroker.caller import BrokerCaller
+from linuxbroker.calls import Answer, CallContext, CallOptions
 from linuxbroker.errors import (
     NATIVE_CLIENT_REDIRECT_URI,
     BrokerError,
     BrokerResponseError,
     InvalidArgumentError,
 )
-from linuxbroker.failures import CallContext
-from linuxbroker.models.status import Status
 from linuxbroker.pop import PopAuthScheme
 from linuxbroker.presence import Presence, watch_presence
 from linuxbroker.proxy import Broker1Proxy
-from linuxbroker.redaction import Concealed, HiddenFields, hidden
-from linuxbroker.results import PrtSsoCookie, TokenResult, UnusableToken, token_result
+from linuxbroker.redaction import hidden
+from linuxbroker.results import PrtSsoCookie, TokenResult
 from linuxbroker.scopes import declined_scopes
 from linuxbroker.sharing import SharedCalls
-from linuxbroker.token_parameters import token_parameters
-from linuxbroker.transport import BrokerTransport, CallOptions, Timeouts
-from linuxbroker.trust.policy import TrustPolicy, UntrustedError
+from linuxbroker.sign_in import SignIns
+from linuxbroker.token_reply import expiry_of, token_result, token_type_of
+from linuxbroker.token_request import TokenOptions, for_account, for_user, token_request
+from linuxbroker.transport import BrokerTransport, Timeouts
+from linuxbroker.trust.policy import TrustPolicy
+
+if TYPE_CHECKING:
+    from linuxbroker.models import AuthorizationType, AuthParameters
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_REPLY_DEPTH = 64
 
+RequestT = TypeVar("RequestT", bound="models.WireModel")
 ReplyT = TypeVar("ReplyT", bound="models.Reply")
 
 
@@ -109,9 +106,9 @@ class BrokerClient:
         options = validation.trust_options(trust, trusted_programs, allow_bus_of_other_user)
         self.trust = options.policy
         self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes), options)
-        self._proxy = Broker1Proxy(self._transport, validation.reply_depth(max_reply_depth))
+        self._proxy = Broker1Proxy(BrokerCaller(self._transport, validation.reply_depth(max_reply_depth)))
         self._shared_tokens: SharedCalls[TokenResult] = SharedCalls()
-        self._cancellations: set[asyncio.Task[None]] = set()
+        self._sign_ins = SignIns(self._transport, self._proxy, self.timeouts)
         self._owner_that_wants_account = ""
 
     async def __aenter__(self) -> BrokerClient:
@@ -124,11 +121,8 @@ class BrokerClient:
 
     async def aclose(self) -> None:
         """Give the connection back once cancelled sign-ins have ended; a later call opens one again."""
-        # A copy first: another thread's loop may add to the set.
-        running = [task for task in tuple(self._cancellations) if task.get_loop() is asyncio.get_running_loop()]
         try:
-            if running:
-                await asyncio.wait(running)
+            await self._sign_ins.withdrawn()
         finally:
             self._transport.close()
 
@@ -222,24 +216,21 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says.
         """
-        claims, access_token_to_renew = Concealed(claims_challenge), hidden(access_token_to_renew)
-        del claims_challenge
-        extra_query_parameters = hidden(extra_query_parameters)
-        base = self._authority(authority)
-        if account is not None:
-            _check_cloud(validation.account(account), base)
-        parameters = self._silent_parameters(
-            scopes, claims, client_capabilities, auth_scheme, access_token_to_renew, extra_query_parameters
+        options = TokenOptions(
+            claims_challenge=claims_challenge,
+            client_capabilities=self._capabilities(client_capabilities),
+            auth_scheme=auth_scheme,
+            access_token_to_renew=access_token_to_renew,
+            extra_query_parameters=extra_query_parameters,
         )
-        parameters["authority"] = base if account is None else authority_for_realm(base, account.realm)
-        correlation = validation.correlation_id(correlation_id)
-        alone = bool(claims.value or parameters["access_token_to_renew"] or parameters["pop_params"])
-        if alone or correlation_id is not None:
-            acquiring = self._acquire_for(account, parameters, correlation)
-            del claims, parameters  # of ten thousand calls that wait, no more is kept than each needs
-            return await acquiring
-        acquire = partial(self._acquire_for, account, parameters, correlation)
-        return await self._shared_tokens.run(_what_is_asked_for(parameters, account), acquire)
+        del claims_challenge, access_token_to_renew, extra_query_parameters
+        request = self._request(models.AuthorizationType.CACHED_REFRESH_TOKEN, scopes, options, authority)
+        if account is not None:
+            request = for_account(request, validation.account(account))
+        is_own = options.claims_challenge or request.access_token_to_renew or request.pop_params
+        if is_own or correlation_id is not None:
+            return await self._acquire_silently(request, correlation_id)
+        return await self._shared_tokens.run(request.to_json(), partial(self._acquire_silently, request, None))
 
     async def sign_in_silent(
         self,
@@ -276,20 +267,22 @@ class BrokerClient:
             DeclinedScopesError: not all of the scopes were granted.
             BrokerError: as the class says. Source: PROTOCOL.md, "acquireTokenSilently", SF-01, SF-07 and SF-08.
         """
-        claims, extra_query_parameters = Concealed(claims_challenge), hidden(extra_query_parameters)
-        del claims_challenge
-        parameters = self._silent_parameters(scopes, claims, None, auth_scheme, None, extra_query_parameters)
-        parameters["authority"] = self._authority(authority)
+        options = TokenOptions(
+            claims_challenge=claims_challenge,
+            client_capabilities=self.client_capabilities,
+            auth_scheme=auth_scheme,
+            extra_query_parameters=extra_query_parameters,
+        )
+        del claims_challenge, extra_query_parameters
+        request = self._request(models.AuthorizationType.CACHED_REFRESH_TOKEN, scopes, options, authority)
         if parent_window_handle is not None:
-            parameters["parent_window"] = models.ParentWindow(handle=validation.window_handle(parent_window_handle))
+            window = models.ParentWindow(handle=validation.window_handle(parent_window_handle))
+            request = request.model_copy(update={"parent_window": window})
         username = "" if login_hint is None else validation.text("login_hint", login_hint)
         correlation = validation.correlation_id(correlation_id)
         account = None if username else await self._only_record(correlation)
-        if account is None:
-            parameters["is_sign_in"] = True
-        else:
-            username = account.username
-        return await self._acquire_silently(parameters, account, username, correlation)
+        request = for_account(request, account, keep_authority=True) if account else for_user(request, username)
+        return await self._silent_token(request, correlation)
 
     async def acquire_token_interactive(
         self,
@@ -338,93 +331,57 @@ class BrokerClient:
             BrokerTimeoutError: the user did not sign in within ``timeouts.interactive`` seconds.
             BrokerError: as the class says.
         """
-        claims, access_token_to_renew = Concealed(claims_challenge), hidden(access_token_to_renew)
-        del claims_challenge
-        extra_query_parameters, onboarding_blob = hidden(extra_query_parameters), hidden(onboarding_blob)
-        base, handle = self._authority(authority), validation.window_handle(parent_window_handle)
-        prompt = validation.prompt(prompt)
-        if account is not None:
-            _check_cloud(validation.account(account), base)
-        if login_hint is not None:
-            validation.text("login_hint", login_hint)
-        parameters = token_parameters(
-            models.AuthorizationType.INTERACTIVE,
-            scopes,
-            client_id=self.client_id,
-            redirect_uri=self.redirect_uri,
-            claims_challenge=claims,
+        options = TokenOptions(
+            claims_challenge=claims_challenge,
             client_capabilities=self._capabilities(client_capabilities),
             auth_scheme=auth_scheme,
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
+            onboarding_blob=onboarding_blob,
         )
-        parameters |= {"parent_window": models.ParentWindow(handle=handle), "authority": base}
-        if onboarding_blob is not None:
-            parameters["onboarding_blob"] = validation.text("onboarding_blob", onboarding_blob)
-        if prompt is not None:
-            parameters["prompt"] = prompt
+        del claims_challenge, access_token_to_renew, extra_query_parameters, onboarding_blob
+        request = self._request(models.AuthorizationType.INTERACTIVE, scopes, options, authority)
+        window = models.ParentWindow(handle=validation.window_handle(parent_window_handle))
+        prompt = validation.prompt(prompt)
+        request = request.model_copy(update={"parent_window": window, **({"prompt": prompt} if prompt else {})})
+        if account is not None:
+            for_account(request, validation.account(account))
+        if login_hint is not None:
+            validation.text("login_hint", login_hint)
         correlation = validation.correlation_id(correlation_id)
         if prompt == "select_account":
-            return await self._ask_user_to_choose(parameters, correlation)
+            return await self._sign_in_anyone(request.model_copy(update={"is_sign_in": True}), correlation)
         if account is not None:
-            return await self._ask_user(_of_account(parameters, account), correlation)
-        return await self._ask_anyone(parameters, login_hint or "", correlation)
+            return await self._sign_in(for_account(request, account), correlation)
+        return await self._sign_in_anyone_or_only_user(request, login_hint or "", correlation)
 
-    async def _ask_user_to_choose(self, parameters: HiddenFields, correlation_id: str) -> TokenResult:
+    async def _sign_in_anyone(self, request: AuthParameters, correlation_id: str) -> TokenResult:
+        """Have the broker ask whoever is there, and remember one that must be told the account."""
         try:
-            return await self._ask_user(parameters, correlation_id)
+            return await self._sign_in(request, correlation_id)
         except BrokerResponseError as error:
             if failures.wants_account(error):
                 self._owner_that_wants_account = await self._transport.owner()
             raise
 
-    async def _ask_anyone(self, parameters: HiddenFields, login_hint: str, correlation_id: str) -> TokenResult:
+    async def _sign_in_anyone_or_only_user(
+        self, request: AuthParameters, login_hint: str, correlation_id: str
+    ) -> TokenResult:
         """Have the broker ask whoever is there; one that must be told the account is told the only user's."""
-        if self._owner_that_wants_account and self._owner_that_wants_account == await self._transport.owner():
-            account = await self._only_user(login_hint, parameters["authority"], correlation_id)
-            if account is not None:
-                return await self._ask_user(_of_account(parameters, account), correlation_id)
-        try:
-            return await self._ask_user(
-                HiddenFields({**parameters, "account": None, "username": login_hint}), correlation_id
-            )
-        except BrokerResponseError as error:
-            if not failures.wants_account(error):
-                raise
-            refusal = error
-        account = await self._only_user(login_hint, parameters["authority"], correlation_id)
-        if account is None:
+        refusal: BrokerResponseError | None = None
+        if not self._owner_that_wants_account or self._owner_that_wants_account != await self._transport.owner():
+            try:
+                return await self._sign_in_anyone(for_user(request, login_hint), correlation_id)
+            except BrokerResponseError as error:
+                if not failures.wants_account(error):
+                    raise
+                refusal = error
+        account = await self._only_user(login_hint, request.authority, correlation_id)
+        if account is not None:
+            return await self._sign_in(for_account(request, account), correlation_id)
+        if refusal is not None:
             raise refusal
-        self._owner_that_wants_account = await self._transport.owner()
-        return await self._ask_user(_of_account(parameters, account), correlation_id)
-
-    async def _only_user(self, login_hint: str, authority: str, correlation_id: str) -> models.Account | None:
-        """The account of the only user whom the broker lists, or whom the hint names; None if the hint names nobody."""
-        accounts = await self._list_accounts(correlation_id)
-        if login_hint:
-            accounts = without_personal(named(accounts, login_hint), tenant_of(authority))
-            if not accounts:
-                return None
-        elif not accounts:
-            raise failures.no_account(CallContext("acquireTokenInteractively", correlation_id))
-        if len(users := users_of(accounts)) > 1:
-            raise failures.account_required(users, CallContext("acquireTokenInteractively", correlation_id))
-        return home_record(accounts)
-
-    async def _ask_user(self, parameters: HiddenFields, correlation_id: str) -> TokenResult:
-        """Have the broker ask the user for what the parameters say; without an account they are a sign-in."""
-        asked = models.AuthParameters(**parameters)
-        if asked.account is None:
-            asked = asked.model_copy(update={"is_sign_in": True})
-        else:
-            _check_cloud(asked.account, asked.authority)
-        assert asked.parent_window is not None
-        request = models.AcquireTokenInteractivelyRequest(
-            auth_parameters=asked, parent_window_handle=asked.parent_window.handle
-        )
-        call = CallContext("acquireTokenInteractively", correlation_id, asked.username or "", request)
-        reply = await self._send_interactive(request, call)
-        return self._token(reply, request.auth_parameters, call)
+        return await self._sign_in(for_user(request, login_hint), correlation_id)
 
     async def acquire_token_by_username_password(
         self,
@@ -457,35 +414,18 @@ class BrokerClient:
             InteractionRequiredError: the password is wrong, or is not enough.
             BrokerError: as the class says.
         """
-        claims, password = Concealed(claims_challenge), hidden(password)
-        del claims_challenge
-        extra_query_parameters = hidden(extra_query_parameters)
-        validation.text("username", username)
-        validation.text("password", password)
-        parameters = token_parameters(
-            models.AuthorizationType.USERNAME_PASSWORD,
-            scopes,
-            client_id=self.client_id,
-            redirect_uri=self.redirect_uri,
-            claims_challenge=claims,
+        options = TokenOptions(
+            claims_challenge=claims_challenge,
             client_capabilities=self.client_capabilities,
             auth_scheme=auth_scheme,
             extra_query_parameters=extra_query_parameters,
+            password=hidden(password),
         )
-        request = models.AcquireTokenSilentlyRequest(
-            auth_parameters=models.AuthParameters(
-                **parameters,
-                account=None,
-                username=username,
-                password=password,
-                is_sign_in=True,
-                authority=self._authority(authority),
-            )
-        )
-        call = CallContext("acquireTokenSilently", validation.correlation_id(correlation_id), username, request)
-        options = CallOptions(self.timeouts.call, sent_once=True, for_own_bus=True)
-        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
-        return self._token(reply, request.auth_parameters, call)
+        del claims_challenge, password, extra_query_parameters
+        validation.text("username", username)
+        validation.text("password", options.password)
+        request = self._request(models.AuthorizationType.USERNAME_PASSWORD, scopes, options, authority)
+        return await self._silent_token(for_user(request, username), correlation_id)
 
     async def acquire_prt_sso_cookie(
         self,
@@ -517,29 +457,14 @@ class BrokerClient:
         if sovereign := sovereign_host(account.environment):
             base = f"https://{sovereign}/{tenant_of(base)}"
         sso_url = hidden(f"https://{host_of(base)}/" if sso_url is None else sso_url)
-        parameters = token_parameters(
-            models.AuthorizationType.PRT_SSO_COOKIE, scopes, client_id=self.client_id, redirect_uri=self.redirect_uri
-        )
-        request = models.AcquirePrtSsoCookieRequest(
-            account=account,
-            auth_parameters=models.AuthParameters(
-                **parameters,
-                account=account,
-                username=account.username,
-                authority=base,
-                sso_url=validation.https_url("sso_url", sso_url),
-            ),
-            sso_url=sso_url,
-        )
-        call = CallContext("acquirePrtSsoCookie", validation.correlation_id(correlation_id), account.username, request)
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.acquire_prt_sso_cookie, request, call, options)
-        cookies = [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in reply.cookie_items or ()]
-        if not cookies:
-            raise failures.nonsense("it reports success, but holds no cookie", call)
-        if token_match.names_other_account(reply.account, account):
-            raise failures.mismatched("a cookie of another account", "that one", call)
-        return cookies
+        asked = self._request(models.AuthorizationType.PRT_SSO_COOKIE, scopes, TokenOptions(), base)
+        asked = for_account(asked, account, keep_authority=True)
+        asked = asked.model_copy(update={"sso_url": validation.https_url("sso_url", sso_url)})
+        request = models.AcquirePrtSsoCookieRequest(account=account, auth_parameters=asked, sso_url=sso_url)
+        answer = await self._call(self._proxy.acquire_prt_sso_cookie, request, correlation_id, account.username)
+        if token_match.names_other_account(answer.reply.account, account):
+            raise failures.mismatched("a cookie of another account", "that one", answer.call)
+        return [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in answer.reply.cookie_items or ()]
 
     async def generate_signed_http_request(
         self, account: models.Account, auth_scheme: PopAuthScheme, *, correlation_id: str | UUID | None = None
@@ -563,14 +488,8 @@ class BrokerClient:
             raise InvalidArgumentError("auth_scheme names no request to sign; give it http_method and url")
         signed = auth_scheme.to_wire(account.home_account_id).model_copy(update={"authentication_scheme": "pop"})
         request = models.GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
-        call = CallContext(
-            "generateSignedHttpRequest", validation.correlation_id(correlation_id), account.username, request
-        )
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.generate_signed_http_request, request, call, options)
-        if not reply.signed_http_request:
-            raise failures.nonsense("it reports success, but holds no signed request", call)
-        return reply.signed_http_request
+        answer = await self._call(self._proxy.generate_signed_http_request, request, correlation_id, account.username)
+        return answer.reply.signed_http_request or ""
 
     async def remove_account(self, account: models.Account, *, correlation_id: str | UUID | None = None) -> None:
         """Sign an account out of this application.
@@ -584,8 +503,7 @@ class BrokerClient:
             BrokerError: as the class says.
         """
         request = models.RemoveAccountRequest(client_id=self.client_id, account=validation.account(account))
-        call = CallContext("removeAccount", validation.correlation_id(correlation_id), account.username, request)
-        await self._send(self._proxy.remove_account, request, call, CallOptions(self.timeouts.call))
+        await self._call(self._proxy.remove_account, request, correlation_id, account.username)
 
     async def get_linux_broker_version(self, *, correlation_id: str | UUID | None = None) -> str:
         """Ask the broker for its version.
@@ -599,13 +517,22 @@ class BrokerClient:
         Raises:
             BrokerError: as the class says.
         """
-        call = CallContext("getLinuxBrokerVersion", validation.correlation_id(correlation_id))
         request = models.GetLinuxBrokerVersionRequest(msal_cpp_version=__version__)
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.get_linux_broker_version, request, call, options)
-        if not reply.linux_broker_version:
-            raise failures.nonsense("it holds no version", call)
-        return reply.linux_broker_version
+        answer = await self._call(self._proxy.get_linux_broker_version, request, correlation_id)
+        return answer.reply.linux_broker_version or ""
+
+    async def ping(self) -> None:
+        """Ask the broker for a sign of life; starts it if it is not running.
+
+        Raises:
+            BrokerError: it did not answer ``org.freedesktop.DBus.Peer.Ping`` within ``timeouts.ping`` seconds, or may
+                not be asked (``trust``). Source: PROTOCOL.md, "Transport".
+        """
+        try:
+            return await self._transport.ping()
+        except failures.CAUSES as error:
+            failure = failures.from_cause(error, CallContext("Ping"))
+        raise failure
 
     async def is_available(self) -> bool:
         """Find out whether there is a broker that answers; starts it if it is not running.
@@ -622,8 +549,8 @@ class BrokerClient:
             await self._transport.ping()
             return True
         except ClosedHereError as error:
-            failure = failures.from_bus(error, CallContext("Ping"))
-        except (BusError, UntrustedError):
+            failure = failures.from_cause(error, CallContext("Ping"))
+        except failures.CAUSES:
             return False
         raise failure
 
@@ -641,47 +568,21 @@ class BrokerClient:
                 async for presence in presences:
                     yield presence
             return
-        except BusError as error:
-            failure: BrokerError = failures.from_bus(error, CallContext("watch"))
-        except UntrustedError as error:
-            failure = failures.untrusted(error, CallContext("watch"))
+        except failures.CAUSES as error:
+            failure = failures.from_cause(error, CallContext("watch"))
         raise failure
 
-    def _silent_parameters(
-        self,
-        scopes: Sequence[str],
-        claims_challenge: Concealed[str | None],
-        client_capabilities: Sequence[str] | None,
-        auth_scheme: PopAuthScheme | None,
-        access_token_to_renew: str | None,
-        extra_query_parameters: Mapping[str, str] | None,
-    ) -> HiddenFields:
-        return token_parameters(
-            models.AuthorizationType.CACHED_REFRESH_TOKEN,
+    def _request(
+        self, kind: AuthorizationType, scopes: Sequence[str], options: TokenOptions, authority: str | None
+    ) -> AuthParameters:
+        return token_request(
+            kind,
             scopes,
+            options,
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
-            claims_challenge=claims_challenge,
-            client_capabilities=self._capabilities(client_capabilities),
-            auth_scheme=auth_scheme,
-            access_token_to_renew=access_token_to_renew,
-            extra_query_parameters=extra_query_parameters,
+            authority=self._authority(authority),
         )
-
-    async def _acquire_silently(
-        self, parameters: Mapping[str, Any], account: models.Account | None, username: str, correlation_id: str
-    ) -> TokenResult:
-        if account is not None:
-            _check_cloud(account, parameters["authority"])
-        request = models.AcquireTokenSilentlyRequest(
-            auth_parameters=models.AuthParameters(**parameters, account=account, username=username)
-        )
-        del parameters
-        call = CallContext("acquireTokenSilently", correlation_id, username, request)
-        renews = bool(request.auth_parameters.access_token_to_renew)
-        options = CallOptions(self.timeouts.call, repeatable=True, for_own_bus=renews)
-        reply = await self._send(self._proxy.acquire_token_silently, request, call, options)
-        return self._token(reply, request.auth_parameters, call)
 
     def _capabilities(self, override: Sequence[str] | None) -> tuple[str, ...]:
         return self.client_capabilities if override is None else validation.client_capabilities(override)
@@ -689,192 +590,111 @@ class BrokerClient:
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
 
-    def _acquire_for(
-        self, account: models.Account | None, parameters: HiddenFields, correlation_id: str
-    ) -> Coroutine[Any, Any, TokenResult]:
-        if account is None:
-            return self._choose_and_acquire_silently(parameters, correlation_id)
-        return self._acquire_silently(parameters, account, account.username, correlation_id)
+    async def _acquire_silently(self, request: AuthParameters, correlation_id: str | UUID | None) -> TokenResult:
+        """Get a token for the account that a request names, else for the only user who is signed in."""
+        correlation = validation.correlation_id(correlation_id)
+        if request.account is None:
+            account = await self._only_signed_in(correlation)
+            request = for_account(request, account, keep_authority=True) if account else for_user(request, "")
+        return await self._silent_token(request, correlation)
 
-    async def _choose_and_acquire_silently(self, parameters: HiddenFields, correlation_id: str) -> TokenResult:
-        account = await self._sole_account(correlation_id)
-        if account is None:
-            parameters["is_sign_in"] = True
-        return await self._acquire_silently(parameters, account, account.username if account else "", correlation_id)
+    async def _silent_token(self, request: AuthParameters, correlation_id: str | UUID | None) -> TokenResult:
+        has_password = request.authorization_type is models.AuthorizationType.USERNAME_PASSWORD
+        answer = await self._call(
+            self._proxy.acquire_token_silently,
+            models.AcquireTokenSilentlyRequest(auth_parameters=request),
+            correlation_id,
+            request.username or "",
+            sent_once=has_password,
+            for_own_bus=has_password or bool(request.access_token_to_renew),
+        )
+        return _checked_token(answer, request)
 
-    async def _list_accounts(self, correlation_id: str) -> Sequence[models.Account]:
-        call = CallContext("getAccounts", correlation_id)
+    async def _sign_in(self, request: AuthParameters, correlation_id: str) -> TokenResult:
+        """Have the broker ask the user."""
+        assert request.parent_window is not None
+        answer = await self._sign_ins.call(
+            models.AcquireTokenInteractivelyRequest(
+                auth_parameters=request, parent_window_handle=request.parent_window.handle
+            ),
+            correlation_id,
+        )
+        return _checked_token(answer, request)
+
+    async def _call(
+        self,
+        method: Callable[[RequestT, CallOptions], Awaitable[Answer[ReplyT]]],
+        request: RequestT,
+        correlation_id: str | UUID | None,
+        username: str = "",
+        *,
+        sent_once: bool = False,
+        for_own_bus: bool = False,
+    ) -> Answer[ReplyT]:
+        """Call a method of the broker that waits for no person."""
+        correlation = validation.correlation_id(correlation_id)
+        options = CallOptions(self.timeouts.call, correlation, username, sent_once=sent_once, for_own_bus=for_own_bus)
+        return await method(request, options)
+
+    async def _list_accounts(self, correlation_id: str | UUID | None) -> Sequence[models.Account]:
         # The runtime puts the client id here; it must not be empty (PROTOCOL.md, "getAccounts").
         request = models.GetAccountsRequest(client_id=self.client_id, redirect_uri=self.client_id)
-        options = CallOptions(self.timeouts.call, repeatable=True)
-        reply = await self._send(self._proxy.get_accounts, request, call, options)
-        if reply.accounts is None:
-            raise failures.nonsense("it holds no list of accounts", call)
-        return reply.accounts
+        answer = await self._call(self._proxy.get_accounts, request, correlation_id)
+        return answer.reply.accounts or ()
 
-    async def _sole_account(self, correlation_id: str) -> models.Account | None:
-        """The one account that is signed in; None where there are several, among which the broker chooses."""
+    async def _only_signed_in(self, correlation_id: str) -> models.Account | None:
+        """The account of the only user who is signed in; None if there are several, of whom the broker chooses."""
         accounts = await self._list_accounts(correlation_id)
         if not accounts:
             raise failures.no_account(CallContext("acquireTokenSilently", correlation_id))
-        several = len({account.home_account_id for account in accounts}) > 1
-        return None if several else home_record(accounts)
+        return home_record(accounts) if len(users_of(accounts)) == 1 else None
 
     async def _only_record(self, correlation_id: str) -> models.Account | None:
-        """The one record that is listed; None where there are others, or no list is to be had."""
+        """The only record that the broker lists; None if it lists others, or none."""
         try:
             records = await self._list_accounts(correlation_id)
         except BrokerError:
             return None
         return records[0] if len(records) == 1 else None
 
-    async def _send(
-        self,
-        method: Callable[..., Awaitable[ReplyT]],
-        request: models.WireModel,
-        call: CallContext,
-        options: CallOptions,
-    ) -> ReplyT:
-        # What goes wrong below is raised from here, not from the except blocks: its context could quote the reply.
-        outcome = await self._attempt(method, request, call, options)
-        if isinstance(outcome, BrokerError):
-            raise outcome
-        return outcome
-
-    async def _attempt(
-        self,
-        method: Callable[..., Awaitable[ReplyT]],
-        request: models.WireModel,
-        call: CallContext,
-        options: CallOptions,
-    ) -> ReplyT | BrokerError:
-        try:
-            reply = await method(request, correlation_id=call.correlation_id, options=options)
-        except BusError as error:
-            return failures.from_bus(error, call)
-        except UntrustedError as error:
-            return failures.untrusted(error, call)
-        except EmptyReplyError:
-            return failures.from_silence(call)
-        except MalformedReplyError as error:
-            return failures.nonsense(str(error), call)
-        return failures.from_reply(reply, call) or reply
-
-    async def _send_interactive(
-        self, request: models.AcquireTokenInteractivelyRequest, call: CallContext
-    ) -> models.AcquireTokenReply:
-        # A broker closes all windows of a connection when one of its sign-ins is cancelled: they are asked one by one.
-        async with self._transport.bus().sign_in_turn(self.timeouts.interactive) as is_ours:
-            if not is_ours:
-                raise failures.sign_in_not_begun(self.timeouts.interactive or 0.0, call)
-            return await self._send_sign_in(request, call)
-
-    async def _send_sign_in(
-        self, request: models.AcquireTokenInteractivelyRequest, call: CallContext
-    ) -> models.AcquireTokenReply:
-        sent = asyncio.Event()
-        options = CallOptions(limit=None, for_own_bus=True, on_send=sent.set)
-        sign_in = asyncio.ensure_future(self._send(self._proxy.acquire_token_interactively, request, call, options))
-        try:
-            await asyncio.wait({sign_in}, timeout=self.timeouts.interactive)
-        except asyncio.CancelledError:
-            await self._withdraw(sign_in, sent.is_set())
-            raise
-        if not sign_in.done():
-            await self._withdraw(sign_in, sent.is_set())
-            raise failures.sign_in_timed_out(self.timeouts.interactive or 0.0, call)
-        return sign_in.result()
-
-    async def _withdraw(self, sign_in: asyncio.Future[models.AcquireTokenReply], sent: bool) -> None:
-        """End a sign-in that nobody waits for: have the broker close its window, if it could have opened one."""
-        if sign_in.done() and not sign_in.cancelled():
-            sign_in.exception()  # looked at: nobody is left to raise it to
-            return
-        if not sent:
-            sign_in.cancel()
-            return
-        cancellation = asyncio.ensure_future(self._cancel_interactive(sign_in))
-        self._cancellations.add(cancellation)
-        cancellation.add_done_callback(self._cancellations.discard)
-        self._transport.bus().keep_turn(cancellation)  # who cancels again does not wait for it, the next sign-in does
-        await asyncio.shield(cancellation)
-
-    async def _cancel_interactive(self, sign_in: asyncio.Future[models.AcquireTokenReply]) -> None:
-        """Tell the broker, then wait for the sign-in's own reply, as the runtime does; each for ``timeouts.cancel``."""
-        call = CallContext("cancelInteractiveFlow", validation.correlation_id(None))
-        # What Microsoft's runtime says when it cancels (PROTOCOL.md, "cancelInteractiveFlow").
-        reason = models.BrokerErrorBody(
-            context="The InteractiveRequest was canceled on behalf of the user",
-            diagnostics=None,
-            error_code=0,
-            status=Status.USER_CANCELED,
-            sub_status=0,
-            tag=579379414,
-        )
-        request = models.CancelInteractiveFlowRequest(error=reason)
-        options = CallOptions(self.timeouts.cancel)
-        try:
-            answer = await self._attempt(self._proxy.cancel_interactive_flow, request, call, options)
-            if not isinstance(answer, BrokerError):
-                await asyncio.wait({sign_in}, timeout=self.timeouts.cancel)
-        finally:
-            sign_in.cancel()
-            await asyncio.gather(sign_in, return_exceptions=True)
-
-    def _token(self, reply: models.AcquireTokenReply, asked: models.AuthParameters, call: CallContext) -> TokenResult:
-        result = token_result(
-            reply.broker_token_response,
-            requested_scopes=asked.requested_scopes,
-            account=asked.account,
-            login_host=host_of(asked.authority),
-            telemetry=failures.redacted_telemetry(reply),
-            correlation_id=call.correlation_id,
-        )
-        if isinstance(result, UnusableToken):
-            raise failures.nonsense(result.reason, call)
-        response = reply.broker_token_response
-        assert response is not None
-        if token_match.is_other_kind(response.access_token_type, asked):
-            raise failures.other_kind(response.access_token_type, call)
-        if (other := token_match.other_account(response, asked, result.id_token_claims)) is not None:
-            raise failures.mismatched(f"a token of {other}", "that account", call)
-        if (other := token_match.other_tenant(response, asked, result.id_token_claims)) is not None:
-            raise failures.mismatched(f"a token of tenant {other}", tenant_of(asked.authority), call)
-        if declined := declined_scopes(asked.requested_scopes, result.scopes):
-            raise failures.scopes_declined(declined, result, call)
-        return result
+    async def _only_user(self, login_hint: str, authority: str, correlation_id: str) -> models.Account | None:
+        """The account of the only user whom the broker lists, or whom the hint names; None if the hint names nobody."""
+        accounts = await self._list_accounts(correlation_id)
+        if login_hint:
+            accounts = without_personal(named(accounts, login_hint), tenant_of(authority))
+            if not accounts:
+                return None
+        elif not accounts:
+            raise failures.no_account(CallContext("acquireTokenInteractively", correlation_id))
+        if len(users := users_of(accounts)) > 1:
+            raise failures.account_required(users, CallContext("acquireTokenInteractively", correlation_id))
+        return home_record(accounts)
 
 
-def _check_cloud(account: models.Account, authority: str) -> None:
-    """Refuse an account of a sovereign cloud at an authority of the commercial one, which does not know it."""
-    sovereign = sovereign_host(account.environment)
-    if sovereign and is_commercial(authority):
-        raise InvalidArgumentError(
-            "authority is invalid for this account, which is of another cloud: use "
-            f"https://{sovereign}/{tenant_of(authority)}"
-        )
-
-
-def _of_account(parameters: HiddenFields, account: models.Account) -> HiddenFields:
-    """The parameters of an interactive request, for an account (PROTOCOL.md, IF-01 and QP-05)."""
-    query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
-    return HiddenFields(
-        {
-            **parameters,
-            "account": account,
-            "username": account.username,
-            "authority": authority_for_realm(parameters["authority"], account.realm),
-            "additional_query_parameters_for_authorization": {**query, "hsu": "1"},
-        }
+def _checked_token(answer: Answer[models.AcquireTokenReply], request: AuthParameters) -> TokenResult:
+    """The token of a reply, which is for the account, the tenant and the scopes that were requested."""
+    response, call = answer.reply.broker_token_response, answer.call
+    assert response is not None
+    if (token_type := token_type_of(response)) is None:
+        raise failures.unusable_reply("accessTokenType is neither 0 nor 1", call)
+    if (expires_on := expiry_of(response)) is None:
+        raise failures.unusable_reply("token without an expiry time", call)
+    result = token_result(
+        response,
+        token_type=token_type,
+        expires_on=expires_on,
+        requested_scopes=request.requested_scopes,
+        account=request.account,
+        login_host=host_of(request.authority),
+        telemetry=failures.redacted_telemetry(answer.reply),
+        correlation_id=call.correlation_id,
     )
-
-
-def _what_is_asked_for(parameters: Mapping[str, Any], account: models.Account | None) -> Hashable:
-    """What two silent requests of one client, without a challenge or proof of possession, have in common when equal."""
-    query: Mapping[str, str] = parameters["additional_query_parameters_for_authorization"]
-    return (
-        *(parameters[name] for name in ("client_id", "redirect_uri", "authority", "decoded_claims")),
-        tuple(parameters["requested_scopes"]),
-        frozenset(query.items()),
-        account and account.to_json(),
-    )
+    if token_match.is_other_kind(response.access_token_type, request):
+        raise failures.other_kind(response.access_token_type, call)
+    if (other := token_match.other_account(response, request, result.id_token_claims)) is not None:
+        raise failures.mismatched(f"a token of {other}", "that account", call)
+    if (other := token_match.other_tenant(response, request, result.id_token_claims)) is not None:
+        raise failures.mismatched(f"a token of tenant {other}", tenant_of(request.authority), call)
+    if declined := declined_scopes(request.requested_scopes, result.scopes):
+        raise failures.scopes_declined(declined, result, call)
+    return result

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from math import isfinite
 from typing import Any, TypeVar
@@ -21,10 +19,12 @@ from linuxbroker.bus import (
     RemoteError,
     ReplyTooLargeError,
 )
+from linuxbroker.calls import CallContext
+from linuxbroker.codec import EmptyReplyError, MalformedReplyError
 from linuxbroker.dbus_errors import DBUS_ERROR
 from linuxbroker.failure_texts import Meaning
 from linuxbroker.models.status import Status, sub_error
-from linuxbroker.redaction import Secrets, redact, secrets_in
+from linuxbroker.redaction import Secrets, redact
 from linuxbroker.results import TokenResult
 from linuxbroker.trust.policy import UntrustedError
 
@@ -45,31 +45,27 @@ HOW_TO_GET_A_BUS = (
 )
 
 
-@dataclass(frozen=True)
-class CallContext:
-    """What is known of a call when it fails.
+# What a call raises instead of giving a reply.
+CAUSES = (BusError, UntrustedError, MalformedReplyError)
 
-    Attributes:
-        method: the method's name on the wire.
-        correlation_id: the call's correlation id.
-        username: the UPN of the account concerned, or the empty string.
-        request: what was sent, if anything.
+
+def from_cause(error: BusError | UntrustedError | MalformedReplyError, call: CallContext) -> errors.BrokerError:
+    """Turn what a call raised into what the application sees.
+
+    Args:
+        error: one of ``CAUSES``.
+        call: the call that failed.
+
+    Returns:
+        The exception to raise; not within the ``except`` block, so that nothing of the reply is in its context.
     """
-
-    method: str
-    correlation_id: str = ""
-    username: str = ""
-    request: models.WireModel | None = None
-
-    @property
-    def who(self) -> str:
-        """The user name, fit to be shown."""
-        return texts.shown(redact(self.username))
-
-    @cached_property
-    def secrets(self) -> Secrets:
-        """The texts that were sent and must not be shown, whatever the broker says about them."""
-        return Secrets(() if self.request is None else secrets_in(self.request.out_of_sight()))
+    if isinstance(error, BusError):
+        return from_bus(error, call)
+    if isinstance(error, UntrustedError):
+        return untrusted(error, call)
+    if isinstance(error, EmptyReplyError):
+        return from_silence(call)
+    return unusable_reply(str(error), call)
 
 
 def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
@@ -93,7 +89,7 @@ def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
     if isinstance(error, DisconnectedError):
         return _unreachable(errors.BrokerDisconnectedError, f"{error}. Call again: the next call connects anew.", call)
     if isinstance(error, ReplyTooLargeError):
-        return nonsense(f"{error} (max_reply_bytes)", call)
+        return unusable_reply(f"{error} (max_reply_bytes)", call)
     if isinstance(error, BadMessageError):
         return _unreachable(errors.BrokerProtocolError, f"{error}.", call)
     return _unreachable(errors.BrokerUnreachableError, str(error), call)
@@ -115,7 +111,7 @@ def untrusted(error: UntrustedError, call: CallContext) -> errors.UntrustedBroke
     return failure
 
 
-def nonsense(reason: str, call: CallContext) -> errors.BrokerProtocolError:
+def unusable_reply(reason: str, call: CallContext) -> errors.BrokerProtocolError:
     """Make the failure of a reply that can't be used.
 
     Args:
@@ -180,7 +176,7 @@ _Unreachable = TypeVar("_Unreachable", bound=errors.BrokerUnreachableError)
 
 
 def _unreachable(kind: type[_Unreachable], text: str, call: CallContext) -> _Unreachable:
-    who = f" for {call.who}" if call.username else ""
+    who = f" for {call.shown_username}" if call.username else ""
     known_as = f" (correlation ID {call.correlation_id})" if call.correlation_id else ""
     return kind(f"{call.method}{who}: {text}{known_as}", method=call.method, correlation_id=call.correlation_id)
 
@@ -195,7 +191,7 @@ def _failure(meaning: Meaning, call: CallContext, *, context: str = "", **detail
         status=meaning.status,
         context=context,
         correlation_id=call.correlation_id,
-        username=call.who,
+        username=call.shown_username,
         **details,
     )
 
@@ -206,7 +202,7 @@ def _quoted_scopes(context: str) -> list[str]:
     return found[1].split() if found else []
 
 
-def from_reply(reply: models.Reply, call: CallContext) -> errors.BrokerResponseError | None:
+def from_reply(reply: models.Reply, call: CallContext) -> errors.BrokerError | None:
     """Find the failure in a reply.
 
     Args:
@@ -214,11 +210,11 @@ def from_reply(reply: models.Reply, call: CallContext) -> errors.BrokerResponseE
         call: the call that it answers.
 
     Returns:
-        The exception to raise, or None where the reply holds no error.
+        The exception to raise, or None if the reply has no error in it and lacks nothing.
     """
     failure = reply.failure
     if failure is None:
-        return None
+        return unusable_reply(f"success without {reply.lacks}", call) if reply.lacks else None
     return _failure(
         failure_texts.meaning_of(failure.context, Status(failure.status)),
         call,
@@ -242,7 +238,7 @@ def from_silence(call: CallContext) -> errors.BrokerError:
         The exception to raise: what the silence of Himmelblau up to 3.1 means (PROTOCOL.md, "Errors").
     """
     meaning = failure_texts.meaning_of_silence(call.method)
-    return nonsense("it is empty", call) if meaning is None else _failure(meaning, call, empty_reply=True)
+    return unusable_reply("it is empty", call) if meaning is None else _failure(meaning, call, empty_reply=True)
 
 
 def sign_in_timed_out(limit: float, call: CallContext) -> errors.BrokerError:
@@ -333,7 +329,7 @@ def other_kind(token_type: int, call: CallContext) -> errors.BrokerError:
         The exception to raise.
     """
     if token_type != 0:
-        return nonsense("it holds a proof-of-possession token, and a bearer token was asked for", call)
+        return unusable_reply("it holds a proof-of-possession token, and a bearer token was asked for", call)
     said = "the broker gave a bearer token in place of a proof-of-possession token, which it can't make"
     return _failure(failure_texts.UNSUPPORTED, call, context=said)
 
@@ -372,7 +368,7 @@ def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallCont
         context=f"the token lacks scopes that were asked for: {redact(' '.join(declined), call.secrets)}",
         telemetry=_redacted(result.telemetry, call),
         correlation_id=call.correlation_id,
-        username=call.who,
+        username=call.shown_username,
     )
 
 

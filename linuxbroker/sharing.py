@@ -42,20 +42,17 @@ class SharedCalls(Generic[T]):
                 raise copy.deepcopy(outcome)
             if outcome is not None:
                 return outcome
-        return await self._make(loop, key, operation)
-
-    async def _make(self, loop: asyncio.AbstractEventLoop, key: Hashable, operation: Callable[[], Awaitable[T]]) -> T:
         call = self._of_loop.setdefault(loop, {})[key] = loop.create_future()
-        outcome: T | BrokerError | None = None
+        made: T | BrokerError | None = None
         try:
-            outcome = result = await operation()
+            made = result = await operation()
         except BrokerError as error:
-            outcome = copy.deepcopy(error)
+            made = copy.deepcopy(error)
             raise
         finally:
             self._forget(loop, key)
             if not loop.is_closed():
-                call.set_result(outcome)
+                call.set_result(made)
         return result
 
     def _calls_of(self, loop: asyncio.AbstractEventLoop) -> dict[Hashable, asyncio.Future[T | BrokerError | None]]:

@@ -1,78 +1,142 @@
-"""What goes into a token request, whatever the way the token is got? Checked arguments, under the wire's names."""
+"""Token requests: an application's arguments, checked and as the frozen model that goes over the wire."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from linuxbroker import models, validation
 from linuxbroker._version import __version__
+from linuxbroker.authority import authority_for_realm, is_commercial, sovereign_host, tenant_of
 from linuxbroker.claims import merge_claims
+from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.pop import PopAuthScheme
-from linuxbroker.redaction import Concealed, HiddenFields, hidden
+from linuxbroker.redaction import hidden
 
 if TYPE_CHECKING:
-    from linuxbroker.models import AuthorizationType
+    from linuxbroker.models import Account, AuthorizationType, AuthParameters
 
 # SKU|version,|runtime version,|,|,|MSAL C++ version (PROTOCOL.md, "authParameters")
 _SKU = f"linuxbroker|{__version__},|,|,|,|"
 
-_NO_CLAIMS: Concealed[str | None] = Concealed(None)
 
+@dataclass(frozen=True)
+class TokenOptions:
+    """What an application gave besides scopes, unchecked. ``repr`` shows nothing that can be a secret.
 
-def token_parameters(
-    kind: AuthorizationType,
-    scopes: Sequence[str],
-    *,
-    client_id: str,
-    redirect_uri: str,
-    claims_challenge: Concealed[str | None] = _NO_CLAIMS,
-    client_capabilities: Sequence[str] = (),
-    auth_scheme: PopAuthScheme | None = None,
-    access_token_to_renew: str | None = None,
-    extra_query_parameters: Mapping[str, str] | None = None,
-) -> HiddenFields:
-    """Check the arguments of a token request, and name them as ``AuthParameters`` does.
-
-    Args:
-        kind: the way the token is got.
-        scopes: what the token is for.
-        client_id: the application's.
-        redirect_uri: the application's.
+    Attributes:
         claims_challenge: the text of a JSON object.
-        client_capabilities: the application's, checked; they go into the claims beside the challenge's own.
+        client_capabilities: the application's; they go into the claims beside the challenge's own.
         auth_scheme: for a proof-of-possession token.
         access_token_to_renew: the token that the resource refused.
         extra_query_parameters: for the request to Entra.
+        onboarding_blob: the application's telemetry.
+        password: of a user who signs in with it.
+    """
+
+    claims_challenge: str | None = field(default=None, repr=False)
+    client_capabilities: Sequence[str] = ()
+    auth_scheme: PopAuthScheme | None = field(default=None, repr=False)
+    access_token_to_renew: str | None = field(default=None, repr=False)
+    extra_query_parameters: Mapping[str, str] | None = field(default=None, repr=False)
+    onboarding_blob: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+
+def token_request(
+    kind: AuthorizationType,
+    scopes: Sequence[str],
+    options: TokenOptions,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    authority: str,
+) -> AuthParameters:
+    """Check the arguments of a token request, and make the request of them.
+
+    Args:
+        kind: the way the token is got.
+        scopes: the scopes to request.
+        options: what else the application gave.
+        client_id, redirect_uri: the application's, checked.
+        authority: of the request, checked.
 
     Returns:
-        All fields but those that say who signs in, where and how.
+        The request, in which nothing says yet who signs in (``for_account``, ``for_user``).
 
     Raises:
-        InvalidArgumentError: an argument can't be right.
+        InvalidArgumentError: an argument is invalid.
     """
-    query = validation.query_parameters(extra_query_parameters)
-    renew = "" if access_token_to_renew is None else access_token_to_renew
-    scheme = None if auth_scheme is None else validation.instance("auth_scheme", auth_scheme, PopAuthScheme)
-    pop_params = scheme.to_wire() if scheme else None
+    query = validation.query_parameters(hidden(options.extra_query_parameters))
+    scheme = options.auth_scheme
+    pop_params = None if scheme is None else validation.instance("auth_scheme", scheme, PopAuthScheme).to_wire()
     if "req_cnf" in query or query.get("token_type") == "ssh-cert":
         # The runtime names the key here and keeps the public key to itself (PROTOCOL.md, "authParameters").
         pop_params = models.PopParams(kid=validation.ssh_key_id(query))
         query.pop("req_cnf", None)
-    return HiddenFields(
+    secrets: dict[str, Any] = {
+        name: validation.text(name, value, empty=name == "access_token_to_renew")
+        for name in ("access_token_to_renew", "onboarding_blob", "password")
+        if (value := hidden(getattr(options, name))) is not None
+    }
+    return models.AuthParameters(
         authorization_type=kind,
         client_id=client_id,
         redirect_uri=redirect_uri,
-        requested_scopes=validation.scopes(scopes),
-        decoded_claims=_claims(claims_challenge, client_capabilities),
-        access_token_to_renew=validation.text("access_token_to_renew", renew, empty=True),
+        authority=authority,
+        requested_scopes=tuple(validation.scopes(scopes)),
+        decoded_claims=_claims(options),
         pop_params=pop_params,
         additional_query_parameters_for_authorization={**query, "x-client-xtra-sku": _SKU},
+        **secrets,
     )
 
 
-def _claims(challenge: Concealed[str | None], capabilities: Sequence[str]) -> str:
+def for_account(request: AuthParameters, account: Account, *, keep_authority: bool = False) -> AuthParameters:
+    """Say whose token is requested.
+
+    Args:
+        request: for anyone.
+        account: the account, from the broker's list.
+        keep_authority: whether the request's authority stays; default: one that names no tenant gets the account's.
+
+    Returns:
+        The request for that account. Source: PROTOCOL.md, SF-01, IF-01 and QP-05.
+
+    Raises:
+        InvalidArgumentError: the account is of another cloud than the authority.
+    """
+    sovereign = sovereign_host(account.environment)
+    if sovereign and is_commercial(request.authority):
+        raise InvalidArgumentError(
+            "authority is invalid for this account, which is in another cloud: use "
+            f"https://{sovereign}/{tenant_of(request.authority)}"
+        )
+    changes: dict[str, object] = {"account": account, "username": account.username}
+    if not keep_authority:
+        changes["authority"] = authority_for_realm(request.authority, account.realm)
+    if request.authorization_type is models.AuthorizationType.INTERACTIVE:
+        query = request.additional_query_parameters_for_authorization
+        changes["additional_query_parameters_for_authorization"] = {**query, "hsu": "1"}
+    return request.model_copy(update=changes)
+
+
+def for_user(request: AuthParameters, username: str) -> AuthParameters:
+    """Make a request a sign-in, without an account.
+
+    Args:
+        request: for anyone.
+        username: the UPN, or the empty string for whoever signs in.
+
+    Returns:
+        The request. Source: PROTOCOL.md, AP-09.
+    """
+    return request.model_copy(update={"account": None, "username": username, "is_sign_in": True})
+
+
+def _claims(options: TokenOptions) -> str:
     """The claims of a request. A challenge alone goes as it is, without a copy: ten thousand may wait with it."""
-    if not capabilities:
-        return validation.claims_challenge(challenge.value)
-    return merge_claims(hidden(challenge.value), capabilities=capabilities)
+    if not options.client_capabilities:
+        return validation.claims_challenge(options.claims_challenge)
+    return merge_claims(hidden(options.claims_challenge), capabilities=options.client_capabilities)

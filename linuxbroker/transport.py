@@ -22,6 +22,7 @@ from linuxbroker.bus import (
     SharedBus,
     shared_bus,
 )
+from linuxbroker.calls import CallOptions
 from linuxbroker.codec import MalformedReplyError
 from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.redaction import HiddenText
@@ -67,28 +68,6 @@ class Timeouts:
             validation.time_limit(field.name, getattr(self, field.name))
 
 
-@dataclass(frozen=True)
-class CallOptions:
-    """How one call is made.
-
-    Attributes:
-        limit: seconds to wait for the reply, a repetition's included; None for no limit.
-        repeatable: whether the call may be sent a second time when the bus or the broker went away under the first,
-            and again while the broker starts. A broker whose object is not on the bus yet has done nothing with a call,
-            which is then asked again all the same.
-        sent_once: whether the call is sent once, whatever comes back: a password is.
-        for_own_bus: whether the call is not sent over a bus of another user who is not root, unless the client allows
-            that: one with a password or a token to renew, and a sign-in.
-        on_send: called when the bus is reached and the call is written.
-    """
-
-    limit: float | None
-    repeatable: bool = False
-    sent_once: bool = False
-    for_own_bus: bool = False
-    on_send: Callable[[], None] | None = None
-
-
 class BrokerTransport:
     """Calls the broker over the running loop's shared connection to a bus.
 
@@ -109,7 +88,14 @@ class BrokerTransport:
         self._guard = None if trust.policy == "off" else _guard(trust)
         self._warned_of_bus = ""
 
-    async def call(self, member: str, write_arguments: Callable[[], tuple[str, str, str]], options: CallOptions) -> str:
+    async def call(
+        self,
+        member: str,
+        write_arguments: Callable[[], tuple[str, str, str]],
+        options: CallOptions,
+        *,
+        repeatable: bool = False,
+    ) -> str:
         """Call a method of the broker's interface.
 
         Args:
@@ -117,6 +103,7 @@ class BrokerTransport:
             write_arguments: gives its arguments, all texts, when they can be sent; for a call that is sent a second
                 time, once more.
             options: how to call it.
+            repeatable: whether it may be sent a second time if the bus or the broker exits during the first call.
 
         Returns:
             The reply, a text that no ``repr`` shows.
@@ -126,7 +113,7 @@ class BrokerTransport:
             UntrustedError: it was not sent, as who would get it is not trusted.
             MalformedReplyError: the reply is not a text.
         """
-        reply = await self._send(_broker_call(member), options, write_arguments, self._max_reply_bytes)
+        reply = await self._send(_broker_call(member), options, repeatable, write_arguments, self._max_reply_bytes)
         if reply.signature != "s":
             raise MalformedReplyError("it is not a text")
         return HiddenText(reply.body[0])
@@ -145,7 +132,7 @@ class BrokerTransport:
             interface="org.freedesktop.DBus.Peer",
             member="Ping",
         )
-        await self._send(message, CallOptions(limit=self._timeouts.ping, repeatable=True))
+        await self._send(message, CallOptions(limit=self._timeouts.ping), repeatable=True)
 
     async def owner(self) -> str:
         """Ask the bus who owns the broker's name.
@@ -196,6 +183,7 @@ class BrokerTransport:
         self,
         to_name: Message,
         options: CallOptions,
+        repeatable: bool,
         write_body: Callable[[], Sequence[str]] | None = None,
         max_reply_bytes: int | None = None,
     ) -> Message:
@@ -226,7 +214,7 @@ class BrokerTransport:
             except BusError as error:
                 failure = error
             waited += clock() - began
-            if options.sent_once or not (options.repeatable or _was_not_taken(failure)):
+            if options.sent_once or not (repeatable or _was_not_taken(failure)):
                 raise failure
             if isinstance(failure, RemoteError) and dbus_errors.is_starting(failure):
                 if waited + pause > _least(self._timeouts.start_up, options.limit):

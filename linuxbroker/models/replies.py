@@ -136,6 +136,11 @@ class Reply(WireModel):
         """The sub-error that goes with ``failure``, or the empty string."""
         return ""
 
+    @property
+    def lacks(self) -> str:
+        """What a reply without an error must contain and does not, for a message; the empty string if all is there."""
+        return ""
+
 
 class BrokerTokenResponse(WireModel):
     """The token part of a token reply. Source: PROTOCOL.md, "Tokens"."""
@@ -201,6 +206,11 @@ class AcquireTokenReply(Reply):
         response = self.broker_token_response
         return (response.sub_error or response.sts_sub_error) if response else ""
 
+    @property
+    def lacks(self) -> str:
+        """The access token, if there is none."""
+        return "" if self.broker_token_response and self.broker_token_response.access_token else "access token"
+
 
 class GetAccountsReply(Reply):
     """The reply of ``getAccounts``."""
@@ -217,6 +227,11 @@ class GetAccountsReply(Reply):
         listed = [_account_or_none(item, Account.model_validate) for item in cast("list[object]", items)]
         accounts = [account for account in listed if account is not None]
         return accounts if accounts or not listed else cast("Sequence[Account]", read(items))
+
+    @property
+    def lacks(self) -> str:
+        """The list, if there is none."""
+        return "list of accounts" if self.accounts is None else ""
 
 
 class RemoveAccountReply(Reply):
@@ -282,14 +297,29 @@ class AcquirePrtSsoCookieReply(Reply):
         flat = {key: reply.pop(key) for key in ("cookieName", "cookieContent") if key in reply}
         return {**reply, "cookieItems": [flat]}
 
+    @property
+    def lacks(self) -> str:
+        """The cookie, if there is none."""
+        return "" if self.cookie_items else "cookie"
+
 
 class GenerateSignedHttpRequestReply(Reply):
     """The reply of ``generateSignedHttpRequest``."""
 
     signed_http_request: _HeaderValue | None = Secret(None)
 
+    @property
+    def lacks(self) -> str:
+        """The signed request, if there is none."""
+        return "" if self.signed_http_request else "signed request"
+
 
 class GetLinuxBrokerVersionReply(Reply):
     """The reply of ``getLinuxBrokerVersion``."""
 
     linux_broker_version: str | None = None
+
+    @property
+    def lacks(self) -> str:
+        """The version, if there is none."""
+        return "" if self.linux_broker_version else "version"

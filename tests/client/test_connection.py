@@ -210,7 +210,7 @@ async def test_a_sign_in_that_is_cancelled_before_the_bus_answers_sends_nothing(
         sign_in.cancel()
         await asyncio.wait({sign_in})
         assert sign_in.cancelled()
-        assert not client._cancellations
+        assert not client._sign_ins._cancellations
 
 
 async def test_a_sign_in_that_takes_too_long_closes_the_brokers_window(fake_broker: RunningFake) -> None:
@@ -240,7 +240,7 @@ async def test_closing_the_client_waits_until_the_brokers_window_is_closed(fake_
     await _cancelled_twice(client, fake_broker)
     assert fake_broker.broker.screen.open_windows == 1
     await client.aclose()
-    assert not client._cancellations
+    assert not client._sign_ins._cancellations
     assert fake_broker.broker.screen.open_windows == 0
     assert len(fake_broker.calls_of("cancelInteractiveFlow")) == 1
 
@@ -251,7 +251,7 @@ async def test_closing_the_client_does_not_wait_for_a_broker_that_closes_no_wind
     client = BrokerClient(CLIENT_ID, timeouts=Timeouts(cancel=0.05))
     await _cancelled_twice(client, fake_broker)
     await asyncio.wait_for(client.aclose(), 30)
-    assert not client._cancellations
+    assert not client._sign_ins._cancellations
 
 
 def test_a_sign_in_that_is_left_when_the_loop_ends_closes_the_brokers_window(fake_broker: RunningFake) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 
 import pytest
 
@@ -116,7 +117,7 @@ async def test_a_hint_means_the_user_whose_name_is_spelled_so(fake_broker: Runni
     fake_broker.plant("raw_reply", method="getAccounts", reply=listed)
     async with BrokerClient(CLIENT_ID) as client:
         assert await client.get_account(ADA.username) == ADA.in_environment("")
-        assert await client._only_user(ADA.username, client.authority, "") == ADA
+        assert await client._only_user(ADA.username, client.authority, str(uuid.uuid4())) == ADA
 
 
 async def test_a_password_of_one_user_gets_no_token_of_another_whose_name_looks_alike(

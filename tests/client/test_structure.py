@@ -31,7 +31,7 @@ def test_one_module_imports_the_dbus_library() -> None:
     [
         ("bus", ("linuxbroker.models", "linuxbroker.errors", "linuxbroker.client", "linuxbroker.proxy")),
         ("models", ("linuxbroker.bus", "linuxbroker.errors", "linuxbroker.client", "linuxbroker.proxy")),
-        ("proxy.py", ("linuxbroker.client", "linuxbroker.errors", "linuxbroker.bus")),
+        ("proxy.py", ("linuxbroker.client", "linuxbroker.errors", "linuxbroker.bus", "linuxbroker.transport")),
         ("client.py", ("linuxbroker.cli", "linuxbroker.integrations", "linuxbroker.runtime", "linuxbroker_fake")),
         ("runtime", ("linuxbroker.cli.", "linuxbroker.integrations", "linuxbroker.proxy", "linuxbroker_fake")),
         ("integrations", ("linuxbroker.cli.", "linuxbroker.bus", "linuxbroker_fake")),

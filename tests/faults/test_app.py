@@ -82,7 +82,7 @@ async def test_a_cancelled_sign_in_can_be_cancelled_again_at_each_await(fake_bro
             loop.set_task_factory(stepper.task)
             tidying = asyncio.ensure_future(_cancel(sign_in))
             await asyncio.wait({tidying})
-            await asyncio.gather(*client._cancellations)
+            await asyncio.gather(*client._sign_ins._cancellations)
             loop.set_task_factory(None)
             assert sign_in.cancelled()
             await _idle(client)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from linuxbroker.bus import BusError, Connection, Message, MessageKind
 from linuxbroker.bus.descriptors import Descriptors
-from linuxbroker.bus.handshake import authenticate
+from linuxbroker.bus.opening import authenticate
+from linuxbroker.calls import CallContext
 from linuxbroker.codec import MalformedReplyError, read_reply
-from linuxbroker.failures import CallContext, from_reply, redacted_telemetry
+from linuxbroker.failures import from_reply, redacted_telemetry
 from linuxbroker.models import (
     AcquirePrtSsoCookieReply,
     AcquireTokenReply,
@@ -26,7 +27,7 @@ from linuxbroker.models import (
     Reply,
 )
 from linuxbroker.redaction import redact
-from linuxbroker.results import TokenResult, token_result
+from linuxbroker.token_reply import expiry_of, token_result, token_type_of
 from linuxbroker.validation import account as sendable
 from tests.fuzz import corpus, mutations
 
@@ -77,17 +78,22 @@ def read(reply_type: type[Reply], text: str) -> None:
     if isinstance(reply, GetAccountsReply):
         for account in reply.accounts or ():
             sendable(account)
-    if isinstance(reply, AcquireTokenReply):
+    if isinstance(reply, AcquireTokenReply) and reply.broker_token_response is not None:
+        response = reply.broker_token_response
+        token_type, expires_on = token_type_of(response), expiry_of(response)
+        if token_type is None or expires_on is None:
+            return
         result = token_result(
-            reply.broker_token_response,
+            response,
+            token_type=token_type,
+            expires_on=expires_on,
             requested_scopes=SCOPES,
             account=None,
             login_host="login.microsoftonline.com",
             telemetry={},
             correlation_id="",
         )
-        if isinstance(result, TokenResult):
-            repr(result)
+        repr(result)
 
 
 def redacted(text: str) -> None:

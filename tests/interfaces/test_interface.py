@@ -64,7 +64,18 @@ def test_the_proxy_has_one_typed_coroutine_for_each_method() -> None:
     members = dict(inspect.getmembers(Broker1Proxy, inspect.iscoroutinefunction))
     assert len(members) == len(METHODS)
     for member in members.values():
-        assert set(member.__annotations__) == {"request", "correlation_id", "options", "return"}
+        assert set(member.__annotations__) == {"request", "options", "return"}
+
+
+def test_each_method_says_whether_a_call_may_be_sent_a_second_time() -> None:
+    said = {
+        method.attrib["name"]: item.attrib["value"]
+        for method in ElementTree.fromstring(interface_xml()).iter("method")
+        for item in method.iter("annotation")
+        if item.attrib["name"] == "io.github.linuxbroker.Repeatable"
+    }
+    once = {"acquireTokenInteractively", "removeAccount", "cancelInteractiveFlow"}
+    assert said == {method: "false" if method in once else "true" for method in METHODS}
 
 
 def _generate(tree: Path, *options: str) -> subprocess.CompletedProcess[str]:

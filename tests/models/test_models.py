@@ -31,9 +31,10 @@ from linuxbroker import (
 )
 from linuxbroker.accounts import pick_account
 from linuxbroker.bus import RemoteError
+from linuxbroker.calls import CallOptions
 from linuxbroker.models import BrokerErrorBody, tag_name
 from linuxbroker.resources import interface_xml, interfaces_folder
-from linuxbroker.transport import BrokerTransport, CallOptions
+from linuxbroker.transport import BrokerTransport
 from linuxbroker_fake import Call, FakeConfig, PersonaName, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"

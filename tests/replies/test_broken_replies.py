@@ -39,7 +39,8 @@ from linuxbroker import (
     UnsupportedOperationError,
     UserCanceledError,
 )
-from linuxbroker.transport import BrokerTransport, CallOptions
+from linuxbroker.calls import CallOptions
+from linuxbroker.transport import BrokerTransport
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
