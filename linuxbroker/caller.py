@@ -61,6 +61,7 @@ class BrokerCaller:
             if in_reply is None:
                 return Answer(reply, call)
             failure = in_reply
+            del reply  # from the frame that a traceback shows: its error quotes anything
         raise failure
 
 

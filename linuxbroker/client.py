@@ -227,7 +227,7 @@ class BrokerClient:
         request = self._request(models.AuthorizationType.CACHED_REFRESH_TOKEN, scopes, options, authority)
         if account is not None:
             request = for_account(request, validation.account(account))
-        is_own = options.claims_challenge or request.access_token_to_renew or request.pop_params
+        is_own = bool(options.claims_challenge or request.access_token_to_renew or request.pop_params)
         if is_own or correlation_id is not None:
             return await self._acquire_silently(request, correlation_id)
         return await self._shared_tokens.run(request.to_json(), partial(self._acquire_silently, request, None))
