@@ -218,7 +218,7 @@ class BrokerClient:
         """
         options = TokenOptions(
             claims_challenge=claims_challenge,
-            client_capabilities=self._capabilities(client_capabilities),
+            client_capabilities=client_capabilities,
             auth_scheme=auth_scheme,
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
@@ -269,7 +269,6 @@ class BrokerClient:
         """
         options = TokenOptions(
             claims_challenge=claims_challenge,
-            client_capabilities=self.client_capabilities,
             auth_scheme=auth_scheme,
             extra_query_parameters=extra_query_parameters,
         )
@@ -333,7 +332,7 @@ class BrokerClient:
         """
         options = TokenOptions(
             claims_challenge=claims_challenge,
-            client_capabilities=self._capabilities(client_capabilities),
+            client_capabilities=client_capabilities,
             auth_scheme=auth_scheme,
             access_token_to_renew=access_token_to_renew,
             extra_query_parameters=extra_query_parameters,
@@ -416,7 +415,6 @@ class BrokerClient:
         """
         options = TokenOptions(
             claims_challenge=claims_challenge,
-            client_capabilities=self.client_capabilities,
             auth_scheme=auth_scheme,
             extra_query_parameters=extra_query_parameters,
             password=hidden(password),
@@ -581,11 +579,9 @@ class BrokerClient:
             options,
             client_id=self.client_id,
             redirect_uri=self.redirect_uri,
+            client_capabilities=self.client_capabilities,
             authority=self._authority(authority),
         )
-
-    def _capabilities(self, override: Sequence[str] | None) -> tuple[str, ...]:
-        return self.client_capabilities if override is None else validation.client_capabilities(override)
 
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)

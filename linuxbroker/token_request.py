@@ -27,7 +27,7 @@ class TokenOptions:
 
     Attributes:
         claims_challenge: the text of a JSON object.
-        client_capabilities: the application's; they go into the claims beside the challenge's own.
+        client_capabilities: replace the client's; they go into the claims beside the challenge's own.
         auth_scheme: for a proof-of-possession token.
         access_token_to_renew: the token that the resource refused.
         extra_query_parameters: for the request to Entra.
@@ -36,7 +36,7 @@ class TokenOptions:
     """
 
     claims_challenge: str | None = field(default=None, repr=False)
-    client_capabilities: Sequence[str] = ()
+    client_capabilities: Sequence[str] | None = None
     auth_scheme: PopAuthScheme | None = field(default=None, repr=False)
     access_token_to_renew: str | None = field(default=None, repr=False)
     extra_query_parameters: Mapping[str, str] | None = field(default=None, repr=False)
@@ -51,6 +51,7 @@ def token_request(
     *,
     client_id: str,
     redirect_uri: str,
+    client_capabilities: Sequence[str],
     authority: str,
 ) -> AuthParameters:
     """Check the arguments of a token request, and make the request of them.
@@ -59,7 +60,7 @@ def token_request(
         kind: the way the token is got.
         scopes: the scopes to request.
         options: what else the application gave.
-        client_id, redirect_uri: the application's, checked.
+        client_id, redirect_uri, client_capabilities: the client's, checked.
         authority: of the request, checked.
 
     Returns:
@@ -86,7 +87,7 @@ def token_request(
         redirect_uri=redirect_uri,
         authority=authority,
         requested_scopes=tuple(validation.scopes(scopes)),
-        decoded_claims=_claims(options),
+        decoded_claims=_claims(options, client_capabilities),
         pop_params=pop_params,
         additional_query_parameters_for_authorization={**query, "x-client-xtra-sku": _SKU},
         **secrets,
@@ -135,8 +136,10 @@ def for_user(request: AuthParameters, username: str) -> AuthParameters:
     return request.model_copy(update={"account": None, "username": username, "is_sign_in": True})
 
 
-def _claims(options: TokenOptions) -> str:
+def _claims(options: TokenOptions, client_capabilities: Sequence[str]) -> str:
     """The claims of a request. A challenge alone goes as it is, without a copy: ten thousand may wait with it."""
-    if not options.client_capabilities:
+    if options.client_capabilities is not None:
+        client_capabilities = validation.client_capabilities(options.client_capabilities)
+    if not client_capabilities:
         return validation.claims_challenge(options.claims_challenge)
-    return merge_claims(hidden(options.claims_challenge), capabilities=options.client_capabilities)
+    return merge_claims(hidden(options.claims_challenge), capabilities=client_capabilities)

@@ -95,15 +95,19 @@ def test_a_callback_that_never_returns_holds_up_nobody(run: Run, fake_broker: Ru
 NO_THREADS, THREADS = "threading.stack_size(1 << 60)\n", "threading.stack_size(0)\n"
 
 
-def test_a_call_for_which_no_thread_is_to_be_had_is_refused_and_the_next_one_works(
+def test_an_import_for_which_there_is_no_thread_is_refused_and_the_next_one_works(
     run: Run, fake_broker: RunningFake
 ) -> None:
     seen = run(
-        NO_THREADS + "try:\n"
-        "    runtime.discover_accounts(CLIENT_ID, new_id(), print)\n"
+        "import json, threading, uuid\n" + NO_THREADS + "try:\n"
+        "    import linuxbroker.runtime.pymsalruntime\n"
         "except RuntimeError as error:\n"
-        "    refused = str(error)\n" + THREADS + "found = call(runtime.discover_accounts, CLIENT_ID, new_id())\n"
-        "print(json.dumps([refused, len(found.get_accounts())]))"
+        "    refused = str(error)\n" + THREADS + "import linuxbroker.runtime.pymsalruntime as runtime\n"
+        "data = runtime.CallbackData()\n"
+        "runtime.discover_accounts(str(uuid.uuid4()), str(uuid.uuid4()), data.complete)\n"
+        "assert data.signal.wait(50)\n"
+        "print(json.dumps([refused, len(data.result.get_accounts())]))",
+        prelude=False,
     )
     assert seen.json == ["can't start new thread", 2]
     assert [call.member for call in fake_broker.calls] == ["Ping", "getAccounts"]
