@@ -200,7 +200,8 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         RuntimeError: the interpreter is ending, or no thread is to be had.
         Exception: what it raises.
     """
-    future = asyncio.run_coroutine_threadsafe(work(), _background.loop())
+    loop = _background.loop()
+    future = asyncio.run_coroutine_threadsafe(work(), loop)
     try:
         return future.result()
     except BaseException:
