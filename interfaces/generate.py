@@ -1,6 +1,6 @@
 """What follows from the interface XML, the models and the vectors? Writes it down; --check only compares.
 
-Writes linuxbroker/proxy.py, schemas/, and the column of PROTOCOL.md that names each row's vectors.
+Writes linuxbroker/wire/proxy.py, schemas/, and the column of PROTOCOL.md that names each row's vectors.
 
 python interfaces/generate.py            writes them
 python interfaces/generate.py --check    exits with 1, and names them, when any is stale
@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
 
-from linuxbroker import models
+from linuxbroker.wire import models
 
 HERE = Path(__file__).resolve().parent
 XML = HERE / "com.microsoft.identity.broker1.xml"
 PROXY_TEMPLATE = HERE / "proxy.py.template"
-PROXY = HERE.parent / "linuxbroker" / "proxy.py"
+PROXY = HERE.parent / "linuxbroker" / "wire" / "proxy.py"
 SCHEMAS = HERE / "schemas"
 PROTOCOL = HERE / "PROTOCOL.md"
 VECTORS = HERE / "vectors"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from linuxbroker._version import __version__
 
 if TYPE_CHECKING:
+    from linuxbroker.call.presence import Presence
+    from linuxbroker.call.transport import Timeouts
     from linuxbroker.client import BrokerClient
     from linuxbroker.errors import (
         NATIVE_CLIENT_REDIRECT_URI,
@@ -41,22 +43,20 @@ if TYPE_CHECKING:
         UserCanceledError,
     )
     from linuxbroker.integrations.public_client.application import PublicClientApplication
-    from linuxbroker.models.account import Account
-    from linuxbroker.models.status import Status
-    from linuxbroker.pop import PopAuthScheme
-    from linuxbroker.presence import Presence
     from linuxbroker.results import PrtSsoCookie, TokenResult
-    from linuxbroker.transport import Timeouts
+    from linuxbroker.tokens.pop import PopAuthScheme
+    from linuxbroker.wire.models.account import Account
+    from linuxbroker.wire.models.status import Status
 
 _HOMES = {
     "linuxbroker.client": ("BrokerClient",),
     "linuxbroker.integrations.public_client.application": ("PublicClientApplication",),
-    "linuxbroker.models.account": ("Account",),
-    "linuxbroker.models.status": ("Status",),
-    "linuxbroker.pop": ("PopAuthScheme",),
-    "linuxbroker.presence": ("Presence",),
+    "linuxbroker.wire.models.account": ("Account",),
+    "linuxbroker.wire.models.status": ("Status",),
+    "linuxbroker.tokens.pop": ("PopAuthScheme",),
+    "linuxbroker.call.presence": ("Presence",),
     "linuxbroker.results": ("PrtSsoCookie", "TokenResult"),
-    "linuxbroker.transport": ("Timeouts",),
+    "linuxbroker.call.transport": ("Timeouts",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -10,34 +10,37 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from linuxbroker import failures, models, token_match, validation
 from linuxbroker._version import __version__
-from linuxbroker.accounts import home_record, named, pick_account, users_of, without_personal
-from linuxbroker.authority import host_of, preferred_host, sovereign_host, tenant_of
 from linuxbroker.bus import ClosedHereError
-from linuxbroker.caller import BrokerCaller
-from linuxbroker.calls import Answer, CallContext, CallOptions
+from linuxbroker.call import failures
+from linuxbroker.call.caller import BrokerCaller
+from linuxbroker.call.presence import Presence, watch_presence
+from linuxbroker.call.sharing import SharedCalls
+from linuxbroker.call.sign_in import SignIns
+from linuxbroker.call.transport import BrokerTransport, Timeouts
+from linuxbroker.call.trust.options import trust_options
+from linuxbroker.call.trust.policy import TrustPolicy
 from linuxbroker.errors import (
     NATIVE_CLIENT_REDIRECT_URI,
     BrokerError,
     BrokerResponseError,
     InvalidArgumentError,
 )
-from linuxbroker.pop import PopAuthScheme
-from linuxbroker.presence import Presence, watch_presence
-from linuxbroker.proxy import Broker1Proxy
-from linuxbroker.redaction import hidden
+from linuxbroker.redaction.secrets import hidden
 from linuxbroker.results import PrtSsoCookie, TokenResult
-from linuxbroker.scopes import declined_scopes
-from linuxbroker.sharing import SharedCalls
-from linuxbroker.sign_in import SignIns
-from linuxbroker.token_reply import expiry_of, token_result, token_type_of
-from linuxbroker.token_request import TokenOptions, for_account, for_user, token_request
-from linuxbroker.transport import BrokerTransport, Timeouts
-from linuxbroker.trust.policy import TrustPolicy
+from linuxbroker.tokens import matching, validation
+from linuxbroker.tokens.accounts import home_record, named, pick_account, users_of, without_personal
+from linuxbroker.tokens.authority import host_of, preferred_host, sovereign_host, tenant_of
+from linuxbroker.tokens.pop import PopAuthScheme
+from linuxbroker.tokens.reply import expiry_of, token_result, token_type_of
+from linuxbroker.tokens.request import TokenOptions, for_account, for_user, token_request
+from linuxbroker.tokens.scopes import declined_scopes
+from linuxbroker.wire import models
+from linuxbroker.wire.calls import Answer, CallContext, CallOptions
+from linuxbroker.wire.proxy import Broker1Proxy
 
 if TYPE_CHECKING:
-    from linuxbroker.models import AuthorizationType, AuthParameters
+    from linuxbroker.wire.models import AuthorizationType, AuthParameters
 
 DEFAULT_AUTHORITY = "https://login.microsoftonline.com/common"
 MAX_REPLY_BYTES = 16 * 1024 * 1024
@@ -103,7 +106,7 @@ class BrokerClient:
         self.timeouts = Timeouts() if timeouts is None else validation.instance("timeouts", timeouts, Timeouts)
         if bus_address is not None:
             validation.text("bus_address", bus_address, empty=True)
-        options = validation.trust_options(trust, trusted_programs, allow_bus_of_other_user)
+        options = trust_options(trust, trusted_programs, allow_bus_of_other_user)
         self.trust = options.policy
         self._transport = BrokerTransport(bus_address, self.timeouts, validation.reply_limit(max_reply_bytes), options)
         self._proxy = Broker1Proxy(BrokerCaller(self._transport, validation.reply_depth(max_reply_depth)))
@@ -460,7 +463,7 @@ class BrokerClient:
         asked = asked.model_copy(update={"sso_url": validation.https_url("sso_url", sso_url)})
         request = models.AcquirePrtSsoCookieRequest(account=account, auth_parameters=asked, sso_url=sso_url)
         answer = await self._call(self._proxy.acquire_prt_sso_cookie, request, correlation_id, account.username)
-        if token_match.names_other_account(answer.reply.account, account):
+        if matching.names_other_account(answer.reply.account, account):
             raise failures.mismatched("a cookie of another account", "that one", answer.call)
         return [PrtSsoCookie(item.cookie_name, item.cookie_content) for item in answer.reply.cookie_items or ()]
 
@@ -685,11 +688,11 @@ def _checked_token(answer: Answer[models.AcquireTokenReply], request: AuthParame
         telemetry=failures.redacted_telemetry(answer.reply),
         correlation_id=call.correlation_id,
     )
-    if token_match.is_other_kind(response.access_token_type, request):
+    if matching.is_other_kind(response.access_token_type, request):
         raise failures.other_kind(response.access_token_type, call)
-    if (other := token_match.other_account(response, request, result.id_token_claims)) is not None:
+    if (other := matching.other_account(response, request, result.id_token_claims)) is not None:
         raise failures.mismatched(f"a token of {other}", "that account", call)
-    if (other := token_match.other_tenant(response, request, result.id_token_claims)) is not None:
+    if (other := matching.other_tenant(response, request, result.id_token_claims)) is not None:
         raise failures.mismatched(f"a token of tenant {other}", tenant_of(request.authority), call)
     if declined := declined_scopes(request.requested_scopes, result.scopes):
         raise failures.scopes_declined(declined, result, call)

@@ -37,9 +37,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from linuxbroker import texts
-from linuxbroker.models import status as wire_status
-from linuxbroker.models.status import Status
+from linuxbroker.redaction import texts
+from linuxbroker.wire.models import status as wire_status
+from linuxbroker.wire.models.status import Status
 
 NATIVE_CLIENT_REDIRECT_URI = "https://login.microsoftonline.com/common/oauth2/nativeclient"
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from linuxbroker import models, texts
-from linuxbroker.redaction import HiddenText
+from linuxbroker.redaction import texts
+from linuxbroker.redaction.secrets import HiddenText
+from linuxbroker.wire import models
 
 
 @dataclass(frozen=True)

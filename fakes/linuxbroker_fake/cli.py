@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from linuxbroker import texts
 from linuxbroker.bus import BusError
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.redaction import texts
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake.broker import FakeBroker
 from linuxbroker_fake.config import FakeConfig
 from linuxbroker_fake.conformance.command import add_arguments as add_conformance_arguments

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from linuxbroker.models import tag_name
+from linuxbroker.wire.models import tag_name
 
 from .faults import TOKEN_METHODS, Failure
 from .telemetry import fill_template, status_name

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from linuxbroker.names import BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.resources import interface_xml
+from linuxbroker.wire.names import BROKER_INTERFACE, BROKER_OBJECT_PATH
 
 from .persona import BusBehavior, Introspection
 

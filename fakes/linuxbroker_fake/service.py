@@ -12,8 +12,8 @@ from typing import Any
 
 from linuxbroker.bus import BusError, Connection, Message
 from linuxbroker.bus.connection import BUS_NAME, error_reply, method_return
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker.resources import interface_xml
+from linuxbroker.wire.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker_fake.arguments import check_arguments
 from linuxbroker_fake.broker import FakeBroker
 from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH, CONTROL_XML, Control, ControlError

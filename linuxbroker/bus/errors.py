@@ -10,7 +10,7 @@
     ├── CallTimeoutError    a call had no reply within its time limit
     └── RemoteError         the peer, or the bus for it, replied with a D-Bus error
 
-These stay below the client: ``linuxbroker.failures`` turns each into the exception that an application sees.
+These stay below the client: ``linuxbroker.call.failures`` turns each into the exception that an application sees.
 """
 
 from __future__ import annotations

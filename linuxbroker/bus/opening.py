@@ -7,10 +7,10 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from linuxbroker import texts
 from linuxbroker.bus import address as addresses
 from linuxbroker.bus.errors import BusError, ConnectError, RemoteError
 from linuxbroker.bus.handshake import BEGIN, MAX_LINE_BYTES, authentication
+from linuxbroker.redaction import texts
 
 _BACKLOG_PAUSE_SECONDS = 0.01
 

@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from linuxbroker.authority import is_tenant
-from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
+from linuxbroker.call.trust.policy import TRUST_POLICIES, TrustPolicy
+from linuxbroker.tokens.authority import is_tenant
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
 DEFAULT_PERSONA = "microsoft-3.0.2"

@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import TYPE_CHECKING, Any, cast
 
-from linuxbroker import failures, jwt_claims, texts
+from linuxbroker.call import failures
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments, UsageError
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import BrokerError, BrokerResponseError, UnsupportedOperationError
-from linuxbroker.models import Account
-from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import texts
 from linuxbroker.results import TokenResult
+from linuxbroker.tokens import jwt_claims
+from linuxbroker.tokens.pop import PopAuthScheme
+from linuxbroker.wire.models import Account
 
 if TYPE_CHECKING:
     from linuxbroker_fake import FakeBroker

@@ -7,18 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timezone
 
-from linuxbroker import texts, validation
 from linuxbroker._version import __version__
-from linuxbroker.accounts import folded, named
-from linuxbroker.authority import authority_for_realm
+from linuxbroker.call.transport import Timeouts
 from linuxbroker.cli import output
 from linuxbroker.cli.arguments import Arguments
 from linuxbroker.client import DEFAULT_AUTHORITY, BrokerClient
 from linuxbroker.errors import InteractionRequiredError
-from linuxbroker.models import Account
-from linuxbroker.pop import PopAuthScheme
+from linuxbroker.redaction import texts
 from linuxbroker.results import TokenResult
-from linuxbroker.transport import Timeouts
+from linuxbroker.tokens import validation
+from linuxbroker.tokens.accounts import folded, named
+from linuxbroker.tokens.authority import authority_for_realm
+from linuxbroker.tokens.pop import PopAuthScheme
+from linuxbroker.wire.models import Account
 
 
 class NoAccountError(Exception):

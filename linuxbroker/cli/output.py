@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from linuxbroker import texts
-from linuxbroker.accounts import is_home
+from linuxbroker.redaction import texts
+from linuxbroker.tokens.accounts import is_home
 
 if TYPE_CHECKING:
     from linuxbroker.errors import BrokerResponseError
-    from linuxbroker.models import Account
     from linuxbroker.results import PrtSsoCookie, TokenResult
+    from linuxbroker.wire.models import Account
 
 
 class OutputError(Exception):

@@ -20,10 +20,9 @@ except ModuleNotFoundError as error:
         path=error.path,
     ) from error
 
-from linuxbroker import failures, validation
-from linuxbroker.accounts import folded, pick_account
-from linuxbroker.authority import host_of, is_known_host, is_tenant, known_host, preferred_host
-from linuxbroker.claims import add_cp1
+from linuxbroker.call import failures
+from linuxbroker.call.transport import Timeouts
+from linuxbroker.call.trust.policy import TrustPolicy
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountRequiredError,
@@ -40,12 +39,14 @@ from linuxbroker.errors import (
     NoDisplayError,
     UntrustedBrokerError,
 )
-from linuxbroker.models import Account
-from linuxbroker.pop import PopAuthScheme
-from linuxbroker.redaction import hidden
+from linuxbroker.redaction.secrets import hidden
 from linuxbroker.results import TokenResult
-from linuxbroker.transport import Timeouts
-from linuxbroker.trust.policy import TrustPolicy
+from linuxbroker.tokens import validation
+from linuxbroker.tokens.accounts import folded, pick_account
+from linuxbroker.tokens.authority import host_of, is_known_host, is_tenant, known_host, preferred_host
+from linuxbroker.tokens.claims import add_cp1
+from linuxbroker.tokens.pop import PopAuthScheme
+from linuxbroker.wire.models import Account
 
 # For an application without a window, as MSAL's constant of this name, which is accepted too.
 CONSOLE_WINDOW_HANDLE: object = object()

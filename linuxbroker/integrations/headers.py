@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from linuxbroker.claims import add_cp1
 from linuxbroker.client import BrokerClient
-from linuxbroker.models import Account
-from linuxbroker.pop import PopAuthScheme
-from linuxbroker.redaction import hidden
+from linuxbroker.redaction.secrets import hidden
+from linuxbroker.tokens.claims import add_cp1
+from linuxbroker.tokens.pop import PopAuthScheme
+from linuxbroker.wire.models import Account
 
 
 async def authorization_header(

@@ -17,13 +17,13 @@ except ModuleNotFoundError as error:
         path=error.path,
     ) from error
 
-from linuxbroker import validation
-from linuxbroker.challenges import claims_in, nonce_in, parse_challenges
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import InvalidArgumentError
+from linuxbroker.integrations.challenges import claims_in, nonce_in, parse_challenges
 from linuxbroker.integrations.headers import authorization_header
-from linuxbroker.models import Account
-from linuxbroker.redaction import hidden
+from linuxbroker.redaction.secrets import hidden
+from linuxbroker.tokens import validation
+from linuxbroker.wire.models import Account
 
 _Trace = Callable[[str, Mapping[str, Any]], Awaitable[object]]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from linuxbroker.runtime.values import Response_Status
 
 if TYPE_CHECKING:
-    from linuxbroker.models import Account
+    from linuxbroker.wire.models import Account
 
 
 class MSALRuntimeError:

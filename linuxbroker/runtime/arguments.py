@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from linuxbroker.redaction import hidden
+from linuxbroker.redaction.secrets import hidden
 
 T = TypeVar("T")
 

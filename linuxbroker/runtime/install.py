@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import os
     from importlib.abc import Loader
 
-    from linuxbroker.trust.policy import TrustPolicy
+    from linuxbroker.call.trust.policy import TrustPolicy
 
 NAME = "pymsalruntime"
 _STAND_IN = "linuxbroker.runtime.pymsalruntime"
@@ -53,9 +53,11 @@ def install(
         ValueError: one of the options can't be right.
     """
     if trust != "off" or trusted_programs != () or allow_bus_of_other_user is not False:
-        from linuxbroker import validation  # what it imports is dear to a program that needs none of it
+        from linuxbroker.call.trust.options import (
+            trust_options,  # what it imports costs too much for programs that need none of it
+        )
 
-        options = validation.trust_options(trust, trusted_programs, allow_bus_of_other_user)
+        options = trust_options(trust, trusted_programs, allow_bus_of_other_user)
         _client_options.update(
             trust=options.policy,
             trusted_programs=options.programs,

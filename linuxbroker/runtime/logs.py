@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-from linuxbroker import texts
+from linuxbroker.redaction import texts
 from linuxbroker.runtime.arguments import checked, checked_callback
 from linuxbroker.runtime.values import LogLevel
 

@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from linuxbroker.models import Account
 from linuxbroker.runtime.answers import MSALRuntimeAccount
+from linuxbroker.wire.models import Account
 
 
 class Memory:

@@ -17,10 +17,7 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
-from linuxbroker import validation
 from linuxbroker._version import __version__
-from linuxbroker.accounts import folded, pick_account
-from linuxbroker.authority import host_of, preferred_host
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     AccountRequiredError,
@@ -33,8 +30,6 @@ from linuxbroker.errors import (
     NoAccountError,
     UnsupportedOperationError,
 )
-from linuxbroker.models import Account, Status
-from linuxbroker.pop import PopAuthScheme
 from linuxbroker.results import TokenResult
 from linuxbroker.runtime import refusals
 from linuxbroker.runtime.answers import (
@@ -52,8 +47,13 @@ from linuxbroker.runtime.logs import emit
 from linuxbroker.runtime.memory import Memory, fields_json
 from linuxbroker.runtime.refusals import RefusedError, failure_of
 from linuxbroker.runtime.values import LogLevel
-from linuxbroker.scopes import RESERVED_SCOPES
-from linuxbroker.token_reply import account_from_claims
+from linuxbroker.tokens import validation
+from linuxbroker.tokens.accounts import folded, pick_account
+from linuxbroker.tokens.authority import host_of, preferred_host
+from linuxbroker.tokens.pop import PopAuthScheme
+from linuxbroker.tokens.reply import account_from_claims
+from linuxbroker.tokens.scopes import RESERVED_SCOPES
+from linuxbroker.wire.models import Account, Status
 
 _log = logging.getLogger("linuxbroker.runtime")
 

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from linuxbroker.call.transport import Timeouts
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import BrokerError
 from linuxbroker.runtime import background, operations, refusals
@@ -33,7 +34,6 @@ from linuxbroker.runtime.arguments import (
 )
 from linuxbroker.runtime.logs import MSALRuntimeLogCallbackHandle, register_logging_callback, set_is_pii_enabled
 from linuxbroker.runtime.values import LogLevel, Response_Status, SsoPolicyType
-from linuxbroker.transport import Timeouts
 
 __all__ = [
     "CallbackData",

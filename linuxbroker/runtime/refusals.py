@@ -14,10 +14,10 @@ from linuxbroker.errors import (
     DeclinedScopesError,
     InvalidArgumentError,
 )
-from linuxbroker.models import Status
 from linuxbroker.runtime.answers import MSALRuntimeError
 from linuxbroker.runtime.logs import personal
 from linuxbroker.runtime.values import Response_Status
+from linuxbroker.wire.models import Status
 
 # Where in Microsoft's runtime a failure arises, by what goes wrong.
 _DBUS_ERROR_TAG = 508605725

@@ -10,7 +10,7 @@ from dbus_next.aio import MessageBus
 from dbus_next.constants import MessageType
 from dbus_next.message import Message
 
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
+from linuxbroker.wire.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 
 CORRELATION_ID = "7c0a9f60-6a4a-4fd5-9a02-6a8f1d1f7b52"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from linuxbroker import Account, BrokerClient
 from linuxbroker.bus import Connection, Message, MessageKind
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import FakeBroker, PrivateBus, serve
 from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH
 from tests.bench.bare import Bare

@@ -25,7 +25,7 @@ from linuxbroker.bus.connection import bus_call
 from linuxbroker.bus.frames import FrameReader
 from linuxbroker.bus.message import MessageKind
 from linuxbroker.bus.opening import authenticate
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.wire.names import BROKER_BUS_NAME
 
 CONTROL_MEMBER = "lastRequest"
 READ_BYTES = 1024 * 1024

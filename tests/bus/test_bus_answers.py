@@ -13,7 +13,7 @@ import pytest
 from linuxbroker import BrokerClient, BrokerError, BrokerProtocolError, NoSessionBusError, Presence, Timeouts
 from linuxbroker.bus import BadMessageError, BusError, CallTimeoutError, Connection, Message, MessageKind
 from linuxbroker.bus.connection import BUS_NAME
-from linuxbroker.trust.policy import TrustPolicy
+from linuxbroker.call.trust.policy import TrustPolicy
 from tests.trust.buses import Bus, answers, fails, hand_made
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"

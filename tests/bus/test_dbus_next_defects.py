@@ -24,8 +24,8 @@ from dbus_next.aio import MessageBus
 
 from linuxbroker import BrokerClient, Timeouts
 from linuxbroker.bus import ConnectError, Connection
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker.resources import interface_xml
+from linuxbroker.wire.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"

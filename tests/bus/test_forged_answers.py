@@ -18,8 +18,8 @@ from linuxbroker import BrokerClient, BrokerError, BrokerNotInstalledError, Pres
 from linuxbroker.bus import Connection, Message, MessageKind
 from linuxbroker.bus.codec import encode
 from linuxbroker.bus.connection import BUS_NAME, BUS_PATH
-from linuxbroker.names import BROKER_BUS_NAME
-from linuxbroker.trust.policy import TrustPolicy
+from linuxbroker.call.trust.policy import TrustPolicy
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import PrivateBus
 from tests.trust.buses import from_sender
 

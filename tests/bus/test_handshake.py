@@ -143,7 +143,9 @@ def namespace() -> tuple[str | Path, ...]:
             *(*_as_user(), "env", f"PYTHONPATH={packages[0]}:{_dbus_next()}", "PYTHONDONTWRITEBYTECODE=1"),
             *("unshare", "-r", interpreter),
         )
-        if _succeeds(*command, "-c", "import linuxbroker.bus.codec, linuxbroker.client, linuxbroker.models.account"):
+        if _succeeds(
+            *command, "-c", "import linuxbroker.bus.codec, linuxbroker.client, linuxbroker.wire.models.account"
+        ):
             return command
     pytest.skip(f"user id {USER} can run no Python that has the library")
 

@@ -21,8 +21,8 @@ from linuxbroker import (
     Timeouts,
     UntrustedBrokerError,
 )
-from linuxbroker.names import BROKER_BUS_NAME
-from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
+from linuxbroker.call.trust.policy import TRUST_POLICIES, TrustPolicy
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import RunningFake
 from tests.faults.operations import CLIENT_ID, OPERATIONS, Operation
 

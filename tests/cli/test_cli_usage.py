@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from linuxbroker.validation import PROMPTS
+from linuxbroker.tokens.validation import PROMPTS
 
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://graph.microsoft.com/User.Read"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from linuxbroker import Account, BrokerClient, InvalidArgumentError
-from linuxbroker.authority import (
+from linuxbroker.tokens.authority import (
     authority_for_realm,
     is_commercial,
     is_known_host,

@@ -8,9 +8,9 @@ import uuid
 import pytest
 
 from linuxbroker import Account, BrokerClient, MismatchedTokenError
-from linuxbroker.accounts import folded, named, pick_account
-from linuxbroker.models import AuthorizationType, AuthParameters, BrokerTokenResponse
-from linuxbroker.token_match import names_other_account, other_account, other_tenant
+from linuxbroker.tokens.accounts import folded, named, pick_account
+from linuxbroker.tokens.matching import names_other_account, other_account, other_tenant
+from linuxbroker.wire.models import AuthorizationType, AuthParameters, BrokerTokenResponse
 from linuxbroker_fake import RunningFake
 from tests.client.test_whose_token import ADA, HOME, SCOPES, id_token, reply
 

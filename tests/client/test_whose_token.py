@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from linuxbroker import Account, BrokerClient, BrokerProtocolError, MismatchedTokenError, PopAuthScheme
-from linuxbroker.accounts import PERSONAL_TENANT
 from linuxbroker.errors import UnsupportedOperationError
+from linuxbroker.tokens.accounts import PERSONAL_TENANT
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"

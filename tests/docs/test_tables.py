@@ -16,10 +16,10 @@ import pytest
 
 import linuxbroker
 from linuxbroker import BrokerClient, BrokerError, Timeouts
+from linuxbroker.call.trust.policy import TRUST_POLICIES
+from linuxbroker.call.trust.programs import KNOWN_PROGRAMS
 from linuxbroker.errors import ERROR_CLASSES
 from linuxbroker.integrations.azure import BrokerCredential
-from linuxbroker.trust.policy import TRUST_POLICIES
-from linuxbroker.trust.programs import KNOWN_PROGRAMS
 from linuxbroker_fake import FakeConfig, Fault, FaultKind, PersonaName, RunningFake
 from linuxbroker_fake.control import CONTROL_XML
 from tests.build.long_description import PAGES as ON_THE_INDEX

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from linuxbroker.models import tag_name
+from linuxbroker.wire.models import tag_name
 from linuxbroker_fake import FakeConfig, RunningFake
 from tests.fake.asking import (
     CLIENT_ID,

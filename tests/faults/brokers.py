@@ -10,7 +10,7 @@ from typing import Any
 
 from linuxbroker.bus import Connection, Message, MessageKind, RemoteError
 from linuxbroker.bus.connection import error_reply, method_return
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import FakeBroker
 from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH
 from linuxbroker_fake.service import FakeService

@@ -19,7 +19,7 @@ from linuxbroker import (
     ServerUnavailableError,
     Timeouts,
 )
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import RunningFake
 from linuxbroker_fake.cli import main as fake_command
 from tests.faults.operations import CLIENT_ID, GRAPH, NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation

@@ -13,10 +13,12 @@ from pathlib import Path
 from linuxbroker.bus import BusError, Connection, Message, MessageKind
 from linuxbroker.bus.descriptors import Descriptors
 from linuxbroker.bus.opening import authenticate
-from linuxbroker.calls import CallContext
-from linuxbroker.codec import MalformedReplyError, read_reply
-from linuxbroker.failures import from_reply, redacted_telemetry
-from linuxbroker.models import (
+from linuxbroker.call.failures import from_reply, redacted_telemetry
+from linuxbroker.redaction.secrets import redact
+from linuxbroker.tokens.reply import expiry_of, token_result, token_type_of
+from linuxbroker.tokens.validation import account as sendable
+from linuxbroker.wire.calls import CallContext
+from linuxbroker.wire.models import (
     AcquirePrtSsoCookieReply,
     AcquireTokenReply,
     CancelInteractiveFlowReply,
@@ -26,9 +28,7 @@ from linuxbroker.models import (
     RemoveAccountReply,
     Reply,
 )
-from linuxbroker.redaction import redact
-from linuxbroker.token_reply import expiry_of, token_result, token_type_of
-from linuxbroker.validation import account as sendable
+from linuxbroker.wire.reading import MalformedReplyError, read_reply
 from tests.fuzz import corpus, mutations
 
 REPLY_TYPES: tuple[type[Reply], ...] = (

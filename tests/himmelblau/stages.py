@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from linuxbroker.bus import Connection, Message, MessageKind, RemoteError
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
+from linuxbroker.wire.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker_fake import FakeBroker, FakeConfig
 from linuxbroker_fake.private_bus import PrivateBus
 from linuxbroker_fake.service import serve

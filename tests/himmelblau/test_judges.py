@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from linuxbroker.bus import CallTimeoutError
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake.private_bus import PrivateBus
 from tests.himmelblau.corpus import APP
 from tests.himmelblau.stages import Answer, Call, Stage, judge

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from dbus_next import introspection
 
-from linuxbroker import models
-from linuxbroker.proxy import Broker1Proxy
 from linuxbroker.resources import interface_xml, interfaces_folder
+from linuxbroker.wire import models
+from linuxbroker.wire.proxy import Broker1Proxy
 
 METHODS = {
     "acquireTokenInteractively",
@@ -87,23 +87,24 @@ def _generate(tree: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def tree(tmp_path: Path) -> Path:
     """A copy of what the generator reads and writes."""
     root = interfaces_folder().parent
-    if not (root / "linuxbroker" / "proxy.py").is_file():
+    if not (root / "linuxbroker" / "wire" / "proxy.py").is_file():
         pytest.skip("needs the source tree")
     shutil.copytree(root / "interfaces", tmp_path / "interfaces")
-    (tmp_path / "linuxbroker").mkdir()
-    shutil.copy(root / "linuxbroker" / "proxy.py", tmp_path / "linuxbroker")
+    (tmp_path / "linuxbroker" / "wire").mkdir(parents=True)
+    shutil.copy(root / "linuxbroker" / "wire" / "proxy.py", tmp_path / "linuxbroker" / "wire")
     return tmp_path
 
 
 def test_generate_check_fails_on_a_stale_proxy_and_generate_rewrites_it(tree: Path) -> None:
     _generate(tree)
-    fresh = (tree / "linuxbroker" / "proxy.py").read_text(encoding="utf-8")
-    (tree / "linuxbroker" / "proxy.py").write_text(fresh.replace("getAccounts", "getAccount"), encoding="utf-8")
+    proxy = tree / "linuxbroker" / "wire" / "proxy.py"
+    fresh = proxy.read_text(encoding="utf-8")
+    proxy.write_text(fresh.replace("getAccounts", "getAccount"), encoding="utf-8")
     check = _generate(tree, "--check")
-    assert (check.returncode, check.stdout) == (1, "stale: linuxbroker/proxy.py\n")
+    assert (check.returncode, check.stdout) == (1, "stale: linuxbroker/wire/proxy.py\n")
     _generate(tree)
     assert _generate(tree, "--check").returncode == 0
-    assert (tree / "linuxbroker" / "proxy.py").read_text(encoding="utf-8") == fresh
+    assert proxy.read_text(encoding="utf-8") == fresh
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from linuxbroker.models import Account, Status
 from linuxbroker.resources import interface_xml, interfaces_folder
+from linuxbroker.wire.models import Account, Status
 from linuxbroker_fake.conformance.matching import EMPTY, FREE_TEXT
 from linuxbroker_fake.conformance.vectors import Vector, VectorError, load_vectors, select, vectors_folder
 from linuxbroker_fake.personas import PersonaName

@@ -8,8 +8,8 @@ import sys
 PROGRAM = """
 import sys, threading
 sys.setswitchinterval(1e-6)
-from linuxbroker import models
-from linuxbroker.codec import read_reply
+from linuxbroker.wire import models
+from linuxbroker.wire.reading import read_reply
 
 TEXT = '{"brokerTokenResponse": {"accessToken": "t", "expiresOn": 1, "account": {"homeAccountId": "a.b", "new": 1}}}'
 start, made = threading.Barrier(16), []

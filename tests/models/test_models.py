@@ -27,14 +27,14 @@ from linuxbroker import (
     Status,
     Timeouts,
     UnsupportedOperationError,
-    models,
 )
-from linuxbroker.accounts import pick_account
 from linuxbroker.bus import RemoteError
-from linuxbroker.calls import CallOptions
-from linuxbroker.models import BrokerErrorBody, tag_name
+from linuxbroker.call.transport import BrokerTransport
 from linuxbroker.resources import interface_xml, interfaces_folder
-from linuxbroker.transport import BrokerTransport
+from linuxbroker.tokens.accounts import pick_account
+from linuxbroker.wire import models
+from linuxbroker.wire.calls import CallOptions
+from linuxbroker.wire.models import BrokerErrorBody, tag_name
 from linuxbroker_fake import Call, FakeConfig, PersonaName, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"

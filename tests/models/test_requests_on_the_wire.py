@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from linuxbroker import BrokerClient
-from linuxbroker.models import AuthorizationType
+from linuxbroker.wire.models import AuthorizationType
 from linuxbroker_fake import RunningFake
 
 

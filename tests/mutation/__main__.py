@@ -59,7 +59,9 @@ PARTS = {
         ),
     ),
     "models": Part(
-        tuple(f"linuxbroker/models/{name}.py" for name in ("account", "base", "failure", "replies", "requests")),
+        tuple(
+            f"linuxbroker/wire/models/{name}.py" for name in ("account", "base", "error_body", "replies", "requests")
+        ),
         _OF_MODELS,
     ),
     "errors": Part(("linuxbroker/errors.py",), _OF_MODELS),

@@ -39,8 +39,8 @@ from linuxbroker import (
     UnsupportedOperationError,
     UserCanceledError,
 )
-from linuxbroker.calls import CallOptions
-from linuxbroker.transport import BrokerTransport
+from linuxbroker.call.transport import BrokerTransport
+from linuxbroker.wire.calls import CallOptions
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"

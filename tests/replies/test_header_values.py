@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from linuxbroker.codec import MalformedReplyError, read_reply
-from linuxbroker.models import (
+from linuxbroker.wire.models import (
     AcquirePrtSsoCookieReply,
     AcquireTokenReply,
     GenerateSignedHttpRequestReply,
     Reply,
 )
+from linuxbroker.wire.reading import MalformedReplyError, read_reply
 
 Make = Callable[[str], tuple[type[Reply], dict[str, Any]]]
 # What an Authorization header holds, and so every character that can be seen.

@@ -17,15 +17,15 @@ from linuxbroker.bus import Message, MessageKind
 from linuxbroker.bus.codec import encode
 from linuxbroker.bus.connection import method_return
 from linuxbroker.bus.frames import LARGE_MESSAGE_BYTES, FrameReader
-from linuxbroker.codec import MalformedReplyError, read_reply
-from linuxbroker.jwt_claims import peek
-from linuxbroker.models import (
+from linuxbroker.tokens.jwt_claims import peek
+from linuxbroker.wire.models import (
     AcquirePrtSsoCookieReply,
     AcquireTokenReply,
     GetAccountsReply,
     GetLinuxBrokerVersionReply,
     Reply,
 )
+from linuxbroker.wire.reading import MalformedReplyError, read_reply
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from linuxbroker import Account, BrokerClient, BrokerError, BrokerTimeoutError, InvalidArgumentError, texts
+from linuxbroker import Account, BrokerClient, BrokerError, BrokerTimeoutError, InvalidArgumentError
+from linuxbroker.redaction import texts
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"

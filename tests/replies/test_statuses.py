@@ -37,7 +37,7 @@ from linuxbroker import (
     UserCanceledError,
     errors,
 )
-from linuxbroker.failure_texts import meaning_of
+from linuxbroker.call.failure_texts import meaning_of
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
 
 CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"

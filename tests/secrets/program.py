@@ -27,7 +27,7 @@ def _record(event: str, arguments: tuple[Any, ...]) -> None:
 
 async def _main() -> None:
     from linuxbroker import BrokerClient, BrokerError, PopAuthScheme
-    from linuxbroker.models import Account
+    from linuxbroker.wire.models import Account
 
     secrets = json.loads(sys.stdin.readline())
     ada = Account.model_validate(secrets["account"])

@@ -30,7 +30,7 @@ from linuxbroker import (
 from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker.integrations.headers import authorization_header
 from linuxbroker.integrations.httpx_auth import BrokerAuth
-from linuxbroker.redaction import redact
+from linuxbroker.redaction.secrets import redact
 from linuxbroker_fake import Directory, FakeConfig, RunningFake
 from tests.secrets.marks import (
     ADA,

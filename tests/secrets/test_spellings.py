@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from linuxbroker import BrokerClient, BrokerError
-from linuxbroker.redaction import Secrets, redact
+from linuxbroker.redaction.secrets import Secrets, redact
 from linuxbroker_fake import RunningFake
 
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"

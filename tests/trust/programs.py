@@ -22,7 +22,7 @@ from typing import Any
 import linuxbroker
 import linuxbroker_fake
 from linuxbroker.bus import Connection, Message, MessageKind
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake.control import CONTROL_INTERFACE, CONTROL_PATH
 
 SERVE = ("-m", "linuxbroker_fake", "run", "--control")

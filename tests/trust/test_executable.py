@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from linuxbroker.bus import NameOwner
-from linuxbroker.trust.processes import TrustProblem, find_trust_problem
+from linuxbroker.call.trust.processes import TrustProblem, find_trust_problem
 from tests.trust.conftest import NEEDS_ROOT
 from tests.trust.programs import NOBODY
 

@@ -30,9 +30,9 @@ from linuxbroker import (
     UntrustedBrokerError,
 )
 from linuxbroker.bus import Message, MessageKind
+from linuxbroker.call.trust.policy import TRUST_POLICIES
 from linuxbroker.integrations.azure import BrokerCredential
-from linuxbroker.names import BROKER_BUS_NAME
-from linuxbroker.trust.policy import TRUST_POLICIES
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import PrivateBus
 from tests.trust.programs import NOBODY, SERVE, connected, environment, install, running
 

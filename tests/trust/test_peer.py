@@ -22,9 +22,9 @@ from linuxbroker import (
     UntrustedBrokerError,
 )
 from linuxbroker.bus import Connection
+from linuxbroker.call.trust.peer import check_peer
+from linuxbroker.call.trust.policy import TRUST_POLICIES, TrustPolicy
 from linuxbroker.integrations.azure import BrokerCredential
-from linuxbroker.trust.peer import check_peer
-from linuxbroker.trust.policy import TRUST_POLICIES, TrustPolicy
 from linuxbroker_fake import PrivateBus
 from tests.bus.test_handshake import USER, dbus_daemon, folder, namespace, users_bus
 from tests.trust.buses import Bus, acting_as, answers, hand_made

@@ -22,7 +22,7 @@ from dbus_next.signature import Variant
 from linuxbroker import BrokerClient, BrokerProtocolError, NoSessionBusError, UntrustedBrokerError
 from linuxbroker.bus import NameOwner
 from linuxbroker.bus.connection import method_return
-from linuxbroker.trust.processes import TrustProblem, find_trust_problem
+from linuxbroker.call.trust.processes import TrustProblem, find_trust_problem
 from tests.trust.buses import HERE, Answer, Bus, Passing, answers, hand_made
 from tests.trust.programs import environment
 from tests.trust.test_executable import _give_away, _install
@@ -185,7 +185,7 @@ def test_a_process_outside_this_container_can_not_be_looked_at(own_program: Path
         pytest.skip("no namespace of process ids can be made: run the tests as root")
     with _running(own_program) as (process,):
         script = (
-            "import os; from linuxbroker.bus import NameOwner; from linuxbroker.trust import processes;"
+            "import os; from linuxbroker.bus import NameOwner; from linuxbroker.call.trust import processes;"
             f"owner = NameOwner(':1.7', os.geteuid(), {process.pid}, True, {process.descriptor});"
             "print(processes.find_trust_problem(owner).reason)"
         )

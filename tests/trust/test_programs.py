@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from linuxbroker.trust.processes import TrustProblem, find_trust_problem
-from linuxbroker.trust.programs import KNOWN_PROGRAMS
+from linuxbroker.call.trust.processes import TrustProblem, find_trust_problem
+from linuxbroker.call.trust.programs import KNOWN_PROGRAMS
 from tests.trust.programs import environment
 from tests.trust.test_executable import _give_away, _install, _process, needs_root
 
@@ -21,7 +21,7 @@ AT_ITS_PLACE = """
 import os, subprocess, sys
 from pathlib import Path
 from linuxbroker.bus import NameOwner
-from linuxbroker.trust.processes import find_trust_problem
+from linuxbroker.call.trust.processes import find_trust_problem
 
 program, cat = Path(sys.argv[1]), sys.argv[2]
 program.parent.mkdir(parents=True, exist_ok=True)

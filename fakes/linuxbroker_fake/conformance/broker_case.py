@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from linuxbroker.bus import BusError, Connection, Message, MessageKind, RemoteError
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
+from linuxbroker.wire.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 from linuxbroker_fake.conformance.case import SECRET_KEYS, Problem
 from linuxbroker_fake.conformance.matching import Difference, outcome_differences
 from linuxbroker_fake.conformance.vectors import Vector

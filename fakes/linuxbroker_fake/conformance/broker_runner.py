@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from linuxbroker.bus import BusError, Connection
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake.conformance.broker_case import BrokerCase
 from linuxbroker_fake.conformance.case import CLIENT_ID, CaseResult, Problem, ResultCallback
 from linuxbroker_fake.conformance.driver import DriverMissingError

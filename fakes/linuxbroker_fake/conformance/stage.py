@@ -16,7 +16,7 @@ from typing import Any
 
 from linuxbroker.bus import Connection, Message, RemoteError
 from linuxbroker.bus.connection import BUS_NAME
-from linuxbroker.names import BROKER_BUS_NAME
+from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake.broker import FakeBroker
 from linuxbroker_fake.config import FakeConfig, InteractiveUser, UserAction
 from linuxbroker_fake.conformance.wire import Wire

@@ -11,7 +11,7 @@ from typing import Any
 
 from linuxbroker.bus import Connection, Message, MessageKind
 from linuxbroker.bus.connection import BUS_NAME, BUS_PATH
-from linuxbroker.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
+from linuxbroker.wire.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
 
 # Queries to the bus about the broker, which a client must not send before its first call (PROTOCOL.md, CL-02).
 _LOOKUPS = frozenset({"GetNameOwner", "NameHasOwner", "StartServiceByName"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from linuxbroker.accounts import folded, home_record
-from linuxbroker.authority import preferred_host
-from linuxbroker.models import Account
+from linuxbroker.tokens.accounts import folded, home_record
+from linuxbroker.tokens.authority import preferred_host
+from linuxbroker.wire.models import Account
 
 _BROKER = "broker"
 _ENTRA = "MSSTS"

@@ -8,10 +8,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from linuxbroker import validation
-from linuxbroker.accounts import folded
-from linuxbroker.authority import host_of
-from linuxbroker.claims import merge_claims
 from linuxbroker.integrations.public_client import accounts
 from linuxbroker.integrations.public_client.arguments import (
     from_msal_scheme,
@@ -23,7 +19,11 @@ from linuxbroker.integrations.public_client.blocking import on_loop, run_blockin
 from linuxbroker.integrations.public_client.broker_flows import TokenRequest
 from linuxbroker.integrations.public_client.msal_application import msal
 from linuxbroker.integrations.public_client.msal_flows import MsalFlows
-from linuxbroker.redaction import HiddenFields, hidden
+from linuxbroker.redaction.secrets import HiddenFields, hidden
+from linuxbroker.tokens import validation
+from linuxbroker.tokens.accounts import folded
+from linuxbroker.tokens.authority import host_of
+from linuxbroker.tokens.claims import merge_claims
 
 logger = logging.getLogger(__name__)
 

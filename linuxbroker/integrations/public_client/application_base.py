@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from linuxbroker import validation
+from linuxbroker.call.transport import Timeouts
+from linuxbroker.call.trust.policy import TrustPolicy
 from linuxbroker.client import BrokerClient
 from linuxbroker.integrations.public_client.arguments import broker_authority
 from linuxbroker.integrations.public_client.broker_flows import BrokerFlows
@@ -21,8 +22,7 @@ from linuxbroker.integrations.public_client.eligibility import (
     require_package,
 )
 from linuxbroker.integrations.public_client.msal_application import LazyMsalApplication, msal
-from linuxbroker.transport import Timeouts
-from linuxbroker.trust.policy import TrustPolicy
+from linuxbroker.tokens import validation
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from linuxbroker.client import DEFAULT_AUTHORITY
 from linuxbroker.integrations.public_client.msal_application import msal
-from linuxbroker.pop import PopAuthScheme
-from linuxbroker.redaction import Concealed, HiddenFields
+from linuxbroker.redaction.secrets import Concealed, HiddenFields
+from linuxbroker.tokens.pop import PopAuthScheme
 
 
 def request_data(kwargs: Mapping[str, Any]) -> dict[str, Any]:

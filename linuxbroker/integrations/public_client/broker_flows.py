@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from linuxbroker import validation
-from linuxbroker.accounts import folded, named, pick_account, without_personal
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import (
     BrokerError,
@@ -22,10 +20,12 @@ from linuxbroker.errors import (
     UnsupportedOperationError,
 )
 from linuxbroker.integrations.public_client import accounts, results
-from linuxbroker.models import Account
-from linuxbroker.pop import PopAuthScheme
-from linuxbroker.redaction import HiddenFields, hidden
+from linuxbroker.redaction.secrets import HiddenFields, hidden
 from linuxbroker.results import TokenResult
+from linuxbroker.tokens import validation
+from linuxbroker.tokens.accounts import folded, named, pick_account, without_personal
+from linuxbroker.tokens.pop import PopAuthScheme
+from linuxbroker.wire.models import Account
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from linuxbroker.integrations.public_client.blocking import run_blocking
-from linuxbroker.redaction import Concealed
+from linuxbroker.redaction.secrets import Concealed
 
 # MSAL has no types.
 msal = cast("Any", importlib.import_module("msal"))

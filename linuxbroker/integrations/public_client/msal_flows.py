@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from linuxbroker.integrations.public_client.application_base import ApplicationBase
 from linuxbroker.integrations.public_client.arguments import scope_list
-from linuxbroker.redaction import Concealed, HiddenFields, hidden
+from linuxbroker.redaction.secrets import Concealed, HiddenFields, hidden
 
 
 class MsalFlows(ApplicationBase):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from linuxbroker.errors import BrokerError, BrokerResponseError
-from linuxbroker.models import Status
 from linuxbroker.results import TokenResult
+from linuxbroker.wire.models import Status
 
 BROKER_ERROR = "broker_error"
 

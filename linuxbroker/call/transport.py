@@ -1,0 +1,266 @@
+"""How does a call of the broker's interface reach the broker? Names, arguments and options on a shared connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING
+
+from linuxbroker.bus import (
+    BusError,
+    CallTimeoutError,
+    ClosedHereError,
+    Connection,
+    DisconnectedError,
+    Message,
+    MessageKind,
+    RemoteError,
+    SharedBus,
+    shared_bus,
+)
+from linuxbroker.call import dbus_errors
+from linuxbroker.call.trust.peer import untrusted_bus_error
+from linuxbroker.call.trust.policy import TrustOptions, UntrustedError
+from linuxbroker.redaction.secrets import HiddenText
+from linuxbroker.tokens import validation
+from linuxbroker.wire.calls import CallOptions
+from linuxbroker.wire.names import BROKER_BUS_NAME, BROKER_INTERFACE, BROKER_OBJECT_PATH
+from linuxbroker.wire.reading import MalformedReplyError
+
+if TYPE_CHECKING:
+    from linuxbroker.call.trust.guard import Guard
+
+_log = logging.getLogger("linuxbroker.trust")
+
+_TRUST_OFF = TrustOptions()
+# Nothing tells when a broker that is starting has started: it is asked again after pauses that grow up to the last.
+_FIRST_PAUSE_SECONDS = 0.05
+_LAST_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Time limits in seconds; None means no limit.
+
+    Attributes:
+        connect: connecting to the bus.
+        call: any call that waits for no person.
+        interactive: a sign-in, which waits for a person.
+        ping: how long ``is_available`` waits for an answer.
+        cancel: how long the broker has to hear of a cancelled sign-in, and then to end it.
+        start_up: how long a broker that says that it is starting is asked again, where the call may be repeated.
+
+    Raises:
+        InvalidArgumentError: one is not a number, or below 0.
+    """
+
+    connect: float | None = 5.0
+    call: float | None = 60.0
+    interactive: float | None = None
+    ping: float | None = 5.0
+    cancel: float | None = 5.0
+    start_up: float | None = 10.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            validation.time_limit(field.name, getattr(self, field.name))
+
+
+class BrokerTransport:
+    """Calls the broker over the running loop's shared connection to a bus.
+
+    Args:
+        bus_address: a D-Bus address; None for the session bus.
+        timeouts: the time limits.
+        max_reply_bytes: a longer reply is refused.
+        trust: what is done about a bus, or an owner of the broker's name, that is not to be trusted.
+    """
+
+    def __init__(
+        self, bus_address: str | None, timeouts: Timeouts, max_reply_bytes: int, trust: TrustOptions = _TRUST_OFF
+    ) -> None:
+        self._bus_address = bus_address
+        self._timeouts = timeouts
+        self._max_reply_bytes = max_reply_bytes
+        self._trust = trust
+        self._guard = None if trust.policy == "off" else _guard(trust)
+        self._warned_of_bus = ""
+
+    async def call(
+        self,
+        member: str,
+        write_arguments: Callable[[], tuple[str, str, str]],
+        options: CallOptions,
+        *,
+        repeatable: bool = False,
+    ) -> str:
+        """Call a method of the broker's interface.
+
+        Args:
+            member: the method.
+            write_arguments: gives its arguments, all texts, when they can be sent; for a call that is sent a second
+                time, once more.
+            options: how to call it.
+            repeatable: whether it may be sent a second time if the bus or the broker exits during the first call.
+
+        Returns:
+            The reply, a text that no ``repr`` shows.
+
+        Raises:
+            BusError: no reply was to be had.
+            UntrustedError: it was not sent, as who would get it is not trusted.
+            MalformedReplyError: the reply is not a text.
+        """
+        reply = await self._send(_broker_call(member), options, repeatable, write_arguments, self._max_reply_bytes)
+        if reply.signature != "s":
+            raise MalformedReplyError("it is not a text")
+        return HiddenText(reply.body[0])
+
+    async def ping(self) -> None:
+        """Ask the broker for a sign of life, which starts it if it is not running.
+
+        Raises:
+            BusError: there was none.
+            UntrustedError: it was not asked, as the trust policy is strict.
+        """
+        message = Message(
+            MessageKind.CALL,
+            destination=BROKER_BUS_NAME,
+            path=BROKER_OBJECT_PATH,
+            interface="org.freedesktop.DBus.Peer",
+            member="Ping",
+        )
+        await self._send(message, CallOptions(limit=self._timeouts.ping), repeatable=True)
+
+    async def owner(self) -> str:
+        """Ask the bus who owns the broker's name.
+
+        Returns:
+            The owner's unique name; empty if there is none, or the bus does not tell.
+        """
+        try:
+            connection = await self.connection()
+            (owner,) = await connection.call_bus("GetNameOwner", "s", BROKER_BUS_NAME, limit=self._timeouts.call)
+        except (BusError, UntrustedError):
+            return ""
+        return str(owner)
+
+    async def connection(self, *, for_own_bus: bool = False) -> Connection:
+        """Give the open connection to the bus, once it was looked at whose bus that is.
+
+        Args:
+            for_own_bus: as ``CallOptions`` has it.
+
+        Returns:
+            The connection.
+
+        Raises:
+            BusError: the bus can't be reached.
+            UntrustedError: the bus is neither the caller's nor root's, and nothing, or not this, is sent over it then.
+        """
+        connection = await self.bus().connection(self, limit=self._timeouts.connect)
+        failure = None if self._trust.allow_bus_of_other_user else untrusted_bus_error(connection.peer_uid)
+        if failure is None:
+            return connection
+        if for_own_bus or self._trust.policy == "strict":
+            raise failure
+        if self._trust.policy == "warn" and self._warned_of_bus != failure.reason:
+            self._warned_of_bus = failure.reason
+            _log.warning("%s", failure)
+        return connection
+
+    def bus(self) -> SharedBus:
+        """Give the running loop's shared bus, with nothing sent over it yet."""
+        return shared_bus(self._bus_address, wants_descriptors=self._guard is not None)
+
+    def close(self) -> None:
+        """Give the running loop's connection back; it is closed when nobody else uses it."""
+        self.bus().release(self)
+
+    async def _send(
+        self,
+        to_name: Message,
+        options: CallOptions,
+        repeatable: bool,
+        write_body: Callable[[], Sequence[str]] | None = None,
+        max_reply_bytes: int | None = None,
+    ) -> Message:
+        """Send a call, again where that does no harm; its time limit is for the reply, however often it is sent."""
+        clock = asyncio.get_running_loop().time
+        waited, pause, lost = 0.0, _FIRST_PAUSE_SECONDS, None
+        while True:
+            connection = await self.connection(for_own_bus=options.for_own_bus)
+            began, message = clock(), to_name
+            try:
+                limit = None if options.limit is None else max(0.0, options.limit - waited)
+                if self._guard is not None:
+                    message, limit = await self._guard.resolve_destination(connection, to_name, limit)
+                return await connection.call(
+                    message,
+                    limit=limit,
+                    write_body=write_body,
+                    max_reply_bytes=max_reply_bytes,
+                    on_send=options.on_send,
+                    only_from="" if message is to_name else message.destination,
+                )
+            except CallTimeoutError as error:
+                failure: BusError = CallTimeoutError(to_name.member, options.limit or error.limit)
+            except RemoteError as error:
+                # The bus says so of a unique name whose connection has ended.
+                left = message is not to_name and dbus_errors.is_absent(error)
+                failure = DisconnectedError(f"the owner of {to_name.destination} left the bus") if left else error
+            except BusError as error:
+                failure = error
+            waited += clock() - began
+            if options.sent_once or not (repeatable or _was_not_taken(failure)):
+                raise failure
+            if isinstance(failure, RemoteError) and dbus_errors.is_starting(failure):
+                if waited + pause > _least(self._timeouts.start_up, options.limit):
+                    raise failure
+                await asyncio.sleep(pause)
+                waited, pause = waited + pause, min(2 * pause, _LAST_PAUSE_SECONDS)
+            elif lost is None and _was_lost(failure):
+                lost = failure
+            elif isinstance(lost, RemoteError) and isinstance(failure, RemoteError) and dbus_errors.is_absent(failure):
+                raise lost  # it was there a moment ago, and nothing has started it again
+            else:
+                if isinstance(lost, RemoteError) and isinstance(failure, RemoteError):
+                    failure.is_repetition = True
+                raise failure
+
+
+def _guard(trust: TrustOptions) -> Guard:
+    from linuxbroker.call.trust.guard import Guard  # most clients have none: it is not imported for them
+
+    return Guard(strict=trust.policy == "strict", programs=trust.programs)
+
+
+@cache
+def _broker_call(member: str) -> Message:
+    return Message(
+        MessageKind.CALL,
+        destination=BROKER_BUS_NAME,
+        path=BROKER_OBJECT_PATH,
+        interface=BROKER_INTERFACE,
+        member=member,
+        signature="sss",
+    )
+
+
+def _was_not_taken(failure: BusError) -> bool:
+    """Whether the broker has not put its object on the bus yet: nothing was done with the call, whatever it is."""
+    return isinstance(failure, RemoteError) and dbus_errors.is_object_missing(failure)
+
+
+def _was_lost(failure: BusError) -> bool:
+    """Whether the bus or the broker went away under the call, and this process did not want it so."""
+    if isinstance(failure, RemoteError):
+        return dbus_errors.went_away(failure)
+    return isinstance(failure, DisconnectedError) and not isinstance(failure, ClosedHereError)
+
+
+def _least(*limits: float | None) -> float:
+    return min((limit for limit in limits if limit is not None), default=float("inf"))

@@ -1,0 +1,1 @@
+"""Texts fit to be shown: cut, without control characters, without secrets."""

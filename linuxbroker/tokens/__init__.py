@@ -1,0 +1,1 @@
+"""What a token request and a token are made of."""
