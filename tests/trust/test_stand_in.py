@@ -59,10 +59,10 @@ async def test_its_calls_go_where_they_are_allowed_to(bus: PrivateBus, system_fo
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--trust"], "--trust needs a value"),
+        (["--trust"], "--trust requires a value"),
         (["--trust", "on", "x"], "trust must be one of off, warn, strict"),
-        (["--trusted-program", "broker", "x"], "trusted_programs is invalid"),
-        (["--trusted-program"], "--trusted-program needs a value"),
+        (["--trusted-program", "broker", "x"], "--trusted-program is invalid"),
+        (["--trusted-program"], "--trusted-program requires a value"),
     ],
 )
 async def test_an_option_of_run_that_cannot_be_right_is_a_usage_error(
