@@ -31,8 +31,14 @@ THOROUGH = {
     "faults": "faults",
     "fuzz": "mutated input",
     "integrations/public_client/test_fallbacks.py": "MSAL without a broker",
-    "runtime/test_exit.py": "ends of programs",
-    "runtime/test_fork.py": "forks",
+    "replies/test_limits.py": "replies of the largest sizes",
+    "runtime/test_cancel.py": "programs that cancel",
+    "runtime/test_exit.py": "programs that end",
+    "runtime/test_failures.py": "programs that see failures",
+    "runtime/test_fork.py": "programs that fork",
+    "runtime/test_refusals.py": "programs that are refused",
+    "trust/test_owner.py": "brokers that are replaced",
+    "trust/test_stand_in.py": "trust of programs",
 }
 # The environments whose tests need programs of other makers.
 PEERS = ("compat", "azurite", "ports", "himmelblau")
