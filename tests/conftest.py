@@ -36,6 +36,7 @@ THOROUGH = {
     "runtime/test_exit.py": "programs that end",
     "runtime/test_failures.py": "programs that see failures",
     "runtime/test_fork.py": "programs that fork",
+    "runtime/test_msal.py": "programs on MSAL",
     "runtime/test_refusals.py": "programs that are refused",
     "trust/test_owner.py": "brokers that are replaced",
     "trust/test_stand_in.py": "trust of programs",

@@ -210,6 +210,7 @@ async def test_a_success_shows_nothing(
     assert {"log", "repr of a result"} <= seen.places
 
 
+@pytest.mark.thorough
 @every_operation
 @pytest.mark.parametrize("shape", ["nested", "top level", "D-Bus error", "everywhere"])
 async def test_a_failure_in_which_the_broker_quotes_everything_shows_nothing(
@@ -270,6 +271,7 @@ async def test_a_reply_that_cannot_be_used_shows_nothing(
         await _fails(seen, client, operation)
 
 
+@pytest.mark.thorough
 @every_operation
 @pytest.mark.parametrize(
     "fault",
