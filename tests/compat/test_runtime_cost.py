@@ -16,8 +16,8 @@ from tests.compat.runtime_scenarios import reply
 
 DRIVER = Path(__file__).with_name("cost_driver.py")
 STARTS, ROUNDS, TOKENS_A_ROUND = 7, 20, 5
-# What is promised: no more than this many times what Microsoft's runtime takes. At the start ours imports its event loop
-# and builds its types, in Python.
+# What is promised: no more than this many times what Microsoft's runtime takes. At its start, ours imports the event
+# loop and builds its types, in Python.
 MOST_OF_A_TOKEN, MOST_OF_THE_START, MOST_OF_THE_MEMORY = 1 / 20, 3 / 2, 1 / 2
 # As for the other benchmarks: a ratio that is missed by more than a third fails, so that a busy machine does not.
 SLACK = 4 / 3
