@@ -1,7 +1,7 @@
-"""How do unmodified MSAL programs get the broker where ``pymsalruntime`` can't run? ``install`` puts ours in its place.
+"""A replacement for Microsoft's ``pymsalruntime``, for MSAL programs on machines where that does not run.
 
-``linuxbroker.runtime.pymsalruntime`` is the stand-in itself: importing it raises ``RuntimeError`` where there is no
-broker, as importing Microsoft's does, and MSAL then does without.
+``install`` makes ``import pymsalruntime`` import ``linuxbroker.runtime.pymsalruntime``, the replacement. As with
+Microsoft's, the import raises ``RuntimeError`` if there is no broker, and MSAL then continues without one.
 """
 
 from __future__ import annotations

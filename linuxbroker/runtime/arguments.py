@@ -1,4 +1,4 @@
-"""What do the runtime's functions take? Types checked at once, with the texts that Microsoft's runtime raises."""
+"""Arguments of the runtime's functions, and type checks with the messages of Microsoft's runtime."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from linuxbroker.redaction.secrets import hidden
 T = TypeVar("T")
 
 
-def checked(name: str, value: object, kind: type[T]) -> T:
+def check_type(name: str, value: object, kind: type[T]) -> T:
     """Check the type of an argument.
 
     Args:
-        name: the argument's name.
-        value: what was given.
-        kind: the class that it has to be of.
+        name: the name of the argument.
+        value: its value.
+        kind: the required class.
 
     Returns:
         The value.
 
     Raises:
-        TypeError: it is of another.
+        TypeError: the value is of another class.
     """
     if not isinstance(value, kind):
         raise TypeError(f"Argument '{name}' has incorrect type (expected {kind.__name__}, got {type(value).__name__})")
     return value
 
 
-def checked_callback(value: object) -> Callable[..., object]:
+def check_callback(value: object) -> Callable[..., object]:
     """Check a callback.
 
     Raises:
-        TypeError: it can't be called.
+        TypeError: it is not callable.
     """
     if value is None:
         raise TypeError("Argument 'callback' must not be None")
@@ -43,12 +43,12 @@ def checked_callback(value: object) -> Callable[..., object]:
     return value
 
 
-def checked_handle(value: object) -> int:
+def check_handle(value: object) -> int:
     """Check a window handle.
 
     Raises:
         TypeError: it is not a whole number.
-        RuntimeError: it is no window's.
+        RuntimeError: it cannot be the handle of a window.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError("an integer is required")
@@ -71,17 +71,17 @@ class Pop:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a token is asked for with, as it stood when the call began.
+class AuthParameters:
+    """The parameters of a token request at the start of a call.
 
     Attributes:
-        client_id: the application's.
-        authority: as the application gave it.
-        scopes: as the application gave them.
-        redirect_uri: the application's; the empty string where it gave none.
-        claims: the text of a claims challenge, or the empty string.
-        access_token_to_renew: the token that a resource refused, or the empty string.
-        pop: for proof of possession.
+        client_id: the client ID of the application.
+        authority: the authority, not checked.
+        scopes: the scopes, not checked.
+        redirect_uri: the redirect URI, or the empty string.
+        claims: a claims challenge, or the empty string.
+        access_token_to_renew: the token that a resource rejected, or the empty string.
+        pop: the HTTP request of a proof-of-possession token, or None.
         additional: the additional parameters.
     """
 
@@ -96,10 +96,10 @@ class Asked:
 
 
 class MSALRuntimeAuthParameters:
-    """What a token is asked for with.
+    """The parameters of a token request.
 
     Args:
-        clientid: the application's client id.
+        clientid: the client ID of the application.
         authority: ``https://HOST/TENANT``.
 
     Raises:
@@ -107,17 +107,17 @@ class MSALRuntimeAuthParameters:
     """
 
     def __init__(self, clientid: str, authority: str) -> None:
-        self._asked: dict[str, Any] = {
-            "client_id": checked("clientid", clientid, str),
-            "authority": checked("authority", authority, str),
+        self._parameters: dict[str, Any] = {
+            "client_id": check_type("clientid", clientid, str),
+            "authority": check_type("authority", authority, str),
         }
         self._additional: dict[str, str] = {}
 
     def set_requested_scopes(self, scopes: list[str]) -> None:
-        """Set what the token is for.
+        """Set the scopes to request.
 
         Args:
-            scopes: one or several; a text with spaces counts as several.
+            scopes: the scopes; an item with spaces counts as several.
 
         Raises:
             TypeError: it is not a list of str.
@@ -126,35 +126,35 @@ class MSALRuntimeAuthParameters:
             raise TypeError("Argument 'scopes' must not be None")
         if not isinstance(scopes, list):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError("scopes must be an list type")
-        for place, scope in enumerate(cast("list[object]", scopes)):
+        for index, scope in enumerate(cast("list[object]", scopes)):
             if not isinstance(scope, str):
-                raise TypeError(f"sequence item {place}: expected str instance, {type(scope).__name__} found")
-        self._asked["scopes"] = tuple(scopes)
+                raise TypeError(f"sequence item {index}: expected str instance, {type(scope).__name__} found")
+        self._parameters["scopes"] = tuple(scopes)
 
     def set_redirect_uri(self, redirect_uri: str) -> None:
         """Set the application's redirect URI.
 
         Args:
-            redirect_uri: one that is registered for the application.
+            redirect_uri: a redirect URI of the app registration.
 
         Raises:
             TypeError: it is not a str.
         """
-        self._asked["redirect_uri"] = checked("redirect_uri", redirect_uri, str)
+        self._parameters["redirect_uri"] = check_type("redirect_uri", redirect_uri, str)
 
     def set_decoded_claims(self, claims: str) -> None:
         """Set a claims challenge.
 
         Args:
-            claims: the text of a JSON object.
+            claims: a JSON object as text.
 
         Raises:
             TypeError: it is not a str.
         """
-        self._asked["claims"] = checked("claims", claims, str)
+        self._parameters["claims"] = check_type("claims", claims, str)
 
     def set_access_token_to_renew(self, access_token: str) -> None:
-        """Set the token that a resource refused.
+        """Set the token that a resource rejected.
 
         Args:
             access_token: the token.
@@ -162,50 +162,50 @@ class MSALRuntimeAuthParameters:
         Raises:
             TypeError: it is not a str.
         """
-        self._asked["access_token_to_renew"] = checked("access_token", access_token, str)
+        self._parameters["access_token_to_renew"] = check_type("access_token", access_token, str)
 
     def set_pop_params(self, http_method: str, uri_host: str, uri_path: str, nonce: str | None) -> None:
-        """Ask for a proof-of-possession token.
+        """Request a proof-of-possession token.
 
         Args:
-            http_method: of the HTTP request that the token is for.
-            uri_host: its host, with the port if there is one.
-            uri_path: its path.
-            nonce: the resource's nonce, or None.
+            http_method: the method of the HTTP request that the token is for.
+            uri_host: the host of that request, with the port if there is one.
+            uri_path: the path of that request.
+            nonce: the nonce from the resource, or None.
 
         Raises:
             TypeError: one of them is not a str.
         """
         nonce = hidden(nonce)
-        self._asked["pop"] = Pop(
-            checked("http_method", http_method, str),
-            checked("uri_host", uri_host, str),
-            checked("uri_path", uri_path, str),
-            None if nonce is None else checked("nonce", nonce, str),
+        self._parameters["pop"] = Pop(
+            check_type("http_method", http_method, str),
+            check_type("uri_host", uri_host, str),
+            check_type("uri_path", uri_path, str),
+            None if nonce is None else check_type("nonce", nonce, str),
         )
 
     def set_additional_parameter(self, key: str, value: str) -> None:
         """Set a parameter that has no setter of its own.
 
         Args:
-            key: its name; ``MSALRuntime_Username`` and ``MSALRuntime_Password`` go to the broker as user name and
-                password, any other as a query parameter of the request to Entra.
-            value: its value.
+            key: the name; ``MSALRuntime_Username`` and ``MSALRuntime_Password`` are the user name and the password, any
+                other is a query parameter of the request to Entra.
+            value: the value.
 
         Raises:
             TypeError: one of them is not a str.
         """
         value = hidden(value)
-        self._additional[checked("key", key, str)] = checked("value", value, str)
+        self._additional[check_type("key", key, str)] = check_type("value", value, str)
 
 
-def asked_with(auth_params: MSALRuntimeAuthParameters) -> Asked:
-    """Take down what the parameters hold now: the application may go on to change them.
+def snapshot_parameters(auth_params: MSALRuntimeAuthParameters) -> AuthParameters:
+    """Copy the parameters of a request, which the application may change during the call.
 
     Args:
-        auth_params: of the application.
+        auth_params: the application's object.
 
     Returns:
-        What will not change.
+        The copy.
     """
-    return Asked(**auth_params._asked, additional=dict(auth_params._additional))  # pyright: ignore[reportPrivateUsage]
+    return AuthParameters(**auth_params._parameters, additional=dict(auth_params._additional))  # pyright: ignore[reportPrivateUsage]

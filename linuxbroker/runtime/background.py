@@ -1,7 +1,7 @@
-"""Where do the runtime's calls run? On one event loop, on a thread of its own; each callback on another.
+"""The event loop on which the runtime's calls run, on a thread of its own; callbacks run on other threads.
 
-The loop starts with the first call and ends with the process. In a forked child there is none until the child's own
-first call; the parent's calls go on in the parent alone.
+The loop starts with the first call and ends with the process. A forked child has no loop until its own first call; the
+parent's calls continue in the parent only.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from linuxbroker.runtime.callbacks import CallbackThreads
 
 T = TypeVar("T")
 
-# How long the process waits at its end for the broker to hear that a sign-in is not wanted any more.
-_PARTING_SECONDS = 2.0
+# How many seconds the process waits at exit for pending sign-ins to be canceled at the broker.
+_SHUTDOWN_TIMEOUT = 2.0
 
 
 class Call:
-    """One call that is under way.
+    """A pending call.
 
     Args:
         loop: the loop that it runs on.
-        work: does it, and gives the result for the callback.
-        canceled: gives the result where the call was cancelled.
-        failed: gives the result where ``work`` raised.
-        callback: gets the result, on another thread.
+        work: makes the coroutine, which returns the result for the callback.
+        canceled: makes the result if the call is canceled.
+        failed: makes the result if ``work`` raises an exception.
+        callback: receives the result, on another thread.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Call:
         self.task: asyncio.Task[object] | None = None
 
     def begin(self) -> None:
-        """Begin; on the loop."""
+        """Start the call; must be called on the loop."""
         self.task = self._loop.create_task(self._work())
         self.task.add_done_callback(self._end)
         self._loop.calls.add(self)
 
     def cancel(self) -> None:
-        """Cancel the call, from any thread; one that has ended is left as it is."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and the call with it
+        """Cancel the call, from any thread; does nothing if it has ended."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so the call has ended
             self._loop.call_soon_threadsafe(self._cancel_task)
 
     def _cancel_task(self) -> None:
@@ -65,7 +65,7 @@ class Call:
 
     def _end(self, task: asyncio.Task[object]) -> None:
         self._loop.calls.discard(self)
-        if self._loop.parting:
+        if self._loop.is_shutting_down:
             if not task.cancelled():
                 task.exception()
             return
@@ -75,26 +75,26 @@ class Call:
             result = self._failed(error)
         else:
             result = task.result()
-        self._loop.callback_threads.tell(self._callback, result)
+        self._loop.callback_threads.submit(self._callback, result)
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop that a forked child leaves alone: closing its copy would reach into the parent's."""
+    """An event loop that a forked child does not close: that would affect the parent's."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: set[Call] = set()
         self.callback_threads = CallbackThreads()
-        self.parting = False
+        self.is_shutting_down = False
         self._owner = os.getpid()
 
     def __del__(self) -> None:
         if os.getpid() == self._owner:
             super().__del__()
 
-    async def part(self) -> None:
+    async def shutdown(self) -> None:
         """Cancel the calls and wait until they have ended."""
-        self.parting = True
+        self.is_shutting_down = True
         tasks = [task for call in self.calls if (task := call.task) is not None]
         for task in tasks:
             task.cancel()
@@ -103,7 +103,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class _Background:
-    """The loop and its thread, of which there is one or none."""
+    """The loop and its thread, started when they are first needed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -117,7 +117,7 @@ class _Background:
                 thread = threading.Thread(target=_serve, args=(loop,), name="linuxbroker-runtime", daemon=True)
                 try:
                     thread.start()
-                except BaseException:  # no thread is to be had; the next call tries again
+                except BaseException:  # the system has no more threads; the next call tries again
                     loop.close()
                     raise
                 self._loop, self._thread = loop, thread
@@ -128,13 +128,13 @@ class _Background:
             loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
-        asyncio.run_coroutine_threadsafe(loop.part(), loop).add_done_callback(
+        asyncio.run_coroutine_threadsafe(loop.shutdown(), loop).add_done_callback(
             lambda _: loop.call_soon_threadsafe(loop.stop)
         )
-        thread.join(_PARTING_SECONDS)
+        thread.join(_SHUTDOWN_TIMEOUT)
 
-    def abandon(self) -> None:
-        """Keep quiet about what the forked child can't bring to an end: its tasks, whose thread is in the parent."""
+    def silence_after_fork(self) -> None:
+        """Suppress messages about the parent's tasks, which a forked child cannot finish."""
         if self._loop is not None:
             self._loop.set_exception_handler(lambda _loop, _context: None)
 
@@ -150,15 +150,15 @@ def _serve(loop: _Loop) -> None:
 _background = _Background()
 
 
-def _begin_anew() -> None:
-    """A forked child has neither the thread nor, perhaps, anyone who would give the lock back."""
+def _reset_after_fork() -> None:
+    """Start without a loop in a forked child, which lacks the thread and may have a lock that is never released."""
     global _background
-    _background.abandon()
+    _background.silence_after_fork()
     _background = _Background()
 
 
 atexit.register(lambda: _background.end())
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def start(
@@ -167,19 +167,19 @@ def start(
     failed: Callable[[BaseException], object],
     callback: Callable[[Any], object],
 ) -> Call:
-    """Begin a call on the background loop; from any thread.
+    """Start a call on the background loop, from any thread.
 
     Args:
-        work: does it, and gives the result for the callback.
-        canceled: gives the result where the call was cancelled.
-        failed: gives the result where ``work`` raised.
-        callback: gets the result, on another thread.
+        work: makes the coroutine, which returns the result for the callback.
+        canceled: makes the result if the call is canceled.
+        failed: makes the result if ``work`` raises an exception.
+        callback: receives the result, on another thread.
 
     Returns:
         The call.
 
     Raises:
-        RuntimeError: the interpreter is ending, or no thread is to be had.
+        RuntimeError: the interpreter is exiting, or the system has no more threads.
     """
     loop = _background.loop()
     call = Call(loop, work, canceled, failed, callback)
@@ -188,17 +188,17 @@ def start(
 
 
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on the background loop, and wait for it; from any thread but the loop's own.
+    """Run a coroutine on the background loop and wait for it, from any thread except the loop's own.
 
     Args:
         work: makes the coroutine.
 
     Returns:
-        What it gives.
+        The result of the coroutine.
 
     Raises:
-        RuntimeError: the interpreter is ending, or no thread is to be had.
-        Exception: what it raises.
+        RuntimeError: the interpreter is exiting, or the system has no more threads.
+        Exception: an exception of the coroutine.
     """
     loop = _background.loop()
     future = asyncio.run_coroutine_threadsafe(work(), loop)

@@ -1,4 +1,4 @@
-"""On which thread does a callback run? On one that runs no other: it may block, or make a call and wait for it."""
+"""Threads for callbacks, one for each that is running: a callback may block, or make a call and wait for it."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from typing import Any
 
 _log = logging.getLogger("linuxbroker.runtime")
 
-# So many threads are kept for the next callbacks.
-_KEPT_THREADS = 8
+# The number of idle threads that are kept for further callbacks.
+_MAX_IDLE_THREADS = 8
 
-_Telling = tuple[Callable[[Any], object], object]
+_Job = tuple[Callable[[Any], object], object]
 
 
 class CallbackThreads:
-    """As many threads as there are callbacks running at once."""
+    """A thread pool without an upper limit."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle = 0
-        self._tellings: queue.SimpleQueue[_Telling] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
 
-    def tell(self, callback: Callable[[Any], object], result: object) -> None:
-        """Have a callback called.
+    def submit(self, callback: Callable[[Any], object], result: object) -> None:
+        """Call a callback on one of the threads.
 
         Args:
-            callback: of the application; what it raises is logged.
-            result: what it gets.
+            callback: the application's callback; its exceptions are logged.
+            result: its argument.
         """
         with self._lock:
             is_idle = self._idle > 0
             self._idle -= is_idle
         if is_idle:
-            self._tellings.put((callback, result))
+            self._jobs.put((callback, result))
             return
         thread = threading.Thread(
             target=self._serve, args=((callback, result),), name="linuxbroker-callback", daemon=True
         )
         try:
             thread.start()
-        except RuntimeError:  # no more threads are to be had
-            _tell((callback, result))
+        except RuntimeError:  # the system has no more threads
+            _run_job((callback, result))
 
-    def _serve(self, telling: _Telling) -> None:
+    def _serve(self, job: _Job) -> None:
         while True:
-            _tell(telling)
-            del telling  # a result, and what the callback holds, are not kept until the next
+            _run_job(job)
+            del job  # an idle thread must not keep the result or the callback alive
             with self._lock:
-                if self._idle >= _KEPT_THREADS:
+                if self._idle >= _MAX_IDLE_THREADS:
                     return
                 self._idle += 1
-            telling = self._tellings.get()
+            job = self._jobs.get()
 
 
-def _tell(telling: _Telling) -> None:
-    callback, result = telling
+def _run_job(job: _Job) -> None:
+    callback, result = job
     try:
         callback(result)
     except Exception:
-        _log.exception("a callback of the application raised")
+        _log.exception("exception in application callback")

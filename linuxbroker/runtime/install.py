@@ -1,4 +1,4 @@
-"""What does ``import pymsalruntime`` give in this process? Microsoft's where it is installed, else the stand-in."""
+"""Installation of the replacement for ``pymsalruntime`` in this process."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from linuxbroker.call.trust.policy import TrustPolicy
 
 NAME = "pymsalruntime"
-_STAND_IN = "linuxbroker.runtime.pymsalruntime"
+_REPLACEMENT = "linuxbroker.runtime.pymsalruntime"
 
 
-# What the clients of the stand-in are made with.
+# Options of BrokerClient for the clients of the replacement.
 _client_options: dict[str, Any] = {}
 
 
 def client_options() -> Mapping[str, Any]:
-    """Give the options of ``BrokerClient`` that the stand-in's clients are made with."""
+    """The options of ``BrokerClient`` for the clients of the replacement."""
     return _client_options
 
 
@@ -35,27 +35,25 @@ def install(
     trusted_programs: Sequence[str | os.PathLike[str]] = (),
     allow_bus_of_other_user: bool = False,
 ) -> bool:
-    """Have ``import pymsalruntime`` give the stand-in, for the rest of this process.
+    """Make ``import pymsalruntime`` import the replacement, for the rest of this process.
 
-    To be called before MSAL's first use of a broker, which is when it imports ``pymsalruntime``. Nothing is sent yet:
-    the import asks for the broker, and raises ``RuntimeError`` where there is none, upon which MSAL does without one.
+    Call it before MSAL's first use of a broker, which imports ``pymsalruntime``. It sends nothing: the import pings
+    the broker, and raises ``RuntimeError`` if none answers; MSAL then continues without a broker.
 
     Args:
-        force: whether to put it in the place of a ``pymsalruntime`` that is installed or imported, too.
-        trust, trusted_programs, allow_bus_of_other_user: as for ``linuxbroker.BrokerClient``, for the stand-in's calls
-            from the first one on. The import itself asks whoever owns the broker's name for a sign of life, whatever
-            ``trust`` is.
+        force: whether to replace a ``pymsalruntime`` that is installed or imported, too.
+        trust, trusted_programs, allow_bus_of_other_user: as for ``linuxbroker.BrokerClient``, for all calls of the
+            replacement. The ping at the import is sent to the owner of the broker's name whatever ``trust`` is.
 
     Returns:
-        Whether the stand-in is in place; False where Microsoft's was left alone.
+        Whether the replacement is installed; False if Microsoft's was kept.
 
     Raises:
-        ValueError: one of the options can't be right.
+        ValueError: an option is invalid.
     """
     if trust != "off" or trusted_programs != () or allow_bus_of_other_user is not False:
-        from linuxbroker.call.trust.options import (
-            trust_options,  # what it imports costs too much for programs that need none of it
-        )
+        # Imported here because its imports take time, and most programs do not need it.
+        from linuxbroker.call.trust.options import trust_options
 
         options = trust_options(trust, trusted_programs, allow_bus_of_other_user)
         _client_options.update(
@@ -63,7 +61,7 @@ def install(
             trusted_programs=options.programs,
             allow_bus_of_other_user=options.allow_bus_of_other_user,
         )
-    if _is_in_place():
+    if _is_replaced():
         return True
     if not force and _is_installed():
         return False
@@ -72,42 +70,42 @@ def install(
     return True
 
 
-def _is_in_place() -> bool:
+def _is_replaced() -> bool:
     imported = sys.modules.get(NAME)
     if imported is not None:
-        return imported.__name__ == _STAND_IN
+        return imported.__name__ == _REPLACEMENT
     return any(isinstance(finder, _Finder) for finder in sys.meta_path)
 
 
 def _is_installed() -> bool:
-    import importlib.util  # what it imports itself is dear to a program that needs none of it
+    import importlib.util  # its imports take time, and most programs do not need it
 
     return NAME in sys.modules or importlib.util.find_spec(NAME) is not None
 
 
 class _Finder:
-    """Finds ``pymsalruntime`` before anyone else does."""
+    """Finds ``pymsalruntime`` before the other finders."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Answer for one name; every other is left to the next finder."""
+        """Find ``pymsalruntime``; leave all other names to the next finder."""
         if fullname != NAME:
             return None
-        loader = cast("Loader", _Loader())  # it lacks what the import system has not called since Python 3.4
-        return ModuleSpec(NAME, loader, origin=_STAND_IN)
+        loader = cast("Loader", _Loader())  # it lacks a method that the import system has not called since Python 3.4
+        return ModuleSpec(NAME, loader, origin=_REPLACEMENT)
 
 
 class _Loader:
-    """Gives the stand-in, which has a name of its own, under the other name too."""
+    """Loads the replacement, which has its own name, as ``pymsalruntime`` too."""
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to the import system to make the module that ``exec_module`` puts aside."""
+        """Let the import system create a module, which ``exec_module`` replaces."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the stand-in in the module's place.
+        """Replace the module.
 
         Raises:
-            RuntimeError: no broker answers.
+            RuntimeError: no broker answered.
         """
-        sys.modules[NAME] = importlib.import_module(_STAND_IN)
+        sys.modules[NAME] = importlib.import_module(_REPLACEMENT)

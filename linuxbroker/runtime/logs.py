@@ -1,4 +1,4 @@
-"""Who hears what the runtime does? The log callbacks, and the switch for what is personal."""
+"""The log callbacks of the runtime, and the switch for personal data in messages."""
 
 from __future__ import annotations
 
@@ -6,80 +6,80 @@ import itertools
 from collections.abc import Callable
 
 from linuxbroker.redaction import texts
-from linuxbroker.runtime.arguments import checked, checked_callback
-from linuxbroker.runtime.values import LogLevel
+from linuxbroker.runtime.arguments import check_callback, check_type
+from linuxbroker.runtime.enums import LogLevel
 
-_HIDDEN = "(pii)"
+_MASK = "(pii)"
 _callbacks: dict[int, Callable[..., object]] = {}
 _numbers = itertools.count()
 _pii_enabled = False
 
 
 class MSALRuntimeLogCallbackHandle:
-    """Stands for a log callback."""
+    """A handle for a log callback."""
 
     def __init__(self) -> None:
         self._number: int | None = None
 
     def release_logging_callback(self) -> None:
-        """Let the callback hear no more; a second call does nothing."""
+        """Remove the callback; a second call does nothing."""
         if self._number is not None:
             _callbacks.pop(self._number, None)
 
 
 def register_logging_callback(callback: Callable[[str, LogLevel], None]) -> MSALRuntimeLogCallbackHandle:
-    """Have a function hear what the runtime does. There can be several.
+    """Add a callback for log messages. There can be several.
 
     Args:
-        callback: called with each message and its level, on the thread that the calls run on: it must not wait for a
-            call. What it raises is dropped.
+        callback: called with each message and its level, on the thread that runs the calls: it must not wait for a
+            call. Its exceptions are ignored.
 
     Returns:
-        What ends it.
+        A handle that removes the callback.
 
     Raises:
-        TypeError: it can't be called.
+        TypeError: the callback is not callable.
     """
     handle = MSALRuntimeLogCallbackHandle()
     handle._number = number = next(_numbers)  # pyright: ignore[reportPrivateUsage]
-    _callbacks[number] = checked_callback(callback)
+    _callbacks[number] = check_callback(callback)
     return handle
 
 
 def set_is_pii_enabled(enabled: int) -> None:
-    """Choose whether messages and error texts show account ids, scopes and claims; tokens are never in them.
+    """Set whether messages and error texts contain account IDs, scopes and claims; they never contain tokens.
 
     Args:
-        enabled: 0 for no, as it is at the start.
+        enabled: 0 for no, the default.
 
     Raises:
         TypeError: it is not an int.
     """
     global _pii_enabled
-    _pii_enabled = bool(checked("enabled", enabled, int))
+    _pii_enabled = bool(check_type("enabled", enabled, int))
 
 
-def personal(text: str) -> str:
-    """Give a text that is about the user where such are to be seen.
+def mask_pii(text: str) -> str:
+    """Mask personal data, unless messages may contain it.
 
     Args:
-        text: such as an account id.
+        text: personal data, such as an account ID.
 
     Returns:
-        The text, cut and free of what a terminal obeys; or ``(pii)``.
+        ``(pii)``; if personal data is enabled, the text, shortened and printable.
     """
-    return texts.shown(text, texts.LONGEST_MESSAGE) if _pii_enabled else _HIDDEN
+    return texts.shown(text, texts.LONGEST_MESSAGE) if _pii_enabled else _MASK
 
 
 def emit(level: LogLevel, message: str) -> None:
-    """Tell the log callbacks.
+    """Call the log callbacks.
 
     Args:
-        level: how grave it is.
-        message: fit for a log.
+        level: the severity.
+        message: the message, without secrets.
     """
     for callback in tuple(_callbacks.values()):
         try:
             callback(message, level)
-        except Exception:  # noqa: S112 - whose log is broken has nowhere to be told
+        except Exception:  # noqa: S112 - there is no other log to report a broken log callback to
             continue

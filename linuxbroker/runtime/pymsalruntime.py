@@ -1,8 +1,8 @@
-"""What is ``pymsalruntime``, in Python? The interface of version 0.20.7, as its ``PyMsalRuntime.pyi`` declares it.
+"""``pymsalruntime`` in Python: the interface of version 0.20.7, as its ``PyMsalRuntime.pyi`` declares it.
 
-Importing this module asks, once, whether there is a broker, which starts it, and raises ``RuntimeError`` where none
-answers. Each function takes the call, and gives the result to the callback, on another thread; it can be called from
-any thread, beside a running event loop too. A handle need not be kept for the callback to come.
+Importing this module pings the broker, which starts it, and raises ``RuntimeError`` if none answers. Each function
+starts a call and passes its result to the callback, on another thread. Functions can be called from any thread, also
+from one with a running event loop. A call continues if its handle is not kept.
 """
 
 from __future__ import annotations
@@ -16,8 +16,18 @@ from typing import Any
 from linuxbroker.call.transport import Timeouts
 from linuxbroker.client import BrokerClient
 from linuxbroker.errors import BrokerError
-from linuxbroker.runtime import background, operations, refusals
-from linuxbroker.runtime.answers import (
+from linuxbroker.runtime import background, failures, operations
+from linuxbroker.runtime.arguments import (
+    AuthParameters,
+    MSALRuntimeAuthParameters,
+    check_callback,
+    check_handle,
+    check_type,
+    snapshot_parameters,
+)
+from linuxbroker.runtime.enums import LogLevel, Response_Status, SsoPolicyType
+from linuxbroker.runtime.logs import MSALRuntimeLogCallbackHandle, register_logging_callback, set_is_pii_enabled
+from linuxbroker.runtime.results import (
     MSALRuntimeAccount,
     MSALRuntimeAuthResult,
     MSALRuntimeDiscoverAccountsResult,
@@ -25,15 +35,6 @@ from linuxbroker.runtime.answers import (
     MSALRuntimeReadAccountResult,
     MSALRuntimeSignOutResult,
 )
-from linuxbroker.runtime.arguments import (
-    MSALRuntimeAuthParameters,
-    asked_with,
-    checked,
-    checked_callback,
-    checked_handle,
-)
-from linuxbroker.runtime.logs import MSALRuntimeLogCallbackHandle, register_logging_callback, set_is_pii_enabled
-from linuxbroker.runtime.values import LogLevel, Response_Status, SsoPolicyType
 
 __all__ = [
     "CallbackData",
@@ -64,9 +65,9 @@ __all__ = [
     "signout_silently",
 ]
 
-# The broker may have to be started, a Java process perhaps; as long as any D-Bus library waits for a reply.
+# The ping may have to start the broker, which can be a Java process. 25 s is the usual limit of D-Bus libraries.
 _PING_SECONDS = 25.0
-# What Microsoft's runtime gives on Linux, where there is no such thing as a console's window.
+# The value of Microsoft's runtime on Linux, where a console has no window.
 _ANY_WINDOW = 1
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -76,7 +77,7 @@ async def _ping() -> None:
         await client.ping()
 
 
-def _look_for_broker() -> None:
+def _require_broker() -> None:
     try:
         return background.run(_ping)
     except BrokerError as error:
@@ -87,17 +88,17 @@ def _look_for_broker() -> None:
     )
 
 
-_look_for_broker()
+_require_broker()
 
 
 class CallbackData:
-    """A callback that keeps the result for a thread that waits for it.
+    """A callback that stores the result for a waiting thread.
 
     Args:
-        is_interactive: taken as it is, and not used.
+        is_interactive: not used.
 
     Attributes:
-        signal: is set when the result is there.
+        signal: set when there is a result.
         result: the result, or None.
     """
 
@@ -106,28 +107,28 @@ class CallbackData:
         self.result: Any = None
 
     def complete(self, result: Any) -> None:
-        """Take the result: the callback.
+        """Store the result; pass this method as the callback.
 
         Args:
-            result: of the call.
+            result: the result of the call.
         """
         self.result = result
         self.signal.set()
 
 
 class MSALRuntimeAsyncHandle:
-    """A call that is under way; the runtime makes them."""
+    """A handle for a pending call; only the runtime creates instances."""
 
     def __init__(self) -> None:
         self._call: background.Call | None = None
 
     def cancel_async_operation(self) -> None:
-        """Cancel the call: the broker closes its window, and the callback gets the failure.
+        """Cancel the call: the broker closes its window, and the callback receives the failure.
 
-        Nothing happens where the call has ended.
+        It does nothing if the call has ended.
 
         Raises:
-            RuntimeError: there is no call.
+            RuntimeError: the handle has no call.
         """
         if self._call is None:
             raise RuntimeError(
@@ -145,17 +146,17 @@ def read_account_by_id(
     """Find an account.
 
     Args:
-        accountid: as ``MSALRuntimeAccount.get_account_id`` gave it.
-        correlationId: a UUID for the logs.
-        callback: gets the result.
+        accountid: the ID from ``MSALRuntimeAccount.get_account_id``.
+        correlationId: a UUID that identifies the call in logs.
+        callback: receives the result.
 
     Returns:
         A handle, to cancel the call.
 
     Raises:
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
     """
-    account_id = checked("accountid", accountid, str)
+    account_id = check_type("accountid", accountid, str)
     report = operations.Report("ReadAccountById", "", _correlation_id(correlationId))
     return _start(
         lambda: operations.read_account_by_id(account_id, report), MSALRuntimeReadAccountResult, report, callback
@@ -169,27 +170,31 @@ def signin(
     accountHint: str | None,  # noqa: N803
     callback: Callable[[MSALRuntimeAuthResult], None],
 ) -> MSALRuntimeAsyncHandle:
-    """Sign in: without the user if that can be done, else with.
+    """Sign in without interaction if that is possible, else interactively.
 
     Args:
-        parentWindowHandle: the X11 window that the broker's belongs to.
-        auth_params: what the token is asked for with.
-        correlationId: a UUID for the logs.
-        accountHint: the UPN of who is to sign in, or None.
-        callback: gets the result.
+        parentWindowHandle: the X11 ID of the dialog's parent window.
+        auth_params: the parameters of the token request.
+        correlationId: a UUID that identifies the call in logs.
+        accountHint: the UPN of the user to sign in, or None.
+        callback: receives the result.
 
     Returns:
         A handle, to cancel the call.
 
     Raises:
-        TypeError: an argument is of another type.
-        RuntimeError: the handle is no window's.
+        TypeError: an argument has the wrong type.
+        RuntimeError: the handle cannot be that of a window.
     """
-    asked, window = _asked(auth_params), checked_handle(parentWindowHandle)
-    hint = "" if accountHint is None else checked("accountHint", accountHint, str)
-    report = operations.Report("SignIn", asked.client_id, _correlation_id(correlationId))
+    parameters, window = _parameters(auth_params), check_handle(parentWindowHandle)
+    hint = "" if accountHint is None else check_type("accountHint", accountHint, str)
+    report = operations.Report("SignIn", parameters.client_id, _correlation_id(correlationId))
     return _start(
-        lambda: operations.signin(window, asked, hint, report), MSALRuntimeAuthResult, report, callback, asks=True
+        lambda: operations.signin(window, parameters, hint, report),
+        MSALRuntimeAuthResult,
+        report,
+        callback,
+        is_sign_in=True,
     )
 
 
@@ -198,22 +203,22 @@ def signin_silently(
     correlationId: str,  # noqa: N803
     callback: Callable[[MSALRuntimeAuthResult], None],
 ) -> MSALRuntimeAsyncHandle:
-    """Sign in without the user.
+    """Sign in without interaction.
 
     Args:
-        auth_params: what the token is asked for with.
-        correlationId: a UUID for the logs.
-        callback: gets the result.
+        auth_params: the parameters of the token request.
+        correlationId: a UUID that identifies the call in logs.
+        callback: receives the result.
 
     Returns:
         A handle, to cancel the call.
 
     Raises:
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
     """
-    asked = _asked(auth_params)
-    report = operations.Report("SignInSilently", asked.client_id, _correlation_id(correlationId))
-    return _start(lambda: operations.signin_silently(asked, report), MSALRuntimeAuthResult, report, callback)
+    parameters = _parameters(auth_params)
+    report = operations.Report("SignInSilently", parameters.client_id, _correlation_id(correlationId))
+    return _start(lambda: operations.signin_silently(parameters, report), MSALRuntimeAuthResult, report, callback)
 
 
 def signin_interactively(
@@ -223,32 +228,32 @@ def signin_interactively(
     accountHint: str | None,  # noqa: N803
     callback: Callable[[MSALRuntimeAuthResult], None],
 ) -> MSALRuntimeAsyncHandle:
-    """Sign in with the user.
+    """Sign in interactively.
 
     Args:
-        parentWindowHandle: the X11 window that the broker's belongs to.
-        auth_params: what the token is asked for with.
-        correlationId: a UUID for the logs.
-        accountHint: taken, and not used, as Microsoft's runtime does on Linux.
-        callback: gets the result.
+        parentWindowHandle: the X11 ID of the dialog's parent window.
+        auth_params: the parameters of the token request.
+        correlationId: a UUID that identifies the call in logs.
+        accountHint: not used, as in Microsoft's runtime on Linux.
+        callback: receives the result.
 
     Returns:
         A handle, to cancel the call.
 
     Raises:
-        TypeError: an argument is of another type.
-        RuntimeError: the handle is no window's.
+        TypeError: an argument has the wrong type.
+        RuntimeError: the handle cannot be that of a window.
     """
-    asked, window = _asked(auth_params), checked_handle(parentWindowHandle)
+    parameters, window = _parameters(auth_params), check_handle(parentWindowHandle)
     if accountHint is not None:
-        checked("accountHint", accountHint, str)
-    report = operations.Report("SignInInteractively", asked.client_id, _correlation_id(correlationId))
+        check_type("accountHint", accountHint, str)
+    report = operations.Report("SignInInteractively", parameters.client_id, _correlation_id(correlationId))
     return _start(
-        lambda: operations.signin_interactively(window, asked, report),
+        lambda: operations.signin_interactively(window, parameters, report),
         MSALRuntimeAuthResult,
         report,
         callback,
-        asks=True,
+        is_sign_in=True,
     )
 
 
@@ -258,21 +263,21 @@ def signout_silently(
     account: MSALRuntimeAccount,
     callback: Callable[[MSALRuntimeSignOutResult], None],
 ) -> MSALRuntimeAsyncHandle:
-    """Sign an account out of an application, for this process, until it signs in with the user.
+    """Sign an account out of an application, in this process, until its next interactive sign-in.
 
     Args:
-        clientId: the application's client id.
-        correlationId: a UUID for the logs.
-        account: which.
-        callback: gets the result.
+        clientId: the client ID of the application.
+        correlationId: a UUID that identifies the call in logs.
+        account: the account.
+        callback: receives the result.
 
     Returns:
         A handle, to cancel the call.
 
     Raises:
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
     """
-    client_id, known = checked("clientId", clientId, str), checked("account", account, MSALRuntimeAccount)
+    client_id, known = check_type("clientId", clientId, str), check_type("account", account, MSALRuntimeAccount)
     report = operations.Report("SignOut", "", _correlation_id(correlationId))
     return _start(
         lambda: operations.signout_silently(client_id, known, report), MSALRuntimeSignOutResult, report, callback
@@ -287,17 +292,19 @@ def discover_accounts(
     """List the accounts.
 
     Args:
-        clientId: the application's client id.
-        correlationId: a UUID for the logs.
-        callback: gets the result.
+        clientId: the client ID of the application.
+        correlationId: a UUID that identifies the call in logs.
+        callback: receives the result.
 
     Returns:
         A handle, to cancel the call.
 
     Raises:
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
     """
-    report = operations.Report("DiscoverAccounts", checked("clientId", clientId, str), _correlation_id(correlationId))
+    report = operations.Report(
+        "DiscoverAccounts", check_type("clientId", clientId, str), _correlation_id(correlationId)
+    )
     return _start(lambda: operations.discover_accounts(report), MSALRuntimeDiscoverAccountsResult, report, callback)
 
 
@@ -307,24 +314,24 @@ def acquire_token_silently(
     account: MSALRuntimeAccount,
     callback: Callable[[MSALRuntimeAuthResult], None],
 ) -> MSALRuntimeAsyncHandle:
-    """Get a token for an account without the user.
+    """Get a token for an account without interaction.
 
     Args:
-        auth_params: what the token is asked for with.
-        correlationId: a UUID for the logs.
-        account: whose token.
-        callback: gets the result.
+        auth_params: the parameters of the token request.
+        correlationId: a UUID that identifies the call in logs.
+        account: the account.
+        callback: receives the result.
 
     Returns:
         A handle, to cancel the call.
 
     Raises:
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
     """
-    asked, known = _asked(auth_params), checked("account", account, MSALRuntimeAccount)
-    report = operations.Report("AcquireTokenSilently", asked.client_id, _correlation_id(correlationId))
+    parameters, known = _parameters(auth_params), check_type("account", account, MSALRuntimeAccount)
+    report = operations.Report("AcquireTokenSilently", parameters.client_id, _correlation_id(correlationId))
     return _start(
-        lambda: operations.acquire_token_silently(asked, known, report), MSALRuntimeAuthResult, report, callback
+        lambda: operations.acquire_token_silently(parameters, known, report), MSALRuntimeAuthResult, report, callback
     )
 
 
@@ -335,66 +342,66 @@ def acquire_token_interactively(
     account: MSALRuntimeAccount,
     callback: Callable[[MSALRuntimeAuthResult], None],
 ) -> MSALRuntimeAsyncHandle:
-    """Get a token for an account, with the user.
+    """Get a token for an account interactively.
 
     Args:
-        parentWindowHandle: the X11 window that the broker's belongs to.
-        auth_params: what the token is asked for with.
-        correlationId: a UUID for the logs.
-        account: whose token.
-        callback: gets the result.
+        parentWindowHandle: the X11 ID of the dialog's parent window.
+        auth_params: the parameters of the token request.
+        correlationId: a UUID that identifies the call in logs.
+        account: the account.
+        callback: receives the result.
 
     Returns:
         A handle, to cancel the call.
 
     Raises:
-        TypeError: an argument is of another type.
-        RuntimeError: the handle is no window's.
+        TypeError: an argument has the wrong type.
+        RuntimeError: the handle cannot be that of a window.
     """
-    asked, known = _asked(auth_params), checked("account", account, MSALRuntimeAccount)
-    window = checked_handle(parentWindowHandle)
-    report = operations.Report("AcquireTokenInteractively", asked.client_id, _correlation_id(correlationId))
+    parameters, known = _parameters(auth_params), check_type("account", account, MSALRuntimeAccount)
+    window = check_handle(parentWindowHandle)
+    report = operations.Report("AcquireTokenInteractively", parameters.client_id, _correlation_id(correlationId))
     return _start(
-        lambda: operations.acquire_token_interactively(window, asked, known, report),
+        lambda: operations.acquire_token_interactively(window, parameters, known, report),
         MSALRuntimeAuthResult,
         report,
         callback,
-        asks=True,
+        is_sign_in=True,
     )
 
 
 def get_console_window() -> int:
-    """The window of the console: a number that stands for none in particular."""
+    """The window handle of the console, a placeholder."""
     return _ANY_WINDOW
 
 
 def get_desktop_window() -> int:
-    """The window of the desktop: a number that stands for none in particular."""
+    """The window handle of the desktop, a placeholder."""
     return _ANY_WINDOW
 
 
 def get_sso_policy() -> SsoPolicyType:
-    """Whether single sign-on may be used: on Linux, always."""
+    """The policy for single sign-on: on Linux, always allowed."""
     return SsoPolicyType.AlwaysAllowed
 
 
 def _start(
-    work: Callable[[], Any], kind: Callable[..., Any], report: Any, callback: object, *, asks: bool = False
+    work: Callable[[], Any], kind: Callable[..., Any], report: Any, callback: object, *, is_sign_in: bool = False
 ) -> MSALRuntimeAsyncHandle:
-    failed = operations.failed_with(kind, report)
-    ended = refusals.canceled_sign_in if asks else refusals.canceled
+    to_result = operations.failure_handler(kind, report)
+    canceled = failures.canceled_sign_in if is_sign_in else failures.canceled
     handle = MSALRuntimeAsyncHandle()
     handle._call = background.start(  # pyright: ignore[reportPrivateUsage]
-        work, lambda: failed(ended()), failed, checked_callback(callback)
+        work, lambda: to_result(canceled()), to_result, check_callback(callback)
     )
     return handle
 
 
-def _asked(auth_params: object) -> Any:
-    return asked_with(checked("auth_params", auth_params, MSALRuntimeAuthParameters))
+def _parameters(auth_params: object) -> AuthParameters:
+    return snapshot_parameters(check_type("auth_params", auth_params, MSALRuntimeAuthParameters))
 
 
 def _correlation_id(given: object) -> str:
-    """The application's correlation id; a new one in place of one that is no UUID."""
-    text = checked("correlationId", given, str)
+    """The application's correlation ID, or a new one if that is not a UUID."""
+    text = check_type("correlationId", given, str)
     return text.lower() if _UUID.fullmatch(text) else str(uuid.uuid4())

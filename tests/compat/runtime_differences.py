@@ -279,7 +279,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: outcome",
             (
                 "success",
-                "Unexpected: acquireTokenSilently: the broker's reply can't be used: success without an access "
+                "Unexpected: acquireTokenSilently: the broker's reply can't be used: success without access "
                 "token. Check that the broker is up to date ('linuxbroker version'). "
                 "(correlation ID id)",
             ),
@@ -377,7 +377,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "responseJson is empty",
-                "acquireTokenSilently: the broker's reply can't be used: success without an access "
+                "acquireTokenSilently: the broker's reply can't be used: success without access "
                 "token. Check that the broker is up to date ('linuxbroker version'). (correlation ID id)",
             ),
             SAYS_WHY,
@@ -388,7 +388,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "Key 'accessTokenType' not found in the json object '(pii)'",
-                "acquireTokenSilently: the broker's reply can't be used: success without an access "
+                "acquireTokenSilently: the broker's reply can't be used: success without access "
                 "token. Check that the broker is up to date ('linuxbroker version'). (correlation ID id)",
             ),
             SAYS_WHY,

@@ -42,7 +42,7 @@ def declared() -> ast.Module:
 def ours() -> ast.Module:
     """Every module that the stand-in's names come from, as one."""
     folder = Path(__file__).resolve().parents[2] / "linuxbroker" / "runtime"
-    names = ("values", "arguments", "answers", "logs", "pymsalruntime")
+    names = ("enums", "arguments", "results", "logs", "pymsalruntime")
     body = [node for name in names for node in ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")).body]
     return ast.Module(body, [])
 

@@ -84,12 +84,12 @@ def test_an_authority_that_is_none_and_scopes_that_ask_for_nothing(
         (
             "set_pop_params('GET', 'graph.microsoft.com/v1.0', '/me', None)",
             0,
-            "a proof of possession needs uri_host to be a host, and uri_path a path and no more",
+            "proof of possession requires uri_host to be a host and uri_path to be a path only",
         ),
         (
             "set_pop_params('GET', 'graph.microsoft.com', '/me?x=1', None)",
             0,
-            "a proof of possession needs uri_host to be a host, and uri_path a path and no more",
+            "proof of possession requires uri_host to be a host and uri_path to be a path only",
         ),
     ],
 )

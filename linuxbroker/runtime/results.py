@@ -1,4 +1,4 @@
-"""What do the runtime's callbacks get? Accounts, tokens and failures, read through getters as from Microsoft's."""
+"""Accounts, tokens and errors that callbacks receive, with the getters of Microsoft's runtime."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from linuxbroker.runtime.values import Response_Status
+from linuxbroker.runtime.enums import Response_Status
 
 if TYPE_CHECKING:
     from linuxbroker.wire.models import Account
 
 
 class MSALRuntimeError:
-    """Why a call failed.
+    """The reason why a call failed.
 
     Args:
-        status: the outcome.
+        status: the status.
         error_code: the broker's error code, or 0.
-        tag: where it happened, as a number.
-        context: what happened; no token, cookie or password is in it.
+        tag: the number of the place at which it failed.
+        context: the description, without tokens, cookies and passwords.
     """
 
     def __init__(self, status: Response_Status, error_code: int, tag: int, context: str) -> None:
@@ -29,7 +29,7 @@ class MSALRuntimeError:
         self._context = context
 
     def get_status(self) -> Response_Status:
-        """The outcome."""
+        """The status."""
         return self._status
 
     def get_error_code(self) -> int:
@@ -37,11 +37,11 @@ class MSALRuntimeError:
         return self._error_code
 
     def get_tag(self) -> int:
-        """Where it happened, as a number."""
+        """The number of the place at which the call failed."""
         return self._tag
 
     def get_context(self) -> str:
-        """What happened."""
+        """The description."""
         return self._context
 
     def __str__(self) -> str:
@@ -52,11 +52,11 @@ class MSALRuntimeError:
 
 
 class MSALRuntimeAccount:
-    """An account, as it is shown; the runtime makes them.
+    """An account; only the runtime creates instances.
 
     Args:
-        account: the account as the broker knows it.
-        additional_fields: the text of a JSON object.
+        account: the broker's account.
+        additional_fields: a JSON object as text.
     """
 
     def __init__(self, account: Account, additional_fields: str = "{}") -> None:
@@ -64,7 +64,7 @@ class MSALRuntimeAccount:
         self._additional_fields = additional_fields
 
     def get_account_id(self) -> str:
-        """What ``read_account_by_id`` finds it by: the local account id."""
+        """The local account ID, the argument of ``read_account_by_id``."""
         return self._account.local_account_id or self._account.home_account_id
 
     def get_home_account_id(self) -> str:
@@ -76,11 +76,11 @@ class MSALRuntimeAccount:
         return self._account.environment
 
     def get_realm(self) -> str:
-        """The tenant id."""
+        """The tenant ID."""
         return self._account.realm
 
     def get_local_account_id(self) -> str:
-        """The object id in the tenant."""
+        """The object ID in the tenant."""
         return self.get_account_id()
 
     def get_user_name(self) -> str:
@@ -88,57 +88,57 @@ class MSALRuntimeAccount:
         return self._account.username
 
     def get_given_name(self) -> str | None:
-        """The given name, where it is known."""
+        """The given name, if it is known."""
         return self._account.given_name or None
 
     def get_family_name(self) -> str | None:
-        """The family name, where it is known."""
+        """The family name, if it is known."""
         return self._account.family_name or None
 
     def get_middle_name(self) -> str | None:
-        """The middle name, where it is known."""
+        """The middle name, if it is known."""
         return self._account.middle_name or None
 
     def get_display_name(self) -> str | None:
-        """The whole name, where it is known."""
+        """The display name, if it is known."""
         return self._account.name or None
 
     def get_additional_fields_json(self) -> str:
-        """The claims of the ID token that the account came with, the text of a JSON object."""
+        """The claims of the account's ID token, a JSON object as text."""
         return self._additional_fields
 
     def get_home_environment(self) -> str | None:
-        """The login host of the home tenant, where it is known."""
+        """The login host of the home tenant, if it is known."""
         return self._account.home_environment or None
 
     def get_client_info(self) -> str | None:
-        """Entra's client info, base64url, where it is known."""
+        """Entra's client info, base64url, if it is known."""
         return self._account.client_info or None
 
 
-def account_behind(account: MSALRuntimeAccount) -> Account:
-    """Give the account as the broker knows it.
+def unwrap_account(account: MSALRuntimeAccount) -> Account:
+    """Get the broker's account.
 
     Args:
-        account: what the application passed.
+        account: the application's argument.
 
     Returns:
-        The account that goes back to the broker.
+        The account to send to the broker.
     """
     return account._account  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token as the getters of a result show it.
+    """A token with what the getters of a result return.
 
     Attributes:
-        access_token: for proof of possession, the signed HTTP request.
-        is_pop: whether it is one for proof of possession.
-        expires_on: seconds since the epoch.
-        granted_scopes: what it is for.
-        raw_id_token: the ID token as it came.
-        id_token: its claims, the text of a JSON object.
+        access_token: the token; for proof of possession, the signed HTTP request.
+        is_pop: whether it is a proof-of-possession token.
+        expires_on: the expiry time in seconds since the epoch.
+        granted_scopes: the granted scopes.
+        raw_id_token: the raw ID token.
+        id_token: the claims of the ID token, a JSON object as text.
     """
 
     access_token: str = field(repr=False)
@@ -155,22 +155,22 @@ class _Result:
         self._error = error
 
     def get_error(self) -> MSALRuntimeError | None:
-        """Why the call failed; None where it did not."""
+        """The error; None if the call succeeded."""
         return self._error
 
     def get_telemetry_data(self) -> dict[str, str]:
-        """What is known of the call itself; nothing in it is about the user."""
+        """Telemetry of the call, without personal data."""
         return dict(self._telemetry)
 
 
 class MSALRuntimeAuthResult(_Result):
-    """The outcome of a call for a token; the runtime makes them.
+    """The result of a token request; only the runtime creates instances.
 
     Args:
-        telemetry: of the call.
-        error: why it failed.
-        account: whose token it is.
-        token: the token.
+        telemetry: telemetry of the call.
+        error: the error, or None.
+        account: the account of the token, or None.
+        token: the token, or None.
     """
 
     def __init__(
@@ -185,15 +185,15 @@ class MSALRuntimeAuthResult(_Result):
         self._token = token
 
     def get_account(self) -> MSALRuntimeAccount | None:
-        """Whose token it is."""
+        """The account of the token."""
         return self._account
 
     def get_id_token(self) -> str | None:
-        """The claims of the ID token, the text of a JSON object."""
+        """The claims of the ID token, a JSON object as text."""
         return (self._token.id_token or None) if self._token else None
 
     def get_raw_id_token(self) -> str | None:
-        """The ID token as it came."""
+        """The raw ID token."""
         return (self._token.raw_id_token or None) if self._token else None
 
     def get_access_token(self) -> str | None:
@@ -201,28 +201,28 @@ class MSALRuntimeAuthResult(_Result):
         return self._token.access_token if self._token else None
 
     def get_granted_scopes(self) -> list[str] | None:
-        """What the token is for."""
+        """The granted scopes."""
         return list(self._token.granted_scopes) if self._token else None
 
     def get_authorization_header(self) -> str | None:
-        """For proof of possession the ``Authorization`` header, ``pop …``; else None."""
+        """The ``Authorization`` header of a proof-of-possession token, ``pop …``; else None."""
         return f"pop {self._token.access_token}" if self._token and self._token.is_pop else None
 
     def is_pop_authorization(self) -> int:
-        """1 for proof of possession, else 0."""
+        """1 for a proof-of-possession token, else 0."""
         return int(self._token is not None and self._token.is_pop)
 
     def get_access_token_expiry_time(self) -> int:
-        """When the access token expires, in seconds since the epoch; 0 without a token."""
+        """The expiry time of the access token in seconds since the epoch; 0 without a token."""
         return self._token.expires_on if self._token else 0
 
 
 class MSALRuntimeSignOutResult(_Result):
-    """The outcome of a sign-out; the runtime makes them.
+    """The result of a sign-out; only the runtime creates instances.
 
     Args:
-        telemetry: of the call.
-        error: why it failed.
+        telemetry: telemetry of the call.
+        error: the error, or None.
     """
 
     def __init__(self, telemetry: Mapping[str, str], error: MSALRuntimeError | None = None) -> None:
@@ -230,12 +230,12 @@ class MSALRuntimeSignOutResult(_Result):
 
 
 class MSALRuntimeReadAccountResult(_Result):
-    """The outcome of a search for an account; the runtime makes them.
+    """The result of a search for an account; only the runtime creates instances.
 
     Args:
-        telemetry: of the call.
-        error: why it failed.
-        account: what was found.
+        telemetry: telemetry of the call.
+        error: the error, or None.
+        account: the account, or None.
     """
 
     def __init__(
@@ -248,10 +248,10 @@ class MSALRuntimeReadAccountResult(_Result):
         self._account = account
 
     def get_account(self) -> MSALRuntimeAccount | None:
-        """What was found.
+        """The account.
 
         Raises:
-            RuntimeError: nothing was, as ``get_error`` says.
+            RuntimeError: the call failed; ``get_error`` has the error.
         """
         if self._error is not None:
             _raise(self._error)
@@ -259,12 +259,12 @@ class MSALRuntimeReadAccountResult(_Result):
 
 
 class MSALRuntimeDiscoverAccountsResult(_Result):
-    """The outcome of a listing of accounts; the runtime makes them.
+    """The result of a listing of accounts; only the runtime creates instances.
 
     Args:
-        telemetry: of the call.
-        error: why it failed.
-        accounts: what was found.
+        telemetry: telemetry of the call.
+        error: the error, or None.
+        accounts: the accounts.
     """
 
     def __init__(
@@ -277,7 +277,7 @@ class MSALRuntimeDiscoverAccountsResult(_Result):
         self._accounts = accounts
 
     def get_accounts(self) -> list[MSALRuntimeAccount]:
-        """The accounts: one for each user."""
+        """The accounts, one for each user."""
         return list(self._accounts)
 
 

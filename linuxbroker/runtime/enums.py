@@ -1,12 +1,12 @@
-"""Which outcomes, log levels and sign-on policies are there? The enumerations, with the values of Microsoft's."""
+"""The enumerations of ``pymsalruntime``, with the values of Microsoft's."""
 
 from __future__ import annotations
 
 from enum import Enum
 
 
-class Response_Status(Enum):  # noqa: N801 - the name that MSAL knows
-    """The outcome of a failed call. The values are not the wire's: see ``Status`` for those."""
+class Response_Status(Enum):  # noqa: N801 - the name in the .pyi
+    """The status of a failed call. The values differ from those on the wire, which ``Status`` has."""
 
     Status_Unexpected = 0
     Status_Reserved = 1
@@ -33,7 +33,7 @@ class Response_Status(Enum):  # noqa: N801 - the name that MSAL knows
 
 
 class LogLevel(Enum):
-    """How grave a log message is."""
+    """The severity of a log message."""
 
     TRACE = 1
     DEBUG = 2
