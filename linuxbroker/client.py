@@ -591,11 +591,11 @@ class BrokerClient:
 
     async def _acquire_silently(self, request: AuthParameters, correlation_id: str | UUID | None) -> TokenResult:
         """Get a token for the account that a request names, else for the only user who is signed in."""
-        correlation = validation.correlation_id(correlation_id)
         if request.account is None:
-            account = await self._only_signed_in(correlation)
+            correlation_id = validation.correlation_id(correlation_id)
+            account = await self._only_signed_in(correlation_id)
             request = for_account(request, account, keep_authority=True) if account else for_user(request, "")
-        return await self._silent_token(request, correlation)
+        return await self._silent_token(request, correlation_id)
 
     async def _silent_token(self, request: AuthParameters, correlation_id: str | UUID | None) -> TokenResult:
         has_password = request.authorization_type is models.AuthorizationType.USERNAME_PASSWORD

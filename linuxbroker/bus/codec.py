@@ -32,9 +32,11 @@ _MAX_VALUES = 100_000
 _MAX_ARRAY_BYTES = 2**32  # as its length is written in four bytes
 # D-Bus specification, "Message Format": no value is nested more deeply. The header adds two levels of its own.
 _MAX_DEPTH = 64 + 2
-_MAX_CALL_HEADERS = 64
+_MAX_HEADERS = 64
 _MAX_PEER_SIGNATURES = 1000
 _LAST_FIELD = max(field.value for field in HeaderField)
+_LITTLE_ENDIAN = ord("l")
+_REPLY_SERIAL_FIELD = b"\x05\x01u\0"  # D-Bus specification, "Header Fields": its code and signature
 _LENGTH_AND_SERIAL = struct.Struct("<II")  # bytes 4 to 11 of every message
 
 _FieldT = TypeVar("_FieldT")
@@ -43,8 +45,10 @@ _FieldT = TypeVar("_FieldT")
 # reading are removed again: the cache is shared with whoever else uses the library in this process.
 _signature_cache: dict[str, Any] = cast("Any", SignatureTree)._cache
 _peer_signatures: deque[str] = deque()
-# Headers of calls as the library wrote them: an application makes the same few calls.
+# Headers of calls as the library wrote them, and those of replies as it read them: an application makes the same few
+# calls. A third of what a call costs is saved so.
 _call_headers: dict[tuple[str | bool, ...], bytes] = {}
+_reply_fields: dict[bytes, dict[str, Any]] = {}
 
 
 def encode(message: Message, serial: int, body: Sequence[Any] | None = None) -> bytes:
@@ -128,7 +132,7 @@ def _encode(message: Message, serial: int, body: list[Any]) -> bytes:
     if header is None:
         whole = _library_message(message, serial, body)._marshall()
         header = bytes(whole[: len(whole) - len(written)])
-        if len(_call_headers) < _MAX_CALL_HEADERS:
+        if len(_call_headers) < _MAX_HEADERS:
             _call_headers[key] = header
     return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(len(written), serial), header[12:], written))
 
@@ -155,10 +159,14 @@ def _library_message(message: Message, serial: int, body: list[Any]) -> Any:
 
 
 def _decode(frame: bytes) -> Message:
+    shape, reply_serial = _reply_shape(frame)
+    fields = _reply_fields.get(shape)
+    if fields is not None:
+        return _decode_reply(frame, fields, reply_serial)
     unmarshaller = _FrameUnmarshaller(frame)
     message = unmarshaller.unmarshall()
     is_whole = unmarshaller.values_left >= 0
-    return Message(
+    read = Message(
         kind=MessageKind(message.message_type.value),
         serial=message.serial,
         reply_serial=_header_field(message.reply_serial, 0),
@@ -172,6 +180,48 @@ def _decode(frame: bytes) -> Message:
         body=tuple(message.body) if is_whole else (),
         reply_expected=not message.flags & MessageFlag.NO_REPLY_EXPECTED,
     )
+    if shape and read.kind is MessageKind.RETURN and read.signature == "s" and read.reply_serial == reply_serial:
+        if len(_reply_fields) >= _MAX_HEADERS:
+            del _reply_fields[next(iter(_reply_fields))]
+        _reply_fields[shape] = {
+            "kind": read.kind,
+            "sender": read.sender,
+            "destination": read.destination,
+            "path": read.path,
+            "interface": read.interface,
+            "member": read.member,
+            "error_name": read.error_name,
+            "signature": read.signature,
+            "reply_expected": read.reply_expected,
+        }
+    return read
+
+
+def _reply_shape(frame: bytes) -> tuple[bytes, int]:
+    """The header of a message without the numbers that differ from one reply to the next, and its reply serial.
+
+    Empty if the message is not little-endian, or has no reply serial, which is never 0.
+    """
+    end = 16 + int.from_bytes(frame[12:16], "little")
+    at = frame.find(_REPLY_SERIAL_FIELD, 16, end)
+    number = at + len(_REPLY_SERIAL_FIELD)
+    reply_serial = int.from_bytes(frame[number : number + 4], "little")
+    if frame[0] != _LITTLE_ENDIAN or at < 0 or at % 8 or not reply_serial:
+        return b"", 0
+    return frame[:4] + frame[12:number] + frame[number + 4 : end], reply_serial
+
+
+def _decode_reply(frame: bytes, fields: dict[str, Any], reply_serial: int) -> Message:
+    """Read a reply whose header the library has read before, apart from its numbers."""
+    unmarshaller = _FrameUnmarshaller(frame)
+    body_bytes, serial, field_bytes = struct.unpack_from("<III", frame, 4)
+    unmarshaller.endian = _LITTLE_ENDIAN
+    unmarshaller.header_is_read = True
+    unmarshaller.offset = 16 + field_bytes + (-field_bytes & 7)
+    if unmarshaller.offset + body_bytes > len(frame):
+        raise EOFError
+    body = (unmarshaller.read_string(),) if body_bytes else ()
+    return Message(serial=serial, reply_serial=reply_serial, body=body, **fields)
 
 
 def _header_field(value: object, absent: _FieldT) -> _FieldT:

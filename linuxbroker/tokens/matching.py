@@ -139,4 +139,4 @@ def _text(values: Mapping[str, Any], key: str) -> str:
 
 
 def _differ(one: str, other: str) -> bool:
-    return bool(one) and bool(other) and folded(one) != folded(other)
+    return bool(one) and bool(other) and one != other and folded(one) != folded(other)

@@ -13,7 +13,7 @@ from dbus_next.signature import SignatureTree, Variant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linuxbroker.bus import BadMessageError, Message, MessageKind
+from linuxbroker.bus import BadMessageError, Message, MessageKind, codec
 from linuxbroker.bus.codec import decode, encode
 
 NO_NAME = st.just("")
@@ -103,6 +103,36 @@ def test_a_damaged_message_is_read_or_is_invalid(message: Message, changes: list
         frame[position % len(frame)] = value
     with contextlib.suppress(BadMessageError):
         assert isinstance(decode(bytes(frame[:cut] if cut < 0 else frame + bytes(cut))), Message)
+
+
+@settings(max_examples=4000, deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=60),
+    SERIALS,
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=3),
+    st.integers(-3, 3),
+)
+def test_a_reply_whose_header_was_read_before_is_read_as_if_it_was_not(
+    text: str, serial: int, changes: list[tuple[int, int]], cut: int
+) -> None:
+    reply = Message(MessageKind.RETURN, reply_serial=7, sender=":1.9", destination=":1.7", signature="s", body=("",))
+    codec._reply_fields.clear()
+    decode(encode(reply, 1))
+    assert len(codec._reply_fields) == 1
+    frame = bytearray(encode(replace(reply, reply_serial=serial, body=(text,)), 3))
+    for position, value in changes:
+        frame[position % len(frame)] = value
+    damaged = bytes(frame[:cut] if cut < 0 else frame + bytes(cut))
+    known = _outcome(damaged)
+    codec._reply_fields.clear()
+    assert known == _outcome(damaged)
+
+
+def _outcome(frame: bytes) -> Message | str:
+    try:
+        return decode(frame)
+    except BadMessageError:
+        return "invalid"
 
 
 def test_reading_signatures_leaves_those_of_the_application_in_the_librarys_cache() -> None:
