@@ -11,8 +11,7 @@ from linuxbroker import BrokerClient, NoSessionBusError, Timeouts
 from linuxbroker.bus import AddressError, ConnectError, Connection
 from linuxbroker.bus.address import escape, session_address, unix_sockets
 from linuxbroker_fake import RunningFake
-
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+from tests.constants import CLIENT_ID
 
 
 def test_the_variable_for_the_address_comes_first() -> None:

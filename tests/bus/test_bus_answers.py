@@ -14,9 +14,9 @@ from linuxbroker import BrokerClient, BrokerError, BrokerProtocolError, NoSessio
 from linuxbroker.bus import BadMessageError, BusError, CallTimeoutError, Connection, Message, MessageKind
 from linuxbroker.bus.connection import BUS_NAME
 from linuxbroker.call.trust.policy import TrustPolicy
+from tests.constants import CLIENT_ID
 from tests.trust.buses import Bus, answers, fails, hand_made
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 # Signature and values: none, two, of another type, nested, and more.
 ODD: dict[str, tuple[str, tuple[Any, ...]]] = {
     "none": ("", ()),

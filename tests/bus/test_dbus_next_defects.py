@@ -27,8 +27,8 @@ from linuxbroker.bus import ConnectError, Connection
 from linuxbroker.resources import interface_xml
 from linuxbroker.wire.names import BROKER_BUS_NAME, BROKER_OBJECT_PATH
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 PADDING = "x" * 1500
 SCOPES = ["https://graph.microsoft.com/.default"]
 

@@ -21,9 +21,9 @@ from linuxbroker.bus.connection import BUS_NAME, BUS_PATH
 from linuxbroker.call.trust.policy import TrustPolicy
 from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import PrivateBus
+from tests.constants import CLIENT_ID
 from tests.trust.buses import from_sender
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 TRIES = 100
 LIMITS = Timeouts(connect=60, call=60, ping=60)
 ANSWERS: dict[str, tuple[str, tuple[Any, ...]]] = {

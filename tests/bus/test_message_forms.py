@@ -17,9 +17,9 @@ from linuxbroker.bus.codec import encode
 from linuxbroker.bus.connection import method_return
 from linuxbroker_fake import RunningFake
 from tests.bus.test_connection import Peer, _call, _connected
+from tests.constants import CLIENT_ID
 
 MEBIBYTE = 1024 * 1024
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 SIGNAL = Message(MessageKind.SIGNAL, path="/", interface="a.b", member="S", signature="s", body=("text",))
 # Header fields: the code, the signature and the bytes of a value.
 TEXT_VALUE = struct.pack("<I", 1) + b"x\0"

@@ -24,7 +24,8 @@ from linuxbroker import (
 from linuxbroker.call.trust.policy import TRUST_POLICIES, TrustPolicy
 from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import RunningFake
-from tests.faults.operations import CLIENT_ID, OPERATIONS, Operation
+from tests.constants import CLIENT_ID
+from tests.faults.operations import OPERATIONS, Operation
 
 # A call that waited for its time limit would take 60 s.
 AT_ONCE = 20.0

@@ -17,13 +17,8 @@ from typing import Any
 import pytest
 
 from linuxbroker_fake import FakeConfig, RunningFake
+from tests.constants import ADA, CLIENT_ID, CONTOSO, FABRIKAM, GRACE, SCOPE
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
-CONTOSO = "00000000-0000-0000-0000-0000000000f1"
-FABRIKAM = "00000000-0000-0000-0000-0000000000f2"
-ADA = "ada@contoso.example"
-GRACE = "grace@fabrikam.example"
-SCOPE = "https://graph.microsoft.com/User.Read"
 REQUEST = ("--method", "GET", "--url", "https://graph.microsoft.com/v1.0/me")
 
 Shown = subprocess.CompletedProcess[str]

@@ -9,9 +9,8 @@ import pytest
 
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
 from tests.cli.test_cli import claims_of, error_of, linuxbroker, on_a_terminal
+from tests.constants import ADA, SCOPE
 
-ADA = "ada@contoso.example"
-SCOPE = "https://graph.microsoft.com/User.Read"
 HIMMELBLAU = (PersonaName.HIMMELBLAU_3_1, PersonaName.HIMMELBLAU_4_0)
 
 

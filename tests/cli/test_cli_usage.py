@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from linuxbroker.tokens.validation import PROMPTS
+from tests.constants import CLIENT_ID, SCOPE
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
-SCOPE = "https://graph.microsoft.com/User.Read"
 COMMANDS = ("demo", "accounts", "token", "cookie", "sign-request", "sign-out", "version", "monitor")
 HEAVY = ("msal", "requests", "cryptography", "httpx", "azure", "linuxbroker_fake")
 # The bus does not exist: whoever gets as far as connecting exits with 3.

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 # Interrupts itself at one of the calls of Python's functions, counted from the start; says how many there were.
 DRIVER = """
 import os, signal, sys

@@ -17,9 +17,8 @@ from linuxbroker import (
     UserCanceledError,
 )
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, SCOPES
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
-SCOPES = ["https://graph.microsoft.com/User.Read"]
 INTERACTIVE = "acquireTokenInteractively"
 REFUSALS: dict[str, dict[str, Any]] = {
     "a D-Bus error": {"kind": "dbus_error", "context": "Missing account username in request"},

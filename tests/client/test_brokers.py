@@ -18,10 +18,8 @@ from linuxbroker import (
     UnsupportedOperationError,
 )
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
+from tests.constants import ADA, CLIENT_ID, SCOPES
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
-ADA = "ada@contoso.example"
-SCOPES = ["https://graph.microsoft.com/User.Read"]
 POP = PopAuthScheme(http_method="GET", url="https://graph.microsoft.com/v1.0/me")
 HIMMELBLAU = (PersonaName.HIMMELBLAU_3_1, PersonaName.HIMMELBLAU_4_0)
 

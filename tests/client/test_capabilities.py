@@ -12,9 +12,8 @@ import pytest
 
 from linuxbroker import BrokerClient, PopAuthScheme, TokenResult
 from linuxbroker_fake import PersonaName, RevokedTokenError, RunningFake
+from tests.constants import CLIENT_ID, GRAPH
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
 ADA, PASSWORD = "ada@contoso.example", "not-a-real-password-ada"
 CHALLENGE = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"},"xms_cc":{"values":["x"]}},"id_token":{}}'
 CP1 = {"access_token": {"xms_cc": {"values": ["CP1"]}}}

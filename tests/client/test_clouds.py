@@ -17,8 +17,8 @@ from linuxbroker.tokens.authority import (
     sovereign_host,
 )
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, CONTOSO
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
 SCOPES = ["https://graph.microsoft.us/User.Read"]
 SOVEREIGN = "login.microsoftonline.us"
 
@@ -80,7 +80,6 @@ async def test_an_account_of_a_sovereign_cloud_at_the_commercial_authority_is_re
 
 
 COMMERCIAL = "https://login.microsoftonline.com"
-CONTOSO = "00000000-0000-0000-0000-0000000000f1"
 TENANTS = [
     CONTOSO,
     CONTOSO.upper(),

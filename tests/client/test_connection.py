@@ -25,9 +25,7 @@ from linuxbroker import (
 from linuxbroker.bus import Connection, Message, MessageKind
 from linuxbroker_fake import RunningFake
 from linuxbroker_fake.cli import main as fake_command
-
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
+from tests.constants import CLIENT_ID, GRAPH
 
 
 async def _connections(fake: RunningFake) -> int:

@@ -12,9 +12,9 @@ from linuxbroker.tokens.accounts import folded, named, pick_account
 from linuxbroker.tokens.matching import names_other_account, other_account, other_tenant
 from linuxbroker.wire.models import AuthorizationType, AuthParameters, BrokerTokenResponse
 from linuxbroker_fake import RunningFake
-from tests.client.test_whose_token import ADA, HOME, SCOPES, id_token, reply
+from tests.client.test_whose_token import ADA, HOME, id_token, reply
+from tests.constants import CLIENT_ID, SCOPES
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
 SAME = [
     ("ada@contoso.example", "ADA@Contoso.EXAMPLE"),
     ("j\u00fcrgen@x.example", "J\u00dcRGEN@x.example"),

@@ -27,14 +27,11 @@ from linuxbroker import (
     UserCanceledError,
 )
 from linuxbroker_fake import RevokedTokenError, RunningFake
+from tests.constants import CLIENT_ID, CONTOSO, FABRIKAM, GRAPH
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
 ME = PopAuthScheme(
     "GET", "https://graph.microsoft.com/v1.0/me", nonce="nonce-from-server", client_claims='{"at_use":"x"}'
 )
-CONTOSO = "00000000-0000-0000-0000-0000000000f1"
-FABRIKAM = "00000000-0000-0000-0000-0000000000f2"
 PERSONAS = ["microsoft-2.0.1", "microsoft-2.5.2", "microsoft-3.0.2", "himmelblau-3.1", "himmelblau-4.0"]
 MICROSOFT, HIMMELBLAU = PERSONAS[:3], PERSONAS[3:]
 

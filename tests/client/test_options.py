@@ -10,9 +10,8 @@ import pytest
 
 from linuxbroker import BrokerClient, PopAuthScheme, TokenResult
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
+from tests.constants import CLIENT_ID, GRAPH
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
 ADA, PASSWORD = "ada@contoso.example", "not-a-real-password-ada"
 CLAIMS = '{"access_token": {"nbf": {"essential": true, "value": "1700000000"}}}'
 CORRELATION = "aaaaaaaa-0000-4000-8000-000000000002"

@@ -14,8 +14,7 @@ from linuxbroker import (
     Timeouts,
 )
 from linuxbroker_fake import RunningFake
-
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
+from tests.constants import CLIENT_ID
 
 
 async def _ping(address: str | None, limit: float = 10.0) -> None:

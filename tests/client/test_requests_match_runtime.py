@@ -17,12 +17,12 @@ import pytest
 
 from linuxbroker import Account, BrokerClient, PopAuthScheme
 from linuxbroker_fake import RunningFake
+from tests.constants import GRAPH
 
+CLIENT_ID = "11111111-2222-4333-8444-555555555555"  # of the recorded requests
 # The recordings were made with one user signed in.
 pytestmark = pytest.mark.fake_broker(signed_in=("ada@contoso.example",))
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
 PASSWORD = "not-a-real-password"
 CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}'
 RECORDED = [

@@ -20,9 +20,8 @@ from linuxbroker import (
     TokenResult,
 )
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, GRAPH
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
 ME = PopAuthScheme("GET", "https://graph.microsoft.com/v1.0/me", nonce="nonce-from-server")
 CHALLENGE = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}'
 CONTOSO = "https://login.microsoftonline.com/00000000-0000-0000-0000-0000000000f1"

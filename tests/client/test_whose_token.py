@@ -13,9 +13,8 @@ from linuxbroker import Account, BrokerClient, BrokerProtocolError, MismatchedTo
 from linuxbroker.errors import UnsupportedOperationError
 from linuxbroker.tokens.accounts import PERSONAL_TENANT
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, SCOPES
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
-SCOPES = ["https://graph.microsoft.com/User.Read"]
 HOME, GUEST_IN = "00000000-0000-0000-0000-0000000000f1", "00000000-0000-0000-0000-0000000000f2"
 ADA_ID, GRACE_ID = "00000000-0000-0000-0000-0000000000a1", "00000000-0000-0000-0000-0000000000a2"
 ADA = Account(home_account_id=f"{ADA_ID}.{HOME}", local_account_id=ADA_ID, realm=HOME, username="ada@contoso.example")

@@ -10,10 +10,11 @@ from typing import Any
 from dbus_next import Message, MessageType
 from dbus_next.aio import MessageBus
 
+from tests.constants import CLIENT_ID
+
 NAME = "com.microsoft.identity.broker1"
 PATH = "/com/microsoft/identity/broker1"
 INTERFACE = "com.microsoft.identity.Broker1"
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 REDIRECT = "https://login.microsoftonline.com/common/oauth2/nativeclient"
 GRAPH = "https://graph.microsoft.com"
 CORRELATION_ID = "5e2f8c1a-7b94-4d36-9a60-3c8f1e7d2b45"

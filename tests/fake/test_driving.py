@@ -21,9 +21,7 @@ from linuxbroker.bus import Connection, Message, MessageKind, RemoteError
 from linuxbroker.bus.address import unix_sockets
 from linuxbroker_fake import FakeBroker, FakeConfig, FaultKind, NameTakenError, PrivateBus, RunningFake, serve
 from linuxbroker_fake.cli import main as fake_command
-
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
+from tests.constants import CLIENT_ID, GRAPH
 
 
 async def _control(fake: RunningFake, member: str, *arguments: str) -> Any:

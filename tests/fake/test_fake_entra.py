@@ -14,9 +14,8 @@ from pydantic import ValidationError
 
 from linuxbroker_fake.directory import AccountRecord, AppRegistration, Directory, GuestIn, Tenant
 from linuxbroker_fake.entra import Entra, EntraError
+from tests.constants import CONTOSO, FABRIKAM
 
-CONTOSO = "00000000-0000-0000-0000-0000000000f1"
-FABRIKAM = "00000000-0000-0000-0000-0000000000f2"
 ADA = "00000000-0000-0000-0000-0000000000a1"
 ADA_AT_FABRIKAM = "00000000-0000-0000-0000-0000000000a2"
 ADA_HOME = f"{ADA}.{CONTOSO}"

@@ -18,6 +18,7 @@ from linuxbroker.bus import Connection
 from linuxbroker_fake import RunningFake
 from linuxbroker_fake.conformance.wire import Wire
 from linuxbroker_fake.running_bus import RunningBus, SessionBus
+from tests.constants import CLIENT_ID
 
 # Each test changes all that a test can change, and first looks whether another has.
 _SUITE = """
@@ -118,7 +119,7 @@ def test_tests_share_the_bus_and_its_keys(session: SessionBus) -> None:
 
 
 async def _list_accounts(address: str) -> None:
-    async with BrokerClient("11111111-2222-4333-8444-555555555555", bus_address=address) as client:
+    async with BrokerClient(CLIENT_ID, bus_address=address) as client:
         assert await client.get_accounts()
 
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from linuxbroker.resources import interface_xml
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
 from linuxbroker_fake.cli import main as fake_command
+from tests.constants import CLIENT_ID
 from tests.fake.asking import (
-    CLIENT_ID,
     CPP,
     HIMMELBLAU,
     INTERFACE,

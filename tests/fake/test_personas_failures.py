@@ -9,8 +9,8 @@ import pytest
 
 from linuxbroker.wire.models import tag_name
 from linuxbroker_fake import FakeConfig, RunningFake
+from tests.constants import CLIENT_ID
 from tests.fake.asking import (
-    CLIENT_ID,
     CORRELATION_ID,
     CPP,
     FAILED,

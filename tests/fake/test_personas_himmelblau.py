@@ -12,8 +12,8 @@ import pytest
 
 from linuxbroker_fake import FakeConfig, RunningFake
 from linuxbroker_fake.cli import main as fake_command
+from tests.constants import CLIENT_ID
 from tests.fake.asking import (
-    CLIENT_ID,
     CONTOSO,
     FABRIKAM,
     FAILED,

@@ -9,10 +9,7 @@ import pytest
 
 from linuxbroker import BrokerClient
 from linuxbroker_fake import RevokedTokenError, RunningFake
-
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
-ADA = "ada@contoso.example"
+from tests.constants import ADA, CLIENT_ID, GRAPH
 
 
 def _declares(*capabilities: str) -> str:

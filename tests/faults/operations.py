@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from linuxbroker import Account, BrokerClient, PopAuthScheme
+from tests.constants import GRAPH
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
 ADA = Account(
     home_account_id="00000000-0000-0000-0000-0000000000a1.00000000-0000-0000-0000-0000000000f1",
     realm="00000000-0000-0000-0000-0000000000f1",

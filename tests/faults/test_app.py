@@ -16,8 +16,9 @@ import pytest
 
 from linuxbroker import BrokerClient, BrokerTimeoutError, Timeouts
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, GRAPH
 from tests.faults.brokers import Observer, observer
-from tests.faults.operations import CLIENT_ID, GRAPH, OPERATIONS, REPEATABLE, Operation
+from tests.faults.operations import OPERATIONS, REPEATABLE, Operation
 from tests.faults.stepping import Stepper
 
 

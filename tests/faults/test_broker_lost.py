@@ -19,8 +19,9 @@ from linuxbroker import (
 )
 from linuxbroker_fake import RunningFake
 from linuxbroker_fake.cli import main as fake_command
+from tests.constants import CLIENT_ID
 from tests.faults.brokers import ALLOW_REPLACEMENT, REPLACE, observer, scripted_broker, successor
-from tests.faults.operations import CLIENT_ID, NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation
+from tests.faults.operations import NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation
 
 BRIEF = Timeouts(call=0.5, interactive=0.5, ping=0.5, cancel=0.5)
 

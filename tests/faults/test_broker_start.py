@@ -22,7 +22,8 @@ from linuxbroker import (
 from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import RunningFake
 from linuxbroker_fake.cli import main as fake_command
-from tests.faults.operations import CLIENT_ID, GRAPH, NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation
+from tests.constants import CLIENT_ID, GRAPH
+from tests.faults.operations import NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation
 
 FAKE = [sys.executable, "-m", "linuxbroker_fake", "run"]
 

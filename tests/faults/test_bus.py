@@ -9,7 +9,8 @@ import pytest
 
 from linuxbroker import BrokerClient, BrokerDisconnectedError, NoSessionBusError, Timeouts
 from linuxbroker_fake import RunningFake
-from tests.faults.operations import ADA, CLIENT_ID, GRAPH, NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation
+from tests.constants import CLIENT_ID, GRAPH
+from tests.faults.operations import ADA, NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation
 from tests.faults.relay import dead_socket, relay
 
 

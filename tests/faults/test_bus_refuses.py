@@ -24,8 +24,9 @@ from linuxbroker import (
 from linuxbroker.bus.connection import error_reply, method_return
 from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, GRAPH
 from tests.faults.brokers import scripted_broker, successor
-from tests.faults.operations import CLIENT_ID, GRAPH, NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation
+from tests.faults.operations import NOT_REPEATABLE, OPERATIONS, REPEATABLE, Operation
 from tests.trust.buses import VERSION, Answer, Bus, answers, hand_made
 
 ERROR = "org.freedesktop.DBus.Error."

@@ -15,9 +15,10 @@ import pytest
 
 from linuxbroker import BrokerClient, BrokerTimeoutError, Presence, Timeouts
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, GRAPH
 from tests.faults.brokers import Observer, observer
 from tests.faults.conftest import descriptors
-from tests.faults.operations import ADA, CLIENT_ID, GRAPH
+from tests.faults.operations import ADA
 
 MANY, FEW = 10_000, 100
 Visit = Callable[[RunningFake], Awaitable[None]]

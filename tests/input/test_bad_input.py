@@ -12,9 +12,8 @@ import pytest
 
 from linuxbroker import Account, BrokerClient, BrokerError, InvalidArgumentError, PopAuthScheme, Timeouts
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, SCOPES
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
-SCOPES = ["https://graph.microsoft.com/User.Read"]
 UPN = "ada@contoso.example"
 ADA = Account(
     home_account_id="00000000-0000-0000-0000-0000000000a1.00000000-0000-0000-0000-0000000000f1",

@@ -29,8 +29,8 @@ from azure.identity.aio import AzureCliCredential, ChainedTokenCredential
 from linuxbroker import BrokerClient
 from linuxbroker.integrations.azure import CONSOLE_WINDOW_HANDLE, DEVELOPER_CLIENT_ID, BrokerCredential
 from linuxbroker_fake import FakeConfig, RevokedTokenError, RunningFake
+from tests.constants import CLIENT_ID
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://storage.azure.com/.default"
 ADA, GRACE = "ada@contoso.example", "grace@fabrikam.example"
 CONTOSO, FABRIKAM = "00000000-0000-0000-0000-0000000000f1", "00000000-0000-0000-0000-0000000000f2"

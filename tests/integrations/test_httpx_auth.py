@@ -20,10 +20,9 @@ from linuxbroker.challenges import claims_in, parse_challenges
 from linuxbroker.integrations.headers import authorization_header
 from linuxbroker.integrations.httpx_auth import BrokerAuth
 from linuxbroker_fake import RevokedTokenError, RunningFake
+from tests.constants import ADA, CLIENT_ID
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 SCOPES = ["https://graph.microsoft.com/.default"]
-ADA = "ada@contoso.example"
 NONCE = 'n-1, "quoted"'
 
 

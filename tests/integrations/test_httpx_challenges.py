@@ -10,16 +10,8 @@ import pytest
 
 from linuxbroker import BrokerClient
 from linuxbroker_fake import RunningFake
-from tests.integrations.test_httpx_auth import (
-    CLIENT_ID,
-    NONCE,
-    Answer,
-    Asked,
-    _http,
-    _serving,
-    _unauthorized,
-    _with_cp1,
-)
+from tests.constants import CLIENT_ID
+from tests.integrations.test_httpx_auth import NONCE, Answer, Asked, _http, _serving, _unauthorized, _with_cp1
 
 CLAIMS = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}'
 ENCODED = base64.b64encode(CLAIMS.encode()).decode()

@@ -21,12 +21,10 @@ from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker.integrations.headers import authorization_header
 from linuxbroker.integrations.httpx_auth import BrokerAuth
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
+from tests.constants import ADA, CLIENT_ID, SCOPE
 from tests.integrations.test_httpx_auth import Answer, _serving
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
-SCOPE = "https://graph.microsoft.com/User.Read"
 ME = "https://graph.microsoft.com/v1.0/me"
-ADA = "ada@contoso.example"
 TOKEN = "a-bearer-token-that-nobody-asked-for"
 SILENT, INTERACTIVE = "acquireTokenSilently", "acquireTokenInteractively"
 CONSOLE = PublicClientApplication.CONSOLE_WINDOW_HANDLE

@@ -36,13 +36,10 @@ from linuxbroker.wire import models
 from linuxbroker.wire.calls import CallOptions
 from linuxbroker.wire.models import BrokerErrorBody, tag_name
 from linuxbroker_fake import Call, FakeConfig, PersonaName, RunningFake
+from tests.constants import CLIENT_ID, CONTOSO, FABRIKAM, SCOPES
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
-SCOPES = ["https://graph.microsoft.com/User.Read"]
 UPN = "ada@contoso.example"
 PASSWORD = "not-a-real-password-ada"
-CONTOSO = "00000000-0000-0000-0000-0000000000f1"
-FABRIKAM = "00000000-0000-0000-0000-0000000000f2"
 ADA_ID = f"00000000-0000-0000-0000-0000000000a1.{CONTOSO}"
 SIGNED_REQUEST = PopAuthScheme(
     http_method="GET", url="https://graph.microsoft.com/v1.0/me", nonce="n", client_claims='{"a": 1}'

@@ -42,9 +42,8 @@ from linuxbroker import (
 from linuxbroker.call.transport import BrokerTransport
 from linuxbroker.wire.calls import CallOptions
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
+from tests.constants import CLIENT_ID, SCOPE
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
-SCOPE = "https://graph.microsoft.com/User.Read"
 UPN = "ada@contoso.example"
 PASSWORD = "not-a-real-password-ada"
 ADA = Account(

@@ -27,9 +27,8 @@ from linuxbroker.wire.models import (
 )
 from linuxbroker.wire.reading import MalformedReplyError, read_reply
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, GRAPH
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
-GRAPH = ["https://graph.microsoft.com/.default"]
 VERSION = "getLinuxBrokerVersion"
 
 

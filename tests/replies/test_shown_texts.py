@@ -15,9 +15,8 @@ import pytest
 from linuxbroker import Account, BrokerClient, BrokerError, BrokerTimeoutError, InvalidArgumentError
 from linuxbroker.redaction import texts
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID, SCOPES
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
-SCOPES = ["https://graph.microsoft.com/User.Read"]
 OBEYED = "\x1b]0;title\x07\x1b[31m\r\n\x00\x9b\u2028\u202e\u2066\u200f\u061c\ufeff\U000e0041"
 HOSTILE = OBEYED + "wo rd " * 20_000 + OBEYED
 TENANT = "00000000-0000-0000-0000-0000000000f1"

@@ -39,10 +39,9 @@ from linuxbroker import (
 )
 from linuxbroker.call.failure_texts import meaning_of
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
+from tests.constants import CLIENT_ID, SCOPES
 
-CLIENT_ID = "00000000-0000-0000-0000-00000000c11e"
 CORRELATION_ID = "00000000-0000-0000-0000-0000000000cc"
-SCOPES = ["https://graph.microsoft.com/User.Read"]
 UPN = "ada@contoso.example"
 ADA = Account(
     home_account_id="00000000-0000-0000-0000-0000000000a1.00000000-0000-0000-0000-0000000000f1",

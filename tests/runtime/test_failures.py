@@ -10,7 +10,6 @@ import pytest
 from linuxbroker_fake import RunningFake
 from tests.runtime.conftest import Run
 
-ADA = "ada@contoso.example"
 OUTCOME = """
 def outcome(result):
     error = result.get_error()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from linuxbroker_fake import RunningFake
 from tests.runtime.conftest import Run
 
-ADA = "ada@contoso.example"
 TWO_HUNDRED = """
 start = threading.Barrier(200)
 outcomes, lock = [], threading.Lock()

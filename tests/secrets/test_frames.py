@@ -20,12 +20,12 @@ from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker.integrations.headers import authorization_header
 from linuxbroker.integrations.httpx_auth import BrokerAuth
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID
 from tests.runtime.conftest import Run, run
 from tests.secrets.marks import PACKAGE
 
 __all__ = ["run"]
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SECRET = "s3cr3t-Hunter2-value"
 CLAIMS = json.dumps({"access_token": {"x": {"value": SECRET}}})
 ACCOUNT = {

@@ -8,8 +8,8 @@ import pytest
 
 from linuxbroker import BrokerClient, InteractionRequiredError
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 VALUES = [f"secret-value-{number:06}" for number in range(1500)]
 CLAIMS = json.dumps({"access_token": {f"claim{number}": {"value": value} for number, value in enumerate(VALUES)}})
 

@@ -32,6 +32,7 @@ from linuxbroker.integrations.headers import authorization_header
 from linuxbroker.integrations.httpx_auth import BrokerAuth
 from linuxbroker.redaction.secrets import redact
 from linuxbroker_fake import Directory, FakeConfig, RunningFake
+from tests.constants import CLIENT_ID
 from tests.secrets.marks import (
     ADA,
     CLAIM,
@@ -55,7 +56,6 @@ from tests.secrets.marks import (
 
 __all__ = ["seen"]
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPES = ["https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/Mail.Read"]
 REQUEST = PopAuthScheme("GET", "https://graph.microsoft.com/v1.0/me", nonce=NONCE, client_claims=CLIENT_CLAIMS)
 KEY = PopAuthScheme(kid="a-key", nonce=NONCE, client_claims=CLIENT_CLAIMS)

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from linuxbroker import BrokerClient, BrokerError
 from linuxbroker.redaction.secrets import Secrets, redact
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID
 
-CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 SECRETS = (
     "p<ä>ss=w&rd's/9",
     'pass"word \\mark-pä%+',

@@ -20,9 +20,8 @@ from linuxbroker import (
     UntrustedBrokerError,
 )
 from linuxbroker.bus.connection import BUS_NAME
+from tests.constants import CLIENT_ID
 from tests.trust.buses import HERE, VERSION, Answer, Bus, answers, fails, hand_made
-
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 
 
 @pytest.fixture

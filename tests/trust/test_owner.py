@@ -34,10 +34,9 @@ from linuxbroker.call.trust.policy import TRUST_POLICIES
 from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker.wire.names import BROKER_BUS_NAME
 from linuxbroker_fake import PrivateBus
+from tests.constants import CLIENT_ID, SCOPES
 from tests.trust.programs import NOBODY, SERVE, connected, environment, install, running
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
-SCOPES = ["https://graph.microsoft.com/User.Read"]
 REQUEST = PopAuthScheme(http_method="GET", url="https://graph.microsoft.com/v1.0/me")
 ADA = Account(
     home_account_id="00000000-0000-0000-0000-0000000000a1.00000000-0000-0000-0000-0000000000f1",

@@ -27,9 +27,10 @@ from linuxbroker.call.trust.policy import TRUST_POLICIES, TrustPolicy
 from linuxbroker.integrations.azure import BrokerCredential
 from linuxbroker_fake import PrivateBus
 from tests.bus.test_handshake import USER, dbus_daemon, folder, namespace, users_bus
+from tests.constants import CLIENT_ID, SCOPES
 from tests.trust.buses import Bus, acting_as, answers, hand_made
 from tests.trust.programs import SERVE, running
-from tests.trust.test_owner import CLIENT_ID, OPERATIONS, SCOPES
+from tests.trust.test_owner import OPERATIONS
 
 __all__ = ["folder", "namespace", "users_bus"]  # fixtures
 

@@ -23,11 +23,11 @@ from linuxbroker import BrokerClient, BrokerProtocolError, NoSessionBusError, Un
 from linuxbroker.bus import NameOwner
 from linuxbroker.bus.connection import method_return
 from linuxbroker.call.trust.processes import TrustProblem, find_trust_problem
+from tests.constants import CLIENT_ID
 from tests.trust.buses import HERE, Answer, Bus, Passing, answers, hand_made
 from tests.trust.programs import environment
 from tests.trust.test_executable import _give_away, _install
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 ENDED = "the process exited, and another one may be using its connection to the bus"
 
 

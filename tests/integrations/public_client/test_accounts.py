@@ -13,9 +13,9 @@ import pytest
 
 from linuxbroker import BrokerError, PublicClientApplication
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID
 from tests.integrations.public_client.login_host import LoginHost
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://storage.azure.com/.default"
 ADA, GRACE = "ada@contoso.example", "grace@fabrikam.example"
 CONTOSO, FABRIKAM = "00000000-0000-0000-0000-0000000000f1", "00000000-0000-0000-0000-0000000000f2"

@@ -23,9 +23,9 @@ from dbus_next.constants import MessageType
 
 from linuxbroker import PopAuthScheme, PublicClientApplication, Timeouts
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID
 from tests.integrations.public_client.login_host import ACCESS_TOKEN, LoginHost
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://storage.azure.com/.default"
 CONSOLE = PublicClientApplication.CONSOLE_WINDOW_HANDLE
 NO_BUS = "unix:path=/nonexistent/bus"

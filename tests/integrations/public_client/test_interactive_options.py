@@ -10,15 +10,8 @@ import pytest
 
 from linuxbroker import PublicClientApplication
 from linuxbroker_fake import FakeConfig, RunningFake
-from tests.integrations.public_client.test_tokens import (
-    ADA,
-    CLIENT_ID,
-    CONSOLE,
-    INTERACTIVE,
-    SCOPE,
-    SILENT,
-    _parameters,
-)
+from tests.constants import CLIENT_ID
+from tests.integrations.public_client.test_tokens import ADA, CONSOLE, INTERACTIVE, SCOPE, SILENT, _parameters
 
 
 @pytest.fixture

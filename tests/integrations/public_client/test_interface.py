@@ -14,8 +14,8 @@ import pytest
 
 from linuxbroker import BrokerDisconnectedError, PublicClientApplication
 from linuxbroker_fake import RunningFake
+from tests.constants import CLIENT_ID
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 OWN = {"bus_address", "timeouts", "trust", "trusted_programs", "allow_bus_of_other_user", "aclose"}
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from linuxbroker import PublicClientApplication
 from linuxbroker_fake import RunningFake
+from tests.constants import ADA, CLIENT_ID
 from tests.integrations.public_client.login_host import ACCESS_TOKEN, LoginHost
-from tests.integrations.public_client.test_fallbacks import CLIENT_ID, SCOPE
+from tests.integrations.public_client.test_fallbacks import SCOPE
 
-ADA = "ada@contoso.example"
 AUTHORITY = "https://127.0.0.1:1/contoso.example"
 
 

@@ -15,8 +15,8 @@ import pytest
 from linuxbroker import Account, BrokerClient, PopAuthScheme, PublicClientApplication, RedirectUriError, Status
 from linuxbroker.challenges import claims_in, parse_challenges
 from linuxbroker_fake import FakeConfig, RevokedTokenError, RunningFake
+from tests.constants import CLIENT_ID
 
-CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 SCOPE = "https://storage.azure.com/.default"
 ADA, GRACE = "ada@contoso.example", "grace@fabrikam.example"
 CONTOSO, FABRIKAM = "00000000-0000-0000-0000-0000000000f1", "00000000-0000-0000-0000-0000000000f2"
