@@ -330,7 +330,7 @@ class BrokerClient:
         Raises:
             UserCanceledError: the user closed the window.
             DeclinedScopesError: not all of the scopes were granted.
-            BrokerTimeoutError: the user did not sign in within ``timeouts.interactive`` seconds.
+            BrokerTimeoutError: the user did not complete the sign-in within ``timeouts.interactive`` seconds.
             BrokerError: as the class says.
         """
         options = TokenOptions(

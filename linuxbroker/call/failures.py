@@ -1,27 +1,18 @@
-"""Which exception does a failure become? The one place where replies and bus errors turn into the public exceptions."""
+"""The public exceptions, made of what a call ended with. What becomes which exception is in ``causes``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from math import isfinite
-from typing import Any, TypeVar
+from typing import Any
 
 from linuxbroker import errors
-from linuxbroker.bus import (
-    AddressError,
-    BadMessageError,
-    BusError,
-    CallTimeoutError,
-    ConnectError,
-    DisconnectedError,
-    RemoteError,
-    ReplyTooLargeError,
-)
-from linuxbroker.call import dbus_errors, failure_texts, surroundings
-from linuxbroker.call.dbus_errors import DBUS_ERROR
-from linuxbroker.call.failure_texts import Meaning
+from linuxbroker.bus import BusError, RemoteError
+from linuxbroker.call import causes, surroundings
+from linuxbroker.call.causes import Cause
 from linuxbroker.call.trust.policy import UntrustedError
 from linuxbroker.redaction import texts
 from linuxbroker.redaction.secrets import Secrets, redact
@@ -32,23 +23,10 @@ from linuxbroker.wire.models.status import Status, sub_error
 from linuxbroker.wire.reading import EmptyReplyError, MalformedReplyError
 
 _DECLINED = re.compile(r"scopes are present: ?'([^']*)'")
-_NO_ANSWER = {DBUS_ERROR + "Timeout"}
 # Of telemetry and diagnostics; brokers give some twenty.
-_MOST_DETAILS = 1000
+_MAX_DETAILS = 1000
 
-HOW_TO_INSTALL = (
-    "Install Microsoft's with 'sudo apt install microsoft-identity-broker' or 'sudo dnf install "
-    "microsoft-identity-broker' (from packages.microsoft.com), or Himmelblau (himmelblau-idm.org), and enrol the "
-    "device (Company Portal: the package intune-portal)."
-)
-HOW_TO_GET_A_BUS = (
-    "A desktop session has one; in a service or a container set XDG_RUNTIME_DIR to the user's runtime directory (as "
-    "systemd does: /run/user/UID) or DBUS_SESSION_BUS_ADDRESS to the bus's address, or start the program with "
-    "'dbus-run-session -- PROGRAM'."
-)
-
-
-# What a call raises instead of giving a reply.
+# What a call raises in place of giving a reply.
 CAUSES = (BusError, UntrustedError, MalformedReplyError)
 
 
@@ -62,147 +40,75 @@ def from_cause(error: BusError | UntrustedError | MalformedReplyError, call: Cal
     Returns:
         The exception to raise; not within the ``except`` block, so that nothing of the reply is in its context.
     """
-    if isinstance(error, BusError):
-        return from_bus(error, call)
-    if isinstance(error, UntrustedError):
-        return untrusted(error, call)
-    if isinstance(error, EmptyReplyError):
-        return from_silence(call)
-    return unusable_reply(str(error), call)
-
-
-def from_bus(error: BusError, call: CallContext) -> errors.BrokerError:
-    """Turn what the bus module raised into what the application sees.
-
-    Args:
-        error: from ``linuxbroker.bus``.
-        call: the call that failed.
-
-    Returns:
-        The exception to raise.
-    """
     if isinstance(error, RemoteError):
         return _from_remote(error, call)
-    if isinstance(error, (AddressError, ConnectError)):
-        advice = _sentences(surroundings.sandbox_advice(), surroundings.sudo_advice(), HOW_TO_GET_A_BUS)
-        text = f"there is no session bus to use: {error}. {advice}"
-        return _unreachable(errors.NoSessionBusError, text, call)
-    if isinstance(error, CallTimeoutError):
-        return _timed_out(f"no reply within {error.limit:g} s", call)
-    if isinstance(error, DisconnectedError):
-        return _unreachable(errors.BrokerDisconnectedError, f"{error}. Call again: the next call connects anew.", call)
-    if isinstance(error, ReplyTooLargeError):
-        return unusable_reply(f"{error} (max_reply_bytes)", call)
-    if isinstance(error, BadMessageError):
-        return _unreachable(errors.BrokerProtocolError, f"{error}.", call)
-    return _unreachable(errors.BrokerUnreachableError, str(error), call)
-
-
-def untrusted(error: UntrustedError, call: CallContext) -> errors.UntrustedBrokerError:
-    """Make the failure of a call that was not sent, as who would get it is not trusted.
-
-    Args:
-        error: from ``linuxbroker.call.trust.policy``.
-        call: the call that was not sent.
-
-    Returns:
-        The exception to raise.
-    """
-    failure = _unreachable(errors.UntrustedBrokerError, f"nothing was sent: {error}. {error.advice}", call)
+    if isinstance(error, EmptyReplyError) and (silence := causes.SILENCES.get(call.method)):
+        return _response(silence, call, empty_reply=True)
+    cause = causes.cause_of_exception(error)
+    if not isinstance(error, UntrustedError):
+        return _unreachable(cause, call, str(error))
+    failure = _unreachable(replace(cause, advice=error.advice), call, str(error))
+    assert isinstance(failure, errors.UntrustedBrokerError)
     failure.pid, failure.uid = error.pid, error.uid
     failure.executable, failure.reason = error.executable, error.reason
     return failure
 
 
-def unusable_reply(reason: str, call: CallContext) -> errors.BrokerProtocolError:
-    """Make the failure of a reply that can't be used.
+def unusable_reply(reason: str, call: CallContext) -> errors.BrokerError:
+    """Make the failure of a reply that cannot be used.
 
     Args:
-        reason: what is wrong with it; nothing that it holds.
+        reason: what is wrong with it; nothing from the reply itself.
         call: the call that it answers.
 
     Returns:
         The exception to raise.
     """
-    text = (
-        f"the broker's reply can't be used: {reason}.{errors.NOT_DONE.get(call.method, '')} Check that the broker is "
-        "up to date ('linuxbroker version')."
-    )
-    return _unreachable(errors.BrokerProtocolError, text, call)
+    return _unreachable(causes.UNUSABLE_REPLY, call, reason)
 
 
 def _from_remote(error: RemoteError, call: CallContext) -> errors.BrokerError:
     text = redact(error.text, call.secrets)
     said = f"{text} ({error.name})" if text else error.name
-    if dbus_errors.is_absent(error):
-        how = _sentences(surroundings.sandbox_advice(), surroundings.sudo_advice(), HOW_TO_INSTALL)
-        absent = f"no identity broker is installed on this machine, or none for this user: {said}. {how}"
-        return _unreachable(errors.BrokerNotInstalledError, absent, call)
-    if dbus_errors.did_not_start(error):
-        advice = dbus_errors.advice_for_start(error.name, text)
-        failed = f"the identity broker is installed but did not start: {said}. {advice}"
-        return _unreachable(errors.BrokerStartError, failed, call)
-    if advice := dbus_errors.advice_for_refusal(error):
-        who = "identity broker" if error.sender.startswith(":") else "bus"
-        what_to_do = _sentences(surroundings.sandbox_advice(), surroundings.sudo_advice(), advice)
-        refused = f"the {who} refused the call: {said}. {what_to_do}"
-        return _unreachable(errors.BrokerUnreachableError, refused, call)
-    if dbus_errors.went_away(error):
-        gone = f"the identity broker went away before it answered: {said}. {_advice_on_leaving(error)}"
-        return _unreachable(errors.BrokerDisconnectedError, gone, call)
-    if error.name in _NO_ANSWER:
-        return _timed_out(f"{text} ({error.name})", call)
-    meaning = failure_texts.UNSUPPORTED if dbus_errors.is_unsupported(error) else failure_texts.meaning_of(error.text)
-    return _failure(meaning, call, context=said, dbus_error=error.name)
+    cause = causes.cause_of_remote(error)
+    if issubclass(cause.error_class, errors.BrokerResponseError):
+        return _response(cause, call, context=said, dbus_error=error.name)
+    if cause is causes.NOT_STARTED and (unit := causes.masked_unit(error)):
+        unmask = f"Its unit is masked: allow it with 'systemctl --user unmask {unit}'."
+        cause = replace(cause, advice=f"{unmask} {cause.advice}")
+    if cause is causes.EXITED:
+        again = f"So did the one that the bus started next. {cause.advice} {causes.WHERE_TO_LOOK}"
+        cause = replace(cause, advice=again if error.is_repetition else f"The next call restarts it. {cause.advice}")
+    return _unreachable(cause, call, said, who="identity broker" if error.sender.startswith(":") else "bus")
 
 
-def _sentences(*parts: str) -> str:
-    return " ".join(filter(None, parts))
-
-
-def _advice_on_leaving(error: RemoteError) -> str:
-    ends_so = (
-        "A broker without a display, or with a locked keyring, ends so: unlock the keyring, and tell the bus of the "
-        "display with 'dbus-update-activation-environment --systemd DISPLAY WAYLAND_DISPLAY XAUTHORITY'."
+def _unreachable(cause: Cause, call: CallContext, said: str, *, who: str = "") -> errors.BrokerError:
+    """Make the exception of a call that got no usable reply; ``said`` is fit to be shown."""
+    text = cause.text.format(said=said, who=who, not_done=errors.NOT_DONE.get(call.method, ""))
+    by_surroundings = (surroundings.sandbox_advice(), surroundings.sudo_advice()) if cause.by_surroundings else ()
+    text = " ".join(filter(None, (text, *by_surroundings, cause.advice)))
+    account = f" for {call.shown_username}" if call.username else ""
+    correlation = f" (correlation ID {call.correlation_id})" if call.correlation_id else ""
+    assert issubclass(cause.error_class, errors.BrokerUnreachableError)
+    return cause.error_class(
+        f"{call.method}{account}: {text}{correlation}", method=call.method, correlation_id=call.correlation_id
     )
-    if error.is_repetition:
-        return f"So did the one that the bus started in its place. {ends_so} {dbus_errors.WHERE_TO_LOOK}"
-    return f"Call again: the bus restarts it. {ends_so}"
 
 
-def _timed_out(what: str, call: CallContext) -> errors.BrokerError:
-    advice = "It may be starting, or waiting for a locked keyring; try again, or allow more time (Timeouts, --timeout)."
-    return _unreachable(errors.BrokerTimeoutError, f"{what}. {advice}", call)
-
-
-_Unreachable = TypeVar("_Unreachable", bound=errors.BrokerUnreachableError)
-
-
-def _unreachable(kind: type[_Unreachable], text: str, call: CallContext) -> _Unreachable:
-    who = f" for {call.shown_username}" if call.username else ""
-    known_as = f" (correlation ID {call.correlation_id})" if call.correlation_id else ""
-    return kind(f"{call.method}{who}: {text}{known_as}", method=call.method, correlation_id=call.correlation_id)
-
-
-def _failure(meaning: Meaning, call: CallContext, *, context: str = "", **details: Any) -> errors.BrokerResponseError:
-    """Make the exception for a failure of a call; ``context`` and ``details`` are fit to be shown."""
-    kind = meaning.error_class
-    if issubclass(kind, errors.DeclinedScopesError):
-        details |= {"declined_scopes": _quoted_scopes(context), "granted_scopes": ()}
-    return kind(
+def _response(cause: Cause, call: CallContext, *, context: str = "", **details: Any) -> errors.BrokerResponseError:
+    """Make the exception of a failure that the broker reported; ``context`` and ``details`` are fit to be shown."""
+    assert issubclass(cause.error_class, errors.BrokerResponseError)
+    if issubclass(cause.error_class, errors.DeclinedScopesError):
+        found = _DECLINED.search(context)
+        details |= {"declined_scopes": found[1].split() if found else [], "granted_scopes": ()}
+    return cause.error_class(
         method=call.method,
-        status=meaning.status,
+        status=cause.status,
         context=context,
         correlation_id=call.correlation_id,
         username=call.shown_username,
         **details,
     )
-
-
-def _quoted_scopes(context: str) -> list[str]:
-    """The scopes that the broker names as declined."""
-    found = _DECLINED.search(context)
-    return found[1].split() if found else []
 
 
 def from_reply(reply: models.Reply, call: CallContext) -> errors.BrokerError | None:
@@ -218,8 +124,8 @@ def from_reply(reply: models.Reply, call: CallContext) -> errors.BrokerError | N
     failure = reply.failure
     if failure is None:
         return unusable_reply(f"success without {reply.lacks}", call) if reply.lacks else None
-    return _failure(
-        failure_texts.meaning_of(failure.context, Status(failure.status)),
+    return _response(
+        causes.cause_of_text(failure.context, Status(failure.status)),
         call,
         context=redact(failure.context, call.secrets),
         sub_status=failure.sub_status,
@@ -229,19 +135,6 @@ def from_reply(reply: models.Reply, call: CallContext) -> errors.BrokerError | N
         diagnostics=_redacted(failure.diagnostics or {}, call),
         telemetry=_redacted(reply.telemetry, call),
     )
-
-
-def from_silence(call: CallContext) -> errors.BrokerError:
-    """Make the failure of a call that was answered with the empty text.
-
-    Args:
-        call: the call that was answered so.
-
-    Returns:
-        The exception to raise: what the silence of Himmelblau up to 3.1 means (PROTOCOL.md, "Errors").
-    """
-    meaning = failure_texts.meaning_of_silence(call.method)
-    return unusable_reply("it is empty", call) if meaning is None else _failure(meaning, call, empty_reply=True)
 
 
 def sign_in_timed_out(limit: float, call: CallContext) -> errors.BrokerError:
@@ -254,12 +147,12 @@ def sign_in_timed_out(limit: float, call: CallContext) -> errors.BrokerError:
     Returns:
         The exception to raise.
     """
-    text = f"the user did not sign in within {limit:g} s; allow more time (Timeouts.interactive)."
-    return _unreachable(errors.BrokerTimeoutError, text, call)
+    cause = replace(causes.NO_REPLY, advice="To allow more time, increase the time limit of interactive calls.")
+    return _unreachable(cause, call, f"sign-in not completed within {limit:g} s")
 
 
 def sign_in_not_begun(limit: float, call: CallContext) -> errors.BrokerError:
-    """Make the failure of a sign-in whose turn did not come in time.
+    """Make the failure of a sign-in that another one kept waiting for too long.
 
     Args:
         limit: the limit in seconds.
@@ -268,8 +161,8 @@ def sign_in_not_begun(limit: float, call: CallContext) -> errors.BrokerError:
     Returns:
         The exception to raise.
     """
-    text = f"another sign-in of this program was open for {limit:g} s, and one is asked at a time; end that one first."
-    return _unreachable(errors.BrokerTimeoutError, text, call)
+    cause = replace(causes.NO_REPLY, advice="One sign-in is open at a time: complete or cancel that one first.")
+    return _unreachable(cause, call, f"another sign-in of this program was open for {limit:g} s")
 
 
 def no_account(call: CallContext) -> errors.InteractionRequiredError:
@@ -290,13 +183,13 @@ def no_account(call: CallContext) -> errors.InteractionRequiredError:
 
 
 def wants_account(error: errors.BrokerResponseError) -> bool:
-    """Tell whether a sign-in that named nobody may have been refused for that.
+    """Whether an interactive call without an account may have been refused for that.
 
     Args:
         error: the failure.
 
     Returns:
-        True where the broker says so, and where it gives no reason at all, as Himmelblau up to 3.1 does.
+        True if the broker says so, or gives no reason at all, as Himmelblau up to 3.1 does.
     """
     return isinstance(error, errors.AccountRequiredError) or error.empty_reply
 
@@ -322,7 +215,7 @@ def account_required(usernames: Sequence[str], call: CallContext) -> errors.Acco
 
 
 def other_kind(token_type: int, call: CallContext) -> errors.BrokerError:
-    """Make the failure of a token that is of another kind than it was asked for.
+    """Make the failure of a token of another kind than requested.
 
     Args:
         token_type: the reply's ``accessTokenType``.
@@ -332,28 +225,29 @@ def other_kind(token_type: int, call: CallContext) -> errors.BrokerError:
         The exception to raise.
     """
     if token_type != 0:
-        return unusable_reply("it holds a proof-of-possession token, and a bearer token was asked for", call)
-    said = "the broker gave a bearer token in place of a proof-of-possession token, which it can't make"
-    return _failure(failure_texts.UNSUPPORTED, call, context=said)
+        return unusable_reply("proof-of-possession token, although a bearer token was requested", call)
+    said = "the broker returned a bearer token instead of a proof-of-possession token, which it does not support"
+    return _response(causes.UNSUPPORTED, call, context=said)
 
 
-def mismatched(got: str, asked_for: str, call: CallContext) -> errors.BrokerResponseError:
-    """Make the failure of a token that is for another account or tenant than it was asked for.
+def mismatched(got: str, requested: str, call: CallContext) -> errors.BrokerResponseError:
+    """Make the failure of a token for another account or tenant than requested.
 
     Args:
         got: what the token is, from the reply.
-        asked_for: what it should be.
+        requested: what it should be.
         call: the call that it answers.
 
     Returns:
         The exception to raise. Source: PROTOCOL.md, "Whose token it is".
     """
-    meaning = Meaning(Status.API_CONTRACT_VIOLATION, errors.MismatchedTokenError)
-    return _failure(meaning, call, context=f"the broker gave {redact(got, call.secrets)}, not of {asked_for}")
+    return _response(
+        causes.MISMATCHED, call, context=f"the broker returned {redact(got, call.secrets)}, not of {requested}"
+    )
 
 
 def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallContext) -> errors.DeclinedScopesError:
-    """Make the failure of a token that lacks scopes that were asked for.
+    """Make the failure of a token that lacks requested scopes.
 
     Args:
         declined: the scopes that it lacks.
@@ -368,7 +262,7 @@ def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallCont
         granted_scopes=[redact(scope, call.secrets) for scope in result.scopes],
         method=call.method,
         status=Status.API_CONTRACT_VIOLATION,
-        context=f"the token lacks scopes that were asked for: {redact(' '.join(declined), call.secrets)}",
+        context=f"scopes not granted: {redact(' '.join(declined), call.secrets)}",
         telemetry=_redacted(result.telemetry, call),
         correlation_id=call.correlation_id,
         username=call.shown_username,
@@ -376,13 +270,13 @@ def scopes_declined(declined: Sequence[str], result: TokenResult, call: CallCont
 
 
 def redacted_telemetry(reply: models.Reply) -> dict[str, Any]:
-    """Give a successful reply's telemetry without anything that looks like a secret.
+    """Redact the telemetry of a successful reply.
 
     Args:
         reply: a reply of any method.
 
     Returns:
-        The telemetry, one level deep: values that are not texts, finite numbers or booleans are left out.
+        Its texts, finite numbers and booleans, one level deep; what looks like a secret is hidden.
     """
     return _redacted(reply.telemetry)
 
@@ -390,7 +284,7 @@ def redacted_telemetry(reply: models.Reply) -> dict[str, Any]:
 def _redacted(values: Mapping[str, Any], call: CallContext | None = None) -> dict[str, Any]:
     secrets = call.secrets if call else Secrets()
     kept: dict[str, Any] = {}
-    for key, value in islice(values.items(), _MOST_DETAILS):
+    for key, value in islice(values.items(), _MAX_DETAILS):
         if isinstance(value, str):
             kept[redact(key, secrets)] = redact(value, secrets)
         elif value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and isfinite(value)):

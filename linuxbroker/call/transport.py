@@ -21,7 +21,7 @@ from linuxbroker.bus import (
     SharedBus,
     shared_bus,
 )
-from linuxbroker.call import dbus_errors
+from linuxbroker.call import causes
 from linuxbroker.call.trust.peer import untrusted_bus_error
 from linuxbroker.call.trust.policy import TrustOptions, UntrustedError
 from linuxbroker.redaction.secrets import HiddenText
@@ -210,21 +210,25 @@ class BrokerTransport:
                 failure: BusError = CallTimeoutError(to_name.member, options.limit or error.limit)
             except RemoteError as error:
                 # The bus says so of a unique name whose connection has ended.
-                left = message is not to_name and dbus_errors.is_absent(error)
+                left = message is not to_name and _is_absent(error)
                 failure = DisconnectedError(f"the owner of {to_name.destination} left the bus") if left else error
             except BusError as error:
                 failure = error
             waited += clock() - began
             if options.sent_once or not (repeatable or _was_not_taken(failure)):
                 raise failure
-            if isinstance(failure, RemoteError) and dbus_errors.is_starting(failure):
+            if isinstance(failure, RemoteError) and causes.is_starting(failure):
                 if waited + pause > _least(self._timeouts.start_up, options.limit):
                     raise failure
                 await asyncio.sleep(pause)
                 waited, pause = waited + pause, min(2 * pause, _LAST_PAUSE_SECONDS)
             elif lost is None and _was_lost(failure):
                 lost = failure
-            elif isinstance(lost, RemoteError) and isinstance(failure, RemoteError) and dbus_errors.is_absent(failure):
+            elif (
+                isinstance(lost, RemoteError)
+                and isinstance(failure, RemoteError)
+                and causes.cause_of_remote(failure) is causes.ABSENT
+            ):
                 raise lost  # it was there a moment ago, and nothing has started it again
             else:
                 if isinstance(lost, RemoteError) and isinstance(failure, RemoteError):
@@ -250,15 +254,19 @@ def _broker_call(member: str) -> Message:
     )
 
 
+def _is_absent(failure: BusError) -> bool:
+    return isinstance(failure, RemoteError) and causes.cause_of_remote(failure) is causes.ABSENT
+
+
 def _was_not_taken(failure: BusError) -> bool:
     """Whether the broker has not put its object on the bus yet: nothing was done with the call, whatever it is."""
-    return isinstance(failure, RemoteError) and dbus_errors.is_object_missing(failure)
+    return isinstance(failure, RemoteError) and causes.is_object_missing(failure)
 
 
 def _was_lost(failure: BusError) -> bool:
     """Whether the bus or the broker went away under the call, and this process did not want it so."""
     if isinstance(failure, RemoteError):
-        return dbus_errors.went_away(failure)
+        return causes.cause_of_remote(failure) is causes.EXITED
     return isinstance(failure, DisconnectedError) and not isinstance(failure, ClosedHereError)
 
 

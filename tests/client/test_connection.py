@@ -214,7 +214,7 @@ async def test_a_sign_in_that_is_cancelled_before_the_bus_answers_sends_nothing(
 async def test_a_sign_in_that_takes_too_long_closes_the_brokers_window(fake_broker: RunningFake) -> None:
     fake_broker.set_user("never")
     async with BrokerClient(CLIENT_ID, timeouts=Timeouts(interactive=0.05)) as client:
-        with pytest.raises(BrokerTimeoutError, match=r"did not sign in within 0\.05 s"):
+        with pytest.raises(BrokerTimeoutError, match=r"not completed within 0\.05 s"):
             await client.acquire_token_interactive(GRAPH)
     assert len(fake_broker.calls_of("cancelInteractiveFlow")) == 1
     assert fake_broker.broker.screen.open_windows == 0

@@ -82,7 +82,7 @@ async def test_a_token_of_another_account_or_tenant_is_an_error(
     fake_broker: RunningFake, client: BrokerClient, operation: str, changes: dict[str, Any]
 ) -> None:
     fake_broker.plant("raw_reply", reply=reply(**changes))
-    with pytest.raises(MismatchedTokenError, match="the broker gave a token of") as caught:
+    with pytest.raises(MismatchedTokenError, match="the broker returned a token of") as caught:
         await ASKED_FOR_ADA[operation](client)
     assert "opaque" not in repr(vars(caught.value))
 
@@ -194,7 +194,7 @@ async def test_a_bearer_token_in_place_of_a_proof_of_possession_is_an_error(
     fake_broker: RunningFake, client: BrokerClient, operation: str, kind: object
 ) -> None:
     fake_broker.plant("raw_reply", reply=reply(accessTokenType=kind))
-    with pytest.raises(UnsupportedOperationError, match="bearer token in place of a proof-of-possession"):
+    with pytest.raises(UnsupportedOperationError, match="bearer token instead of a proof-of-possession"):
         await ASKED_WITH_POP[operation](client)
 
 
@@ -211,7 +211,7 @@ async def test_a_proof_of_possession_that_nobody_asked_for_is_an_error(
     fake_broker: RunningFake, client: BrokerClient
 ) -> None:
     fake_broker.plant("raw_reply", reply=reply(accessTokenType=1))
-    with pytest.raises(BrokerProtocolError, match="a bearer token was asked for"):
+    with pytest.raises(BrokerProtocolError, match="a bearer token was requested"):
         await client.acquire_token_silent(SCOPES, ADA)
 
 

@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+
+def _invalid_reply(reason: str) -> str:
+    return (
+        f"acquireTokenSilently: invalid reply from the broker: {reason}. If the broker is not up to date, update it. "
+        "(correlation ID id)"
+    )
+
+
 ASKS_THE_BROKER = (
     "Nothing is written to disk: an account that this process has not seen is looked for at the broker. Microsoft's "
     "runtime looks in the user's keyring."
@@ -221,9 +229,9 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "2: error.context",
             (
                 "DBUS failed to send a message. Error: org.freedesktop.DBus.Error.NoReply ((pii)).",
-                "DBUS failed to send a message. Error: acquireTokenSilently: the identity broker went away "
-                "before it answered: nothing (org.freedesktop.DBus.Error.NoReply). So did the one that the bus started "
-                "in its place. A broker without a display, or with a locked keyring, ends so: unlock the keyring, and "
+                "DBUS failed to send a message. Error: acquireTokenSilently: the identity broker exited "
+                "before it replied: nothing (org.freedesktop.DBus.Error.NoReply). So did the one that the bus started "
+                "next. A broker without a display, or with a locked keyring, exits so: unlock the keyring, and "
                 "tell the bus of the display with 'dbus-update-activation-environment --systemd DISPLAY "
                 "WAYLAND_DISPLAY XAUTHORITY'. Look at 'systemctl --user --failed', 'journalctl --user -t "
                 "microsoft-identity-broker' and 'dsreg --status'. (correlation ID id)",
@@ -251,8 +259,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "Cannot get reply message '(pii)'.",
-                "acquireTokenSilently: the broker's reply can't be used: it is not a text. Check that the "
-                "broker is up to date ('linuxbroker version'). (correlation ID id)",
+                _invalid_reply("it is not a text"),
             ),
             SAYS_WHY,
         ),
@@ -266,9 +273,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: outcome",
             (
                 "success",
-                "Unexpected: acquireTokenSilently: the broker's reply can't be used: it holds a proof-of-possession "
-                "token, and a bearer token was asked for. Check that the broker is up to date ('linuxbroker version'). "
-                "(correlation ID id)",
+                "Unexpected: " + _invalid_reply("proof-of-possession token, although a bearer token was requested"),
             ),
             TAKES_ONLY_THE_KIND_ASKED_FOR,
         ),
@@ -279,9 +284,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: outcome",
             (
                 "success",
-                "Unexpected: acquireTokenSilently: the broker's reply can't be used: success without access "
-                "token. Check that the broker is up to date ('linuxbroker version'). "
-                "(correlation ID id)",
+                "Unexpected: " + _invalid_reply("success without an access token"),
             ),
             NO_SUCCESS_WITHOUT_TOKEN,
         ),
@@ -305,9 +308,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: outcome",
             (
                 "success",
-                "Unexpected: acquireTokenSilently: the broker's reply can't be used: accessTokenType is neither 0 "
-                "nor 1. Check that the broker is up to date ('linuxbroker version'). (correlation ID "
-                "id)",
+                "Unexpected: " + _invalid_reply("accessTokenType is neither 0 nor 1"),
             ),
             NO_SUCCESS_WITHOUT_TOKEN,
         ),
@@ -317,8 +318,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "Key 'expiresOn' not found in the json object '(pii)'",
-                "acquireTokenSilently: the broker's reply can't be used: token without an expiry time. "
-                "Check that the broker is up to date ('linuxbroker version'). (correlation ID id)",
+                _invalid_reply("token without an expiry time"),
             ),
             SAYS_WHY,
         ),
@@ -355,8 +355,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "responseJson is empty",
-                "acquireTokenSilently: the broker's reply can't be used: it is not JSON. Check that the broker "
-                "is up to date ('linuxbroker version'). (correlation ID id)",
+                _invalid_reply("it is not JSON"),
             ),
             SAYS_WHY,
         ),
@@ -366,8 +365,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "responseJson is empty",
-                "acquireTokenSilently: the broker's reply can't be used: it is not a JSON object. Check that "
-                "the broker is up to date ('linuxbroker version'). (correlation ID id)",
+                _invalid_reply("it is not a JSON object"),
             ),
             SAYS_WHY,
         ),
@@ -377,8 +375,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "responseJson is empty",
-                "acquireTokenSilently: the broker's reply can't be used: success without access "
-                "token. Check that the broker is up to date ('linuxbroker version'). (correlation ID id)",
+                _invalid_reply("success without an access token"),
             ),
             SAYS_WHY,
         ),
@@ -388,8 +385,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "Key 'accessTokenType' not found in the json object '(pii)'",
-                "acquireTokenSilently: the broker's reply can't be used: success without access "
-                "token. Check that the broker is up to date ('linuxbroker version'). (correlation ID id)",
+                _invalid_reply("success without an access token"),
             ),
             SAYS_WHY,
         ),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from linuxbroker_fake.running_bus import SessionBus
+
 
 def descriptors() -> list[str]:
     """What the file descriptors are that this process has open, the one that lists them aside."""
@@ -25,8 +27,12 @@ def _collecting_is_quick() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """A "Task was destroyed" is asyncio's word; an unclosed socket is a warning, which fails any test."""
+def _nothing_left(caplog: pytest.LogCaptureFixture, _fake_broker_bus: SessionBus) -> Iterator[None]:
+    """A "Task was destroyed" is asyncio's word; an unclosed socket is a warning, which fails any test.
+
+    The bus of the session is there before the test, and stays.
+    """
+    _fake_broker_bus.clean()
     gc.collect()
     before = descriptors()
     yield

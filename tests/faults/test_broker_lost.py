@@ -45,7 +45,7 @@ async def test_what_must_not_be_repeated_is_not_asked_of_the_broker_that_takes_o
 ) -> None:
     fake_broker.plant("crash", method=operation.method)
     async with successor(fake_broker.address) as second, BrokerClient(CLIENT_ID) as client:
-        with pytest.raises(BrokerDisconnectedError, match="went away before it answered"):
+        with pytest.raises(BrokerDisconnectedError, match="exited before it replied"):
             await operation.call(client)
         assert [call.member for call in fake_broker.calls] == [operation.method]
         assert second.journal.members == []
@@ -61,7 +61,7 @@ async def test_a_call_is_repeated_once_and_no_more(fake_broker: RunningFake, ope
         BrokerClient(CLIENT_ID) as client,
     ):
         second.plant("crash", method=operation.method)
-        with pytest.raises(BrokerDisconnectedError, match="went away before it answered"):
+        with pytest.raises(BrokerDisconnectedError, match="exited before it replied"):
             await operation.call(client)
         assert third.journal.members == []
         assert await client.get_accounts()
@@ -70,7 +70,7 @@ async def test_a_call_is_repeated_once_and_no_more(fake_broker: RunningFake, ope
 async def test_a_broker_that_dies_with_nothing_to_start_it_again_went_away(fake_broker: RunningFake) -> None:
     fake_broker.plant("crash", times=1)
     async with BrokerClient(CLIENT_ID) as client:
-        with pytest.raises(BrokerDisconnectedError, match="went away before it answered"):
+        with pytest.raises(BrokerDisconnectedError, match="exited before it replied"):
             await client.get_accounts()
         with pytest.raises(BrokerNotInstalledError):
             await client.get_accounts()

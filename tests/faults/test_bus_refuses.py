@@ -173,14 +173,14 @@ async def test_a_broker_that_ends_twice_may_have_no_display(fake_broker: Running
         with pytest.raises(BrokerDisconnectedError) as caught:
             await operation.call(client)
     said = str(caught.value)
-    assert "So did the one that the bus started in its place" in said
+    assert "So did the one that the bus started next" in said
     assert all(hint in said for hint in ("display", "locked keyring", *WHERE_TO_LOOK))
 
 
 async def test_a_sign_in_that_ends_the_broker_may_be_one_without_a_display(fake_broker: RunningFake) -> None:
     fake_broker.plant("crash", method="acquireTokenInteractively")
     async with BrokerClient(CLIENT_ID) as client:
-        with pytest.raises(BrokerDisconnectedError, match=r"Call again.*without a display"):
+        with pytest.raises(BrokerDisconnectedError, match=r"The next call restarts it.*without a display"):
             await client.acquire_token_interactive(GRAPH)
 
 

@@ -37,7 +37,7 @@ from linuxbroker import (
     UserCanceledError,
     errors,
 )
-from linuxbroker.call.failure_texts import meaning_of
+from linuxbroker.call.causes import cause_of_text
 from linuxbroker_fake import FakeConfig, PersonaName, RunningFake
 from tests.constants import CLIENT_ID, SCOPES
 
@@ -332,14 +332,14 @@ CODES_FOR_SOMEBODY_ELSE = ["50020", "50034", "50053", "50057", "50105", "53003",
 @pytest.mark.parametrize("code", CODES_FOR_THE_USER)
 def test_a_code_that_a_sign_in_mends_asks_for_one(code: str) -> None:
     for text in (f"AADSTS{code}: no.", f"(pii) AADSTS{code}", f"Trace: AADSTS50105, then AADSTS{code}: no."):
-        assert meaning_of(text).status is Status.INTERACTION_REQUIRED
+        assert cause_of_text(text).status is Status.INTERACTION_REQUIRED
     for longer in (f"AADSTS{code}99: no.", f"AADSTS9{code}: no.", code):
-        assert meaning_of(longer).status is Status.UNEXPECTED
+        assert cause_of_text(longer).status is Status.UNEXPECTED
 
 
 @pytest.mark.parametrize("code", CODES_FOR_SOMEBODY_ELSE)
 def test_a_code_that_no_sign_in_mends_asks_for_none(code: str) -> None:
-    assert meaning_of(f"AADSTS{code}: no.").status is Status.UNEXPECTED
+    assert cause_of_text(f"AADSTS{code}: no.").status is Status.UNEXPECTED
 
 
 @pytest.mark.parametrize("code", ["AADSTS50011", "AADSTS7000218"])

@@ -209,7 +209,7 @@ class AcquireTokenReply(Reply):
     @property
     def lacks(self) -> str:
         """The access token, if there is none."""
-        return "" if self.broker_token_response and self.broker_token_response.access_token else "access token"
+        return "" if self.broker_token_response and self.broker_token_response.access_token else "an access token"
 
 
 class GetAccountsReply(Reply):
@@ -231,7 +231,7 @@ class GetAccountsReply(Reply):
     @property
     def lacks(self) -> str:
         """The list, if there is none."""
-        return "list of accounts" if self.accounts is None else ""
+        return "a list of accounts" if self.accounts is None else ""
 
 
 class RemoveAccountReply(Reply):
@@ -300,7 +300,7 @@ class AcquirePrtSsoCookieReply(Reply):
     @property
     def lacks(self) -> str:
         """The cookie, if there is none."""
-        return "" if self.cookie_items else "cookie"
+        return "" if self.cookie_items else "a cookie"
 
 
 class GenerateSignedHttpRequestReply(Reply):
@@ -311,7 +311,7 @@ class GenerateSignedHttpRequestReply(Reply):
     @property
     def lacks(self) -> str:
         """The signed request, if there is none."""
-        return "" if self.signed_http_request else "signed request"
+        return "" if self.signed_http_request else "a signed request"
 
 
 class GetLinuxBrokerVersionReply(Reply):
@@ -322,4 +322,4 @@ class GetLinuxBrokerVersionReply(Reply):
     @property
     def lacks(self) -> str:
         """The version, if there is none."""
-        return "" if self.linux_broker_version else "version"
+        return "" if self.linux_broker_version else "a version"
