@@ -69,7 +69,7 @@ def verify_http_request(shr: str, verify_access_token: Callable[[str], dict[str,
         ValueError: a signature is invalid, or the token is bound to another key.
     """
     try:
-        unchecked = jwt.decode_complete(shr, options={"verify_signature": False})
+        unchecked = jwt.api_jwt.decode_complete(shr, options={"verify_signature": False})
     except jwt.PyJWTError as error:
         raise ValueError(f"the signed HTTP request is not a JWT: {type(error).__name__}") from None
     if unchecked["header"].get("typ") != "pop":
