@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import linuxbroker
 from linuxbroker.bus import ConnectError, Connection
 from linuxbroker.bus.handshake import authentication
 
-USER = 1000
+# Someone whom this machine knows, as dbus-daemon requires, and who is neither root nor "nobody".
+USER = next(entry.pw_uid for entry in pwd.getpwall() if 0 < entry.pw_uid < 65534)
 OK = b"OK 0123456789abcdef0123456789abcdef\r\n"
 OWN_ID = b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n"
 # Joins the bus with and without file descriptors, and says under which name and as which user the bus knows it.
