@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable
 from html.entities import codepoint2name
-from time import perf_counter
+from time import thread_time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -270,9 +270,9 @@ def test_a_long_name_behind_a_slash_is_a_token_and_a_path_is_none(text: str, sho
     ids=["backslashes", "json", "html", "url", "base64", "the secret", "words", "json in json"],
 )
 def test_a_text_of_a_megabyte_is_no_more_work_than_one_of_a_few_pages(text: str) -> None:
-    began = perf_counter()
+    began = thread_time()
     assert len(redact(text, ["password", *SECRETS])) <= 2002
-    assert perf_counter() - began < 20  # it is far less than one
+    assert thread_time() - began < 20  # it is far less than one
 
 
 def test_a_secret_of_many_pages_is_hidden_too() -> None:
