@@ -41,38 +41,7 @@ if TYPE_CHECKING:
         RemoveAccountRequest,
     )
 
-_HOMES = {
-    "account": ("Account",),
-    "base": ("WireModel",),
-    "error_body": ("BrokerErrorBody",),
-    "replies": (
-        "AcquirePrtSsoCookieReply",
-        "AcquireTokenReply",
-        "BrokerTokenResponse",
-        "CancelInteractiveFlowReply",
-        "CookieItem",
-        "GenerateSignedHttpRequestReply",
-        "GetAccountsReply",
-        "GetLinuxBrokerVersionReply",
-        "RemoveAccountReply",
-        "Reply",
-    ),
-    "requests": (
-        "AcquirePrtSsoCookieRequest",
-        "AcquireTokenInteractivelyRequest",
-        "AcquireTokenSilentlyRequest",
-        "AuthorizationType",
-        "AuthParameters",
-        "CancelInteractiveFlowRequest",
-        "GenerateSignedHttpRequestRequest",
-        "GetAccountsRequest",
-        "GetLinuxBrokerVersionRequest",
-        "ParentWindow",
-        "PopParams",
-        "RemoveAccountRequest",
-    ),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES = ("account", "base", "error_body", "replies", "requests")
 
 __all__ = [
     "Account",
@@ -106,8 +75,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME_OF:
+    if name not in __all__:
         raise AttributeError(f"module 'linuxbroker.wire.models' has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f"linuxbroker.wire.models.{_HOME_OF[name]}"), name)
+    modules = (importlib.import_module(f"linuxbroker.wire.models.{module}") for module in _MODULES)
+    value: object = next(getattr(module, name) for module in modules if hasattr(module, name))
     globals()[name] = value
     return value
