@@ -230,10 +230,11 @@ class BrokerClient:
         request = self._request(models.AuthorizationType.CACHED_REFRESH_TOKEN, scopes, options, authority)
         if account is not None:
             request = for_account(request, validation.account(account))
+        acquire = self._silent_token if account else self._silent_token_of_only_user
         is_own = bool(options.claims_challenge or request.access_token_to_renew or request.pop_params)
         if is_own or correlation_id is not None:
-            return await self._acquire_silently(request, correlation_id)
-        return await self._shared_tokens.run(request.to_json(), partial(self._acquire_silently, request, None))
+            return await acquire(request, correlation_id)
+        return await self._shared_tokens.run(request.to_json(), partial(acquire, request, None))
 
     async def sign_in_silent(
         self,
@@ -589,13 +590,13 @@ class BrokerClient:
     def _authority(self, override: str | None) -> str:
         return self.authority if override is None else validation.authority(override)
 
-    async def _acquire_silently(self, request: AuthParameters, correlation_id: str | UUID | None) -> TokenResult:
-        """Get a token for the account that a request names, else for the only user who is signed in."""
-        if request.account is None:
-            correlation_id = validation.correlation_id(correlation_id)
-            account = await self._only_signed_in(correlation_id)
-            request = for_account(request, account, keep_authority=True) if account else for_user(request, "")
-        return await self._silent_token(request, correlation_id)
+    async def _silent_token_of_only_user(
+        self, request: AuthParameters, correlation_id: str | UUID | None
+    ) -> TokenResult:
+        correlation = validation.correlation_id(correlation_id)
+        account = await self._only_signed_in(correlation)
+        request = for_account(request, account, keep_authority=True) if account else for_user(request, "")
+        return await self._silent_token(request, correlation)
 
     async def _silent_token(self, request: AuthParameters, correlation_id: str | UUID | None) -> TokenResult:
         has_password = request.authorization_type is models.AuthorizationType.USERNAME_PASSWORD

@@ -137,7 +137,16 @@ async def _token(client: BrokerClient, arguments: Arguments, scheme: PopAuthSche
                 account = await _select_account(client, arguments)
             else:
                 account = await _find_hinted_account(client, arguments.login_hint, arguments.tenant)
-            return await _silent_token(client, arguments, scheme, account)
+            rejected: TokenResult | None = None
+            if arguments.renew:  # the resource rejected the token without the claims
+                rejected = await client.acquire_token_silent(arguments.scopes, account, auth_scheme=scheme)
+            return await client.acquire_token_silent(
+                arguments.scopes,
+                account,
+                claims_challenge=arguments.claims,
+                auth_scheme=scheme,
+                access_token_to_renew=rejected.access_token if rejected else None,
+            )
         except (NoAccountError, InteractionRequiredError):
             if not interaction_allowed:
                 raise
@@ -149,25 +158,6 @@ async def _token(client: BrokerClient, arguments: Arguments, scheme: PopAuthSche
         login_hint=arguments.login_hint,
         claims_challenge=arguments.claims,
         auth_scheme=scheme,
-    )
-
-
-async def _silent_token(
-    client: BrokerClient, arguments: Arguments, scheme: PopAuthScheme | None, account: Account
-) -> TokenResult:
-    challenge = arguments.claims
-    if not arguments.renew:
-        return await client.acquire_token_silent(
-            arguments.scopes, account, claims_challenge=challenge, auth_scheme=scheme
-        )
-    # The resource rejected the token without the claims.
-    rejected = await client.acquire_token_silent(arguments.scopes, account, auth_scheme=scheme)
-    return await client.acquire_token_silent(
-        arguments.scopes,
-        account,
-        claims_challenge=challenge,
-        auth_scheme=scheme,
-        access_token_to_renew=rejected.access_token,
     )
 
 

@@ -22,10 +22,12 @@ def main() -> int:
     """
     global _previous_handler
     _previous_handler = signal.signal(signal.SIGINT, _exit_now)
+    from linuxbroker.cli.main import main as command
+
     if sys.argv[1:2] == ["run"]:
-        return _command()
+        return command()
     try:
-        return _command()
+        return command()
     finally:
         # The command is done: Ctrl-C during the interpreter's shutdown would replace the exit code.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -35,12 +37,6 @@ def restore_interrupts() -> None:
     """Restore the handler of Ctrl-C from before the command started, for a program that the command runs."""
     if signal.getsignal(signal.SIGINT) is _exit_now:
         signal.signal(signal.SIGINT, _previous_handler)
-
-
-def _command() -> int:
-    from linuxbroker.cli.main import main as command
-
-    return command()
 
 
 def _exit_now(_number: int, _frame: object) -> None:
