@@ -193,11 +193,6 @@ class Connection:
                 break
         return self._ended is None
 
-    @property
-    def pending_calls(self) -> int:
-        """How many calls wait for a reply."""
-        return len(self._pending)
-
     async def call(
         self,
         message: Message,

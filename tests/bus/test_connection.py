@@ -97,7 +97,7 @@ async def test_calls_wait_for_a_peer_that_is_slow_to_read_and_memory_stays_bound
             peer.send(method_return(await peer.receive(), "s", "done"))
         replies = await asyncio.gather(*calls)
         assert [reply.body for reply in replies] == [("done",)] * 100
-        assert (connection._unsent_bytes, connection.pending_calls) == (0, 0)
+        assert (connection._unsent_bytes, len(connection._pending)) == (0, 0)
 
 
 async def test_small_calls_to_a_full_socket_wait_as_well(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ async def test_a_call_that_waits_for_room_ends_at_its_limit(tmp_path: Path) -> N
         await asyncio.wait({first}, timeout=0)
         with pytest.raises(CallTimeoutError):
             await connection.call(_call(), limit=0.02)
-        assert connection.pending_calls == 1
+        assert len(connection._pending) == 1
         first.cancel()
 
 
@@ -349,7 +349,7 @@ async def test_a_call_that_cannot_be_written_leaves_the_connection_as_it_was(
     connection = await Connection.open(fake_broker.address)
     with pytest.raises(BadMessageError):
         await connection.call(spoil(), limit=5)
-    assert connection.pending_calls == 0
+    assert len(connection._pending) == 0
     assert await connection.call_bus("GetId")
     connection.close()
 

@@ -207,7 +207,7 @@ async def test_a_call_without_a_reply_ends_at_its_limit_and_leaves_nothing_behin
     async with BrokerClient(CLIENT_ID, timeouts=Timeouts(call=0.05)) as client:
         with pytest.raises(TimeoutError, match=r"getAccounts: no reply within 0\.05 s"):
             await client.get_accounts()
-        assert (await _connection(client)).pending_calls == 0
+        assert len((await _connection(client))._pending) == 0
 
 
 async def test_a_cancelled_call_leaves_nothing_behind(fake_broker: RunningFake) -> None:
@@ -218,7 +218,7 @@ async def test_a_cancelled_call_leaves_nothing_behind(fake_broker: RunningFake) 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (await _connection(client)).pending_calls == 0
+        assert len((await _connection(client))._pending) == 0
         fake_broker.clear_faults()
         assert await client.get_accounts()
 

@@ -395,7 +395,7 @@ async def test_an_answer_about_an_owner_beside_one_that_is_refused_leaves_no_des
     finding = asyncio.ensure_future(name_owner(peer.connection, "a.b", limit=None).__aenter__())
     await written.get()
     says(Message(MessageKind.RETURN, reply_serial=1, signature="s", body=(":1.7",)))
-    while peer.connection.pending_calls < 2:
+    while len(peer.connection._pending) < 2:
         await written.get()
     loop.remove_reader(peer.sock)
     about_owner, about_us = peer.connection._pending

@@ -239,11 +239,11 @@ async def test_a_cancelled_sign_in_takes_the_reply_that_comes_after_the_cancels(
         sign_in.cancel()
         await fake_broker.called("cancelInteractiveFlow")
         assert await client.get_accounts()  # so that the cancel's own reply has come
-        assert (sign_in.done(), connection.pending_calls) == (False, 1)
+        assert (sign_in.done(), len(connection._pending)) == (False, 1)
         assert fake_broker.answer(answer) == 1
         with pytest.raises(asyncio.CancelledError):
             await sign_in
-        assert connection.pending_calls == 0
+        assert len(connection._pending) == 0
         assert len(await client.get_accounts()) > 1
 
 
@@ -257,7 +257,7 @@ async def test_a_cancelled_sign_in_waits_no_longer_for_its_reply_than_is_allowed
         sign_in.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sign_in
-        assert connection.pending_calls == 0
+        assert len(connection._pending) == 0
         assert fake_broker.answer("approve") == 1  # a reply that nobody waits for
         assert await client.get_accounts()
 

@@ -139,7 +139,7 @@ async def test_a_broker_that_hangs_is_given_up_on_at_the_time_limit(fake_broker:
             [*(operation.method for operation in OPERATIONS.values()), "cancelInteractiveFlow", "Ping"]
         )
         connection = await client._transport.bus().connection(client._transport, limit=5)
-        assert connection.pending_calls == 0
+        assert len(connection._pending) == 0
         fake_broker.clear_faults()
         assert await client.is_available()
         assert await client.get_accounts()

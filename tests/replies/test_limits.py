@@ -60,7 +60,7 @@ async def test_a_reply_that_is_too_long_ends_its_own_call_and_no_other(fake_brok
         hanging.cancel()
         await asyncio.wait({hanging})
         assert await modest._transport.bus().connection(modest._transport, limit=5) is before
-        assert before.pending_calls == 0
+        assert len(before._pending) == 0
 
 
 async def test_each_client_of_a_connection_has_its_own_limit(fake_broker: RunningFake) -> None:
