@@ -90,7 +90,7 @@ _RAISED: tuple[tuple[type[Exception], Cause], ...] = (
         Cause(
             errors.BrokerProtocolError,
             "invalid reply from the broker: {said}.{not_done}",
-            "If that is what the broker has to say, increase max_reply_bytes.",
+            "If the reply is meant to be that long, increase max_reply_bytes.",
         ),
     ),
     (BadMessageError, Cause(errors.BrokerProtocolError, "{said}.")),

@@ -52,7 +52,7 @@ async def test_a_reply_that_is_too_long_ends_its_own_call_and_no_other(fake_brok
         hanging = asyncio.ensure_future(other.get_accounts())
         await fake_broker.called("getAccounts")
         fake_broker.plant("raw_reply", method=VERSION, reply=_version_of(size), times=1)
-        with pytest.raises(BrokerProtocolError, match=r"2,000 allowed \(max_reply_bytes\)"):
+        with pytest.raises(BrokerProtocolError, match=r"2,000 allowed\..* increase max_reply_bytes"):
             await modest.get_linux_broker_version()
         assert await modest.get_linux_broker_version() == "3.0.2"
         assert (await in_flight).access_token
