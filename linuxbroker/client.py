@@ -55,33 +55,35 @@ class BrokerClient:
 
     Creating one sends nothing; the first call connects, and starts the broker if it is not running. Use it as an async
     context manager, or call ``aclose``. Clients on one event loop share a connection. Every method may raise
-    ``InvalidArgumentError`` (nothing was sent), a ``BrokerResponseError`` (the broker said no) or a
-    ``BrokerUnreachableError`` (it said nothing usable).
+    ``InvalidArgumentError`` (nothing was sent), a ``BrokerResponseError`` (the broker returned an error) or a
+    ``BrokerUnreachableError`` (there is no usable reply).
 
     Args:
         client_id: the app registration's "Application (client) ID", a UUID.
-        authority: ``https://HOST/TENANT``, where TENANT is a tenant id, ``common``, ``organizations`` or ``consumers``.
-        redirect_uri: the app's redirect URI; the broker's own unless the app has registered another.
+        authority: ``https://HOST/TENANT``, where TENANT is a tenant ID, ``common``, ``organizations`` or ``consumers``.
+        redirect_uri: the app's registered redirect URI; default the broker's own.
         client_capabilities: what the application can do, as for MSAL. ``["CP1"]`` says that it answers claims
             challenges: only then does a resource with continuous access evaluation, such as Microsoft Graph, challenge
-            it when a token is revoked. Every token is asked for with them.
-        bus_address: a D-Bus address; else DBUS_SESSION_BUS_ADDRESS, else ``unix:path=$XDG_RUNTIME_DIR/bus``.
+            it when a token is revoked. Every token request carries them.
+        bus_address: a D-Bus address; default DBUS_SESSION_BUS_ADDRESS, or ``unix:path=$XDG_RUNTIME_DIR/bus`` if that
+            is not set.
         timeouts: the time limits.
-        max_reply_bytes: a reply larger than this many bytes is refused, without being taken in.
-        max_reply_depth: a reply whose JSON objects and arrays are nested more deeply than this is refused; up to 200.
-        trust: what is done, before each call, about a bus of another user who is not root, and about a process that
-            owns the broker's bus name and is no program of a broker, or one that others than root can change: ``off``
-            does not look at the process, and does not send a password, a token to renew or a sign-in over such a bus;
-            ``warn`` logs a warning (logger ``linuxbroker.trust``) besides; ``strict`` sends nothing at all. What is not
-            sent raises ``UntrustedBrokerError``. See the README, "Security", for what that can't protect from.
-        trusted_programs: absolute paths of programs that ``trust`` takes for a broker besides Microsoft's and
-            Himmelblau's, links that root alone can change included. They must belong to root like those. An interpreter
-            (Python, Java) is trusted with every program that it runs, whoever wrote it.
-        allow_bus_of_other_user: whether a bus of another user is used like one's own: by root, say, with ``sudo`` and
-            the user's DBUS_SESSION_BUS_ADDRESS. That user can then read all that is sent.
+        max_reply_bytes: the largest reply that is accepted, in bytes; default 16 MiB. More of a longer one than 256 KiB
+            is not kept.
+        max_reply_depth: how deeply the JSON objects and arrays of a reply may be nested; default 64, at most 200.
+        trust: what is done, before each call, if the bus belongs to another user who is not root, or if the process
+            that owns the broker's bus name is not a known broker that root alone can change. ``off`` does not look at
+            the process, and sends no password, no token to renew and no sign-in over such a bus; ``warn`` also logs a
+            warning (logger ``linuxbroker.trust``); ``strict`` sends nothing at all. What is not sent raises
+            ``UntrustedBrokerError``. What this cannot protect from: linuxbroker/README.md, "Security".
+        trusted_programs: absolute paths of programs that ``trust`` accepts as brokers, besides Microsoft's and
+            Himmelblau's; links that root alone can change are followed. Each must belong to root. To name an
+            interpreter (Python, Java) is to trust every program that it runs.
+        allow_bus_of_other_user: whether a bus of another user is used like one's own, as by root with ``sudo`` and the
+            user's DBUS_SESSION_BUS_ADDRESS. That user can then read all that is sent.
 
     Raises:
-        InvalidArgumentError: an argument can't be right.
+        InvalidArgumentError: an argument is invalid.
     """
 
     def __init__(
@@ -123,7 +125,7 @@ class BrokerClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give the connection back once cancelled sign-ins have ended; a later call opens one again."""
+        """Release the connection once canceled sign-ins have ended; a later call opens one again."""
         try:
             await self._sign_ins.withdrawn()
         finally:
@@ -131,11 +133,11 @@ class BrokerClient:
 
     @property
     def waiting_sign_ins(self) -> int:
-        """How many sign-ins wait until the user is done with another one.
+        """How many sign-ins wait until the user has completed another one; 0 if no loop is running.
 
-        A broker's cancel names no sign-in, and ends those of a whole connection. So the clients of one event loop and
-        bus, which share a connection, ask the user for one sign-in after the other; each has its
-        ``Timeouts.interactive`` for waiting, and again for the user. 0 where no loop runs. Source: PROTOCOL.md, CL-17.
+        A broker's cancel names no sign-in, and ends all of a connection. So the clients of one event loop and bus,
+        which share a connection, have one sign-in open at a time; each has ``Timeouts.interactive`` for waiting, and
+        again for the user. Source: PROTOCOL.md, CL-17.
         """
         try:
             return self._transport.bus().waiting_sign_ins
@@ -146,7 +148,7 @@ class BrokerClient:
         """List the accounts that are signed in to the broker.
 
         Args:
-            correlation_id: a UUID for the logs; a new one unless given.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
             The accounts, in the broker's order; ``environment`` shows the cloud's preferred login host.
@@ -163,10 +165,10 @@ class BrokerClient:
         """Find one account.
 
         Args:
-            username: its UPN, in any case; a user whose name is spelled exactly so goes before others.
-            tenant: the tenant id that the record must be in; the home tenant's record is preferred without, and a work
-                account to a personal one of the same name unless the client's authority is ``common`` or ``consumers``.
-            correlation_id: a UUID for the logs; a new one unless given.
+            username: its UPN, in any case; a user whose name is spelled exactly so is preferred.
+            tenant: the tenant ID of the account; default the home tenant's record, if any. A work account is preferred
+                to a personal one of the same name unless the client's authority is ``common`` or ``consumers``.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
             The account, or None if there is no such account.
@@ -195,21 +197,21 @@ class BrokerClient:
     ) -> TokenResult:
         """Get a token without the user.
 
-        Equal requests that are in flight at the same time share one call of the broker, its result and its correlation
-        id. A request with a claims challenge, a token to renew, a proof of possession or a correlation id never does;
-        client capabilities alone are no challenge.
+        Equal requests that are in flight at the same time are sent once, and share the result and its correlation ID.
+        A request with a claims challenge, a token to renew, a proof of possession or a correlation ID is always sent;
+        client capabilities alone are not a challenge.
 
         Args:
-            scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
-            account: whose token, from ``get_accounts``; without one, that of the only user who is signed in, or, where
-                there are several, of the one that the broker chooses.
-            authority: in place of the client's.
-            claims_challenge: the text of the JSON object that a resource challenged with.
-            client_capabilities: in place of the client's.
+            scopes: the scopes to request; not ``openid``, ``profile`` or ``offline_access``.
+            account: the account, from ``get_accounts``; default that of the only user who is signed in, or, if there
+                are several, the one that the broker chooses.
+            authority: replaces the client's.
+            claims_challenge: the claims challenge from the resource, decoded: the text of a JSON object.
+            client_capabilities: replace the client's.
             auth_scheme: for a proof-of-possession token.
-            access_token_to_renew: the token that the resource refused: asks for a fresh one.
-            extra_query_parameters: for the request to Entra; ``token_type`` and ``key_id`` for an SSH certificate.
-            correlation_id: a UUID for the logs; a new one unless given.
+            access_token_to_renew: the token that the resource refused; the broker gets a new one.
+            extra_query_parameters: added to the request to Entra; ``token_type`` and ``key_id`` for an SSH certificate.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
             The token.
@@ -248,20 +250,20 @@ class BrokerClient:
         extra_query_parameters: Mapping[str, str] | None = None,
         correlation_id: str | UUID | None = None,
     ) -> TokenResult:
-        """Sign a user in without asking: the one whom the hint names, else the only record that the broker lists.
+        """Sign a user in without asking: the one that the hint names, else the only account that the broker lists.
 
-        Where there is no hint and not just one record, or the broker can't list any, it chooses. Unlike
-        ``acquire_token_silent`` this sends the authority as it is.
+        Without a hint, and with no or several accounts, the broker chooses. Unlike ``acquire_token_silent`` this sends
+        the authority as it is.
 
         Args:
-            scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
-            login_hint: the UPN that the broker is to choose by; no accounts are listed then.
-            parent_window_handle: the X11 window id of the application, where it has one.
-            authority: in place of the client's.
-            claims_challenge: the text of the JSON object that a resource challenged with.
+            scopes: the scopes to request; not ``openid``, ``profile`` or ``offline_access``.
+            login_hint: the UPN of the user; the broker's accounts are not listed then.
+            parent_window_handle: the X11 window ID of the application, if it has one.
+            authority: replaces the client's.
+            claims_challenge: the claims challenge from the resource, decoded: the text of a JSON object.
             auth_scheme: for a proof-of-possession token.
-            extra_query_parameters: for the request to Entra.
-            correlation_id: a UUID for the logs; a new one unless given.
+            extra_query_parameters: added to the request to Entra.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
             The token.
@@ -306,24 +308,24 @@ class BrokerClient:
     ) -> TokenResult:
         """Have the broker ask the user, and get a token.
 
-        Waits for the user for ``timeouts.interactive`` seconds, by default for as long as it takes. Cancelling the task
-        tells the broker to close its window.
+        Waits for the user for ``timeouts.interactive`` seconds, by default without a limit. Canceling the task tells
+        the broker to close its window.
 
         Args:
-            scopes: what the token is for; not ``openid``, ``profile`` or ``offline_access``.
-            account: who signs in, from ``get_accounts``; without one, the user chooses.
+            scopes: the scopes to request; not ``openid``, ``profile`` or ``offline_access``.
+            account: the account that signs in, from ``get_accounts``; default the user chooses.
             prompt: ``select_account``, ``login``, ``consent``, ``none``, or None to leave it to Entra. With
                 ``select_account`` neither account nor login hint is passed on.
-            login_hint: a UPN to fill in.
-            parent_window_handle: the X11 window id that the dialog belongs to; None for none.
-            authority: in place of the client's.
-            claims_challenge: the text of the JSON object that a resource challenged with.
-            client_capabilities: in place of the client's.
+            login_hint: a UPN to prefill.
+            parent_window_handle: the X11 window ID that the dialog belongs to; default none.
+            authority: replaces the client's.
+            claims_challenge: the claims challenge from the resource, decoded: the text of a JSON object.
+            client_capabilities: replace the client's.
             auth_scheme: for a proof-of-possession token.
             access_token_to_renew: the token that the resource refused.
-            extra_query_parameters: for the request to Entra.
+            extra_query_parameters: added to the request to Entra.
             onboarding_blob: the application's telemetry, the text of a JSON object (PROTOCOL.md, "authParameters").
-            correlation_id: a UUID for the logs; a new one unless given.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
             The token.
@@ -402,13 +404,13 @@ class BrokerClient:
 
         Args:
             username: the UPN.
-            password: the password; it goes to the broker and nowhere else.
-            scopes: what the token is for.
-            authority: in place of the client's.
-            claims_challenge: the text of the JSON object that a resource challenged with.
+            password: the password; it is sent to the broker alone.
+            scopes: the scopes to request.
+            authority: replaces the client's.
+            claims_challenge: the claims challenge from the resource, decoded: the text of a JSON object.
             auth_scheme: for a proof-of-possession token.
-            extra_query_parameters: for the request to Entra.
-            correlation_id: a UUID for the logs; a new one unless given.
+            extra_query_parameters: added to the request to Entra.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
             The token.
@@ -441,15 +443,15 @@ class BrokerClient:
         """Get the cookies that sign the user in to Entra's login page in a browser.
 
         Args:
-            account: whose, from ``get_accounts``.
-            sso_url: the https URL of the login host that they will be sent to, whose ``sso_nonce`` is bound in; default
-                the login host of the account's cloud, else of the authority.
+            account: the account, from ``get_accounts``.
+            sso_url: the https URL of the login page that they will be sent to, with its ``sso_nonce``; default the
+                login host of the account's cloud, or of the authority.
             scopes: required by the protocol.
-            authority: in place of the client's; another cloud's login host gives way to the account's own.
-            correlation_id: a UUID for the logs; a new one unless given.
+            authority: replaces the client's; the account's own login host replaces that of another cloud.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
-            Every cookie, with the name of the HTTP request header that it goes into.
+            Each cookie, with the name of its HTTP request header.
 
         Raises:
             BrokerError: as the class says.
@@ -474,20 +476,20 @@ class BrokerClient:
         """Sign one HTTP request with the device's proof-of-possession key.
 
         Args:
-            account: on whose behalf, from ``get_accounts``.
+            account: the account, from ``get_accounts``.
             auth_scheme: the request to sign.
-            correlation_id: a UUID for the logs; a new one unless given.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
             The signed HTTP request, a JWT for ``Authorization: pop …``.
 
         Raises:
-            UnsupportedOperationError: this broker can't.
+            UnsupportedOperationError: the broker does not implement this method.
             BrokerError: as the class says.
         """
         validation.account(account)
         if validation.instance("auth_scheme", auth_scheme, PopAuthScheme).url is None:
-            raise InvalidArgumentError("auth_scheme names no request to sign; give it http_method and url")
+            raise InvalidArgumentError("auth_scheme has no request to sign; set its http_method and url")
         signed = auth_scheme.to_wire(account.home_account_id).model_copy(update={"authentication_scheme": "pop"})
         request = models.GenerateSignedHttpRequestRequest(client_id=self.client_id, pop_params=signed)
         answer = await self._call(self._proxy.generate_signed_http_request, request, correlation_id, account.username)
@@ -497,11 +499,11 @@ class BrokerClient:
         """Sign an account out of this application.
 
         Args:
-            account: which, from ``get_accounts``.
-            correlation_id: a UUID for the logs; a new one unless given.
+            account: the account, from ``get_accounts``.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Raises:
-            UnsupportedOperationError: this broker can't.
+            UnsupportedOperationError: the broker does not implement this method.
             BrokerError: as the class says.
         """
         request = models.RemoveAccountRequest(client_id=self.client_id, account=validation.account(account))
@@ -511,10 +513,10 @@ class BrokerClient:
         """Ask the broker for its version.
 
         Args:
-            correlation_id: a UUID for the logs; a new one unless given.
+            correlation_id: UUID that identifies the call in logs; default a new one.
 
         Returns:
-            Such as ``2.5.2``.
+            The version, such as ``2.5.2``.
 
         Raises:
             BrokerError: as the class says.
@@ -545,7 +547,7 @@ class BrokerClient:
             Source: PROTOCOL.md, "Transport".
 
         Raises:
-            BrokerDisconnectedError: the client was closed meanwhile, so that there is no telling.
+            BrokerDisconnectedError: the client was closed during the call.
         """
         try:
             await self._transport.ping()
@@ -557,10 +559,10 @@ class BrokerClient:
         raise failure
 
     async def watch(self) -> AsyncGenerator[Presence, None]:
-        """Follow the broker's coming and going, without starting it.
+        """Watch whether the broker runs, without starting it.
 
         Yields:
-            ``Presence.ONLINE`` or ``Presence.OFFLINE``: the state now, then each change.
+            ``Presence.ONLINE`` or ``Presence.OFFLINE``: the current state, then each change.
 
         Raises:
             BrokerUnreachableError: the bus can't be reached, ended, or is not trusted.

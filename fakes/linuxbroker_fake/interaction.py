@@ -47,7 +47,7 @@ class Screen:
         """The number of open sign-in windows."""
         return len(self._windows)
 
-    async def asked(self) -> None:
+    async def wait_for_window(self) -> None:
         """Wait until a sign-in window is open."""
         await self._window_opened.wait()
 

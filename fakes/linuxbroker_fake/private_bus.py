@@ -1,4 +1,4 @@
-"""A bus for a test: a ``dbus-daemon`` of its own, with a folder for activation files."""
+"""A private message bus for tests: a ``dbus-daemon`` process with a folder for activation files."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
 
 
 class DBusDaemonMissingError(Exception):
-    """There is no ``dbus-daemon`` on this machine."""
+    """``dbus-daemon`` is not installed."""
 
 
 class PrivateBus:
-    """A message bus for the length of an ``async with`` block.
+    """A private message bus, until the end of the ``async with`` block.
 
     Args:
-        start_timeout: seconds that an activated service has to take its name.
+        start_timeout: time limit for an activated service to take its name, seconds.
 
     Attributes:
-        address: its D-Bus address.
-        services: the folder whose ``.service`` files it activates.
+        address: the D-Bus address.
+        services: the folder of the activation files (``.service``).
     """
 
     def __init__(self, *, start_timeout: float = 120.0) -> None:
@@ -66,7 +66,7 @@ class PrivateBus:
         program = shutil.which("dbus-daemon")
         if program is None:
             raise DBusDaemonMissingError(
-                "there is no dbus-daemon on this machine: sudo apt install dbus, or sudo dnf install dbus-daemon"
+                "dbus-daemon is not installed: sudo apt install dbus, or sudo dnf install dbus-daemon"
             )
         self._folder = Path(tempfile.mkdtemp(prefix="linuxbroker-bus-"))
         self.services = self._folder / "services"
@@ -97,14 +97,14 @@ class PrivateBus:
 
     @property
     def process_id(self) -> int | None:
-        """The daemon's process id, or None if it does not run."""
+        """The daemon's process ID; None if it is not running."""
         return None if self._daemon is None or self._daemon.returncode is not None else self._daemon.pid
 
     async def start(self) -> None:
-        """Start the daemon, again after ``stop``, on the same address.
+        """Start the daemon; after ``stop``, restart it on the same address.
 
         Raises:
-            RuntimeError: it ended at once; the text has what it said.
+            RuntimeError: the daemon exited at once; the message has its output.
         """
         with (self._folder / "log").open("ab") as log:
             self._daemon = await asyncio.create_subprocess_exec(
@@ -120,11 +120,11 @@ class PrivateBus:
         assert self._daemon.stdout is not None
         if not await self._daemon.stdout.readline():
             await self._daemon.wait()
-            said = (self._folder / "log").read_text(encoding="utf-8", errors="replace").strip()
-            raise RuntimeError(f"dbus-daemon did not start: {said}")
+            output = (self._folder / "log").read_text(encoding="utf-8", errors="replace").strip()
+            raise RuntimeError(f"dbus-daemon did not start: {output}")
 
     async def stop(self) -> None:
-        """End the daemon, as a logout does."""
+        """Stop the daemon, as at a logout."""
         if self._daemon is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._daemon.kill()

@@ -1,4 +1,4 @@
-"""The fixture ``fake_broker`` for an app's own test suite, sync and async tests alike."""
+"""The pytest fixture ``fake_broker``, for sync and async tests of applications."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
         "markers",
-        "fake_broker(*, isolated=False, **config): how the fake_broker fixture's broker is set up, such as "
-        "persona='himmelblau'; isolated=True gives the test a bus of its own",
+        "fake_broker(*, isolated=False, **config): configuration of the fixture fake_broker, such as "
+        "persona='himmelblau'; isolated=True: a separate bus for the test",
     )
 
 
-def _marked(request: pytest.FixtureRequest) -> dict[str, Any]:
+def _marker_arguments(request: pytest.FixtureRequest) -> dict[str, Any]:
     marker: pytest.Mark | None = request.node.get_closest_marker("fake_broker")
     return dict(marker.kwargs) if marker else {}
 
 
 @pytest.fixture
 def fake_broker_config(request: pytest.FixtureRequest) -> FakeConfig:
-    """How the fake broker of the test is set up: what the marker ``fake_broker`` says; override it for more."""
+    """The configuration of the fake broker, from the marker ``fake_broker``; override it to build one in code."""
     from linuxbroker_fake import FakeConfig
 
-    return FakeConfig.model_validate({name: value for name, value in _marked(request).items() if name != "isolated"})
+    return FakeConfig.model_validate(
+        {name: value for name, value in _marker_arguments(request).items() if name != "isolated"}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -50,20 +52,20 @@ def fake_broker(
     _fake_broker_bus: SessionBus,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[RunningFake]:
-    """A fake broker on a private bus, which is the session bus for the length of the test.
+    """A fake broker on a private bus, which is the session bus during the test.
 
-    The broker is a new one for each test: accounts, sessions, faults, journal and the person are as the marker or
-    ``fake_broker_config`` has them. The bus and the signing keys are those of the test session, which saves most of
-    the time. After a test that left something on the bus (a connection, a name, an activation file, a monitor), or that
-    stopped the bus, the next test gets a new one.
+    Each test has a new broker: accounts, sessions, faults, journal and user are as configured by the marker or
+    ``fake_broker_config``. The bus and the signing keys are shared by the test session, which saves most of the time.
+    After a test that left something on the bus (a connection, a name, an activation file, a monitor) or stopped it, the
+    next test gets a new bus.
 
-    With ``@pytest.mark.fake_broker(isolated=True)`` the test has a bus and keys of its own. It is for a test that
-    changes what can't be looked up afterwards, such as the environment of activated programs, or that needs another
-    address than the tests before it.
+    With ``@pytest.mark.fake_broker(isolated=True)`` the test has a separate bus and separate keys. Use it for a test
+    that makes a change which cannot be detected afterwards, such as to the environment of activated programs, or that
+    requires another address than the tests before it.
     """
     from linuxbroker_fake import RunningFake
 
-    is_shared = _fake_broker_bus.is_here and not _marked(request).get("isolated", False)
+    is_shared = _fake_broker_bus.is_here and not _marker_arguments(request).get("isolated", False)
     with RunningFake(fake_broker_config, on=_fake_broker_bus.clean() if is_shared else None) as running:
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", running.address)
         yield running

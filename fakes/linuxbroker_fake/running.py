@@ -1,4 +1,4 @@
-"""The fake broker and its bus on a thread of their own, for tests that are async or not."""
+"""The fake broker on a private bus in a separate thread, for sync and async tests."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from linuxbroker_fake.service import FakeService, serve
 
 
 class RunningFake:
-    """A private bus with the fake broker on it, for the length of a ``with`` block.
+    """A private bus with the fake broker, until the end of the ``with`` block.
 
     Args:
-        config: how the broker is set up.
-        start: whether the broker is on the bus from the beginning; else call ``start_broker``.
-        start_timeout: seconds that the bus gives a service that it activates.
-        on: a bus that runs already and goes on when the block ends; default a new one.
+        config: the configuration of the broker; default ``FakeConfig()``.
+        start: whether the broker is on the bus from the start; else call ``start_broker``.
+        start_timeout: time limit for services that the bus activates, seconds.
+        on: a running bus, which keeps running after the block; default a new one.
 
     Attributes:
-        address: the bus's D-Bus address, for ``BrokerClient(bus_address=…)`` or ``DBUS_SESSION_BUS_ADDRESS``.
-        broker: the broker, for reading; change it through the methods here, which are safe from any thread.
+        address: the D-Bus address, for ``BrokerClient(bus_address=…)`` or ``DBUS_SESSION_BUS_ADDRESS``.
+        broker: the broker, for reading; change it with the methods of this class, which are thread-safe.
     """
 
     def __init__(
@@ -75,126 +75,130 @@ class RunningFake:
 
     @property
     def services(self) -> str:
-        """The folder whose ``.service`` files the bus activates."""
+        """The folder of the bus's activation files (``.service``)."""
         return str(self._running_bus.bus.services)
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """The calls that the broker got, in order."""
+        """The calls that the broker received, in order."""
         return self._running_bus.do(lambda: self.broker.journal.calls)
 
     def calls_of(self, *members: str) -> list[Call]:
-        """The calls of some methods.
+        """Return the calls of some methods.
 
         Args:
             members: the methods.
 
         Returns:
-            Their calls, in order.
+            The calls, in order.
         """
         return [call for call in self.calls if call.member in members]
 
     def wait_for_call(self, member: str, count: int = 1) -> list[Call]:
-        """Block until a method was called; for async tests, see ``called``.
+        """Block until a method was called ``count`` times; in async tests use ``called``.
 
         Args:
             member: the method.
-            count: how many calls to wait for.
+            count: the number of calls.
 
         Returns:
-            Its calls so far.
+            The calls of the method so far.
 
         Raises:
-            TimeoutError: it was not within 30 seconds.
+            TimeoutError: there were fewer calls within 30 seconds (``concurrent.futures.TimeoutError`` before
+                Python 3.11).
         """
         return self._running_bus.run(self.broker.journal.wait_for(member, count))
 
     async def called(self, member: str, count: int = 1) -> list[Call]:
-        """Wait until a method was called, without blocking the loop.
+        """Wait until a method was called ``count`` times.
 
         Args:
             member: the method.
-            count: how many calls to wait for.
+            count: the number of calls.
 
         Returns:
-            Its calls so far.
+            The calls of the method so far.
 
         Raises:
-            TimeoutError: it was not within 30 seconds (``asyncio.TimeoutError`` before Python 3.11).
+            TimeoutError: there were fewer calls within 30 seconds (``asyncio.TimeoutError`` before Python 3.11).
         """
         waiting = asyncio.run_coroutine_threadsafe(self.broker.journal.wait_for(member, count), self._running_bus.loop)
         return await asyncio.wait_for(asyncio.wrap_future(waiting), PATIENCE_SECONDS)
 
     async def asked(self) -> None:
-        """Wait until a sign-in window is open, without blocking the loop.
+        """Wait until a sign-in window is open.
 
         Raises:
-            TimeoutError: none was within 30 seconds (``asyncio.TimeoutError`` before Python 3.11).
+            TimeoutError: no window opened within 30 seconds (``asyncio.TimeoutError`` before Python 3.11).
         """
-        waiting = asyncio.run_coroutine_threadsafe(self.broker.screen.asked(), self._running_bus.loop)
+        waiting = asyncio.run_coroutine_threadsafe(self.broker.screen.wait_for_window(), self._running_bus.loop)
         await asyncio.wait_for(asyncio.wrap_future(waiting), PATIENCE_SECONDS)
 
     def plant(self, kind: FaultKind | str, **details: Any) -> None:
-        """Make something go wrong.
+        """Plant a fault.
 
         Args:
-            kind: what; a ``FaultKind`` or its value.
-            details: the other fields of ``Fault``: which calls, how often, what exactly.
+            kind: a ``FaultKind`` or its value.
+            details: the other fields of ``Fault``.
+
+        Raises:
+            ValueError: the kind is unknown, or a field is invalid.
         """
         self._running_bus.do(lambda: self.broker.plant(kind, **details))
 
     def clear_faults(self) -> None:
-        """Take all faults back."""
+        """Remove all faults."""
         self._running_bus.do(lambda: self.broker.faults.clear())
 
     def clear_calls(self) -> None:
-        """Forget the calls so far."""
+        """Remove all calls from the journal."""
         self._running_bus.do(lambda: self.broker.journal.clear())
 
     def set_user(self, action: UserAction | str, *, delay: float = 0.0, upn: str | None = None) -> None:
-        """Choose what the person does when asked to sign in.
+        """Set what the user does in a sign-in window.
 
         Args:
             action: ``approve``, ``cancel`` or ``never``.
-            delay: seconds before they do it.
-            upn: who signs in where the request names nobody.
+            delay: seconds before the user acts.
+            upn: the user who signs in if the request has no account and no hint; default the directory's first user.
         """
         user = InteractiveUser(action=UserAction(action), delay=delay, upn=upn)
         self._running_bus.do(lambda: setattr(self.broker.screen, "user", user))
 
     def answer(self, action: UserAction | str) -> int:
-        """Have the person answer every open window now.
+        """Answer all open sign-in windows now.
 
         Args:
             action: ``approve`` or ``cancel``.
 
         Returns:
-            How many windows there were.
+            The number of windows.
         """
         return self._running_bus.do(lambda: self.broker.screen.answer(UserAction(action)))
 
     def revoke(self, upn: str, *, sign_in_again: bool = False) -> str:
-        """Revoke a user's tokens so far, as continuous access evaluation does.
+        """Revoke the tokens that a user has now, as continuous access evaluation does.
 
         Args:
             upn: the user.
-            sign_in_again: whether a new token takes an interactive sign-in.
+            sign_in_again: whether a new token requires an interactive sign-in.
 
         Returns:
-            The claims challenge that a resource would give, JSON text.
+            The claims challenge, JSON text, that a resource sends to a client with the capability ``cp1``.
         """
         return self._running_bus.do(lambda: self.broker.revoke(upn, sign_in_again=sign_in_again))
 
     def reset(self) -> None:
-        """Return to the state at the start: faults, sessions, journal and the person."""
+        """Restore the initial faults, sessions, user and empty journal."""
         self._running_bus.do(self.broker.reset)
 
     def start_broker(self) -> None:
-        """Put the broker on the bus, again after ``stop_broker``."""
+        """Put the broker on the bus, or back on it after ``stop_broker``."""
         self._running_bus.run(self._put_on_bus())
 
     def stop_broker(self) -> None:
-        """Take the broker off the bus: it is gone, and calls in flight get no answer. Its memory stays."""
+        """Take the broker off the bus; pending calls get no reply, and its state is kept."""
         self._running_bus.run(self._take_off_bus())
 
     def restart_broker(self) -> None:
@@ -203,16 +207,16 @@ class RunningFake:
         self.start_broker()
 
     def stop_bus(self) -> None:
-        """End the bus daemon, and with it every connection."""
+        """Stop the bus daemon, which closes all connections."""
         self._running_bus.run(self._running_bus.bus.stop())
 
     def start_bus(self) -> None:
-        """Start the bus daemon again on the same address, and the broker on it."""
+        """Restart the bus daemon on the same address, with the broker on it."""
         self._running_bus.run(self._running_bus.bus.start())
         self.restart_broker()
 
     def reload_services(self) -> None:
-        """Have the bus read its activation files: some buses do so by themselves, but not at once."""
+        """Make the bus read its activation files; some buses do so automatically, but with a delay."""
         self._running_bus.run(self._reload_services())
 
     async def _reload_services(self) -> None:

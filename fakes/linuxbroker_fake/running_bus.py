@@ -1,4 +1,4 @@
-"""A private bus with an event loop on a thread of its own, for one fake broker after another."""
+"""A private bus with an event loop in a separate thread, for several fake brokers in succession."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ PATIENCE_SECONDS = 30.0
 
 
 class RunningBus:
-    """A private bus, and the loop that its fake brokers run on.
+    """A private bus, and the event loop of its fake brokers.
 
     Args:
-        start_timeout: seconds that an activated service has to take its name.
+        start_timeout: time limit for an activated service to take its name, seconds.
 
     Attributes:
         bus: the bus.
-        keys: what the fake brokers on it sign with; generating them takes longer than all the rest.
-        loop: runs on a thread of its own, on which alone the bus and the brokers may be touched.
+        keys: the signing keys of the fake brokers; generating them is the slowest part of a start.
+        loop: the event loop; use the bus and the brokers only in its thread.
     """
 
     def __init__(self, *, start_timeout: float = 120.0) -> None:
         self.bus = PrivateBus(start_timeout=start_timeout)
         self.keys = Keys()
         self.loop = asyncio.new_event_loop()
-        self._thread = _thread_of(self.loop)
+        self._thread = _new_thread(self.loop)
         self._at_start: _BusState | None = None
 
     def start(self) -> None:
@@ -49,9 +49,9 @@ class RunningBus:
             raise
 
     def end(self) -> None:
-        """End the bus, and every connection to it."""
+        """Stop the bus, which closes all connections."""
         if not self._thread.is_alive():  # a test stopped the loop
-            self._thread = _thread_of(self.loop)
+            self._thread = _new_thread(self.loop)
             self._thread.start()
         try:
             self.run(self.bus.__aexit__(None, None, None))
@@ -59,7 +59,7 @@ class RunningBus:
             self._end_loop()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop, and block until it has ended.
+        """Run a coroutine on the loop, and block until it has finished.
 
         Args:
             work: the coroutine.
@@ -68,7 +68,7 @@ class RunningBus:
             Its result.
 
         Raises:
-            TimeoutError: it did not end within 30 seconds.
+            TimeoutError: it did not finish within 30 seconds (``concurrent.futures.TimeoutError`` before Python 3.11).
         """
         future: Future[T] = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
@@ -78,7 +78,7 @@ class RunningBus:
             raise
 
     def do(self, action: Callable[[], T]) -> T:
-        """Call a function on the loop's thread, and block until it has returned.
+        """Call a function in the loop's thread, and block until it has returned.
 
         Args:
             action: the function.
@@ -93,19 +93,19 @@ class RunningBus:
         return self.run(on_loop())
 
     def cancel_tasks(self) -> None:
-        """Cancel what still runs on the loop, such as waiting for a call that never came."""
+        """Cancel the tasks that are still running, such as one that waits for a call."""
         self.run(_cancel_other_tasks())
 
     def remember(self) -> None:
-        """Take the state that the bus is in now for the one that ``is_as_remembered`` compares with."""
-        self._at_start = self.run(_state_of(self.bus))
+        """Store the current state of the bus for ``is_as_remembered``."""
+        self._at_start = self.run(_read_state(self.bus))
 
     def is_as_remembered(self) -> bool:
-        """Whether the same daemon runs with nobody new on it: no connection, name, activation file, monitor."""
+        """Whether the same daemon runs without new connections, names, activation files and monitors."""
         if not self._thread.is_alive():
             return False
         try:
-            return self.run(_state_of(self.bus)) == self._at_start
+            return self.run(_read_state(self.bus)) == self._at_start
         except Exception:
             return False
 
@@ -115,7 +115,7 @@ class RunningBus:
         self.loop.close()
 
 
-def _thread_of(loop: asyncio.AbstractEventLoop) -> threading.Thread:
+def _new_thread(loop: asyncio.AbstractEventLoop) -> threading.Thread:
     return threading.Thread(target=loop.run_forever, name="linuxbroker-fake", daemon=True)
 
 
@@ -128,7 +128,7 @@ class _BusState:
     descriptors: int  # a monitor has no name, but a descriptor
 
 
-async def _state_of(bus: PrivateBus) -> _BusState:
+async def _read_state(bus: PrivateBus) -> _BusState:
     connection = await Connection.open(bus.address)
     try:
         (names,) = await connection.call_bus("ListNames")
@@ -137,14 +137,14 @@ async def _state_of(bus: PrivateBus) -> _BusState:
             bus.process_id,
             frozenset(names) - {connection.unique_name},
             frozenset(activatable),
-            _names_in(bus.services),
-            len(_names_in(Path(f"/proc/{bus.process_id}/fd"))),
+            _entry_names(bus.services),
+            len(_entry_names(Path(f"/proc/{bus.process_id}/fd"))),
         )
     finally:
         connection.close()
 
 
-def _names_in(folder: Path) -> frozenset[str]:
+def _entry_names(folder: Path) -> frozenset[str]:
     return frozenset(entry.name for entry in folder.iterdir())
 
 
@@ -156,7 +156,7 @@ async def _cancel_other_tasks() -> None:
 
 
 class SessionBus:
-    """The bus that the tests of a session share; a new one once a test has left something on it."""
+    """The bus that the tests of a session share; replaced after a test that left something on it."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
@@ -164,15 +164,11 @@ class SessionBus:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is the process that the session began in; a fork of it must leave the bus alone."""
+        """Whether this is the process in which the session started, and not a fork of it."""
         return os.getpid() == self._process
 
     def clean(self) -> RunningBus:
-        """Give the bus, with nothing of an earlier test on it.
-
-        Returns:
-            A bus that runs.
-        """
+        """Return the running bus, without anything left by earlier tests."""
         if self._running is not None and not self._running.is_as_remembered():
             self.end()
         if self._running is None:
@@ -183,7 +179,7 @@ class SessionBus:
         return self._running
 
     def end(self) -> None:
-        """End the bus, if there is one."""
+        """Stop the bus, if there is one."""
         if self._running is not None and self.is_here:
             running, self._running = self._running, None
             with contextlib.suppress(TimeoutError):

@@ -112,7 +112,7 @@ class Stage:
             await self._put_on_bus(broker)
         if name in ("userApproves", "userCancels"):
             # The monitor sees a call before the broker receives it.
-            await asyncio.wait_for(broker.screen.asked(), _TIMEOUT_SECONDS)
+            await asyncio.wait_for(broker.screen.wait_for_window(), _TIMEOUT_SECONDS)
             broker.screen.answer(UserAction.APPROVE if name == "userApproves" else UserAction.CANCEL)
 
     def plant(self, replies: Sequence[Mapping[str, Any]]) -> None:
