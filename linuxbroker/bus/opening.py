@@ -39,7 +39,7 @@ async def open_first(address: str, attempt: Callable[[bytes], Awaitable[T]], *, 
         failures.append(f"no answer within {limit:g} s")
     except ConnectError:
         pass
-    raise ConnectError(f"can't connect to the bus at {texts.brief(address)}: {'; '.join(failures)}")
+    raise ConnectError(f"cannot connect to the bus at {texts.brief(address)}: {'; '.join(failures)}")
 
 
 async def connect(sock: socket.socket, address: bytes) -> None:

@@ -8,7 +8,7 @@ one: PROTOCOL.md, "Errors" and "What a text means".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from linuxbroker import errors
 from linuxbroker.bus import (
@@ -82,7 +82,7 @@ UNUSABLE_REPLY = Cause(errors.BrokerProtocolError, "invalid reply from the broke
 # What the library itself raises; the first row that fits.
 _RAISED: tuple[tuple[type[Exception], Cause], ...] = (
     (AddressError, NO_BUS),
-    (ConnectError, NO_BUS),
+    (ConnectError, replace(NO_BUS, text="{said}.")),
     (CallTimeoutError, NO_REPLY),
     (DisconnectedError, Cause(errors.BrokerDisconnectedError, "{said}.", "The next call reconnects.")),
     (

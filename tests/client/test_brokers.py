@@ -89,7 +89,7 @@ async def test_a_proof_of_possession_is_one_or_an_error(persona: PersonaName, cl
         client.acquire_token_interactive(SCOPES, account=account, auth_scheme=POP),
     ):
         if persona in HIMMELBLAU:
-            with pytest.raises(UnsupportedOperationError, match="bearer token in place of"):
+            with pytest.raises(UnsupportedOperationError, match="bearer token instead of"):
                 await asking
         else:
             assert (await asking).token_type == "pop"

@@ -317,7 +317,7 @@ def test_error_messages_are_one_printable_line(tmp_path: Path) -> None:
 def test_run_without_a_bus_exits_with_3() -> None:
     done = _fake("run", "--bus-address", "unix:path=/nowhere")
     assert done.returncode == 3
-    assert "can't connect to the bus" in done.stderr
+    assert "cannot connect to the bus" in done.stderr
 
 
 def test_run_serves_until_sigterm(fake_broker: RunningFake) -> None:
