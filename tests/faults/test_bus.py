@@ -99,7 +99,7 @@ async def test_a_bus_that_closes_in_the_middle_of_an_answer_is_asked_again(
         assert len(fake_broker.calls_of(operation.method)) == len(bus.passed) == 2
         bus.cuts = [cut, cut]
         await client.aclose()
-        with pytest.raises(BrokerDisconnectedError, match="Call again"):
+        with pytest.raises(BrokerDisconnectedError, match="The next call reconnects"):
             await operation.call(client)
         assert len(fake_broker.calls_of(operation.method)) == len(bus.passed) == 4
         assert await operation.call(client)
@@ -112,7 +112,7 @@ async def test_a_bus_that_closes_in_the_middle_of_an_answer_that_must_not_be_ask
     cut = await _bytes_for(operation, fake_broker, tmp_path) - _WITHHELD
     async with relay(fake_broker.address, tmp_path) as bus, BrokerClient(CLIENT_ID, bus_address=bus.address) as client:
         bus.cuts = [cut]
-        with pytest.raises(BrokerDisconnectedError, match="Call again"):
+        with pytest.raises(BrokerDisconnectedError, match="The next call reconnects"):
             await operation.call(client)
         assert len(fake_broker.calls_of(operation.method)) == len(bus.passed) == 1
         fake_broker.reset()
