@@ -1,4 +1,4 @@
-"""Where is the bus? D-Bus addresses, turned into socket addresses without touching the network."""
+"""D-Bus addresses: the session bus's address, and an address read into Unix socket addresses."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from urllib.parse import unquote_to_bytes
 
 from linuxbroker.bus.errors import AddressError
 
-# What an alternative of an address is given before the next one is tried.
-SECONDS_BEFORE_THE_NEXT = 1.5
-# What may stand unescaped in a value, by the D-Bus specification, "Server Addresses".
+# Time limit for each alternative of an address but the last.
+ALTERNATIVE_TIMEOUT_SECONDS = 1.5
+# A value as it stands in an address. Source: D-Bus specification, "Server Addresses".
 _UNESCAPED = re.compile(rb"(?:[-0-9A-Za-z_/.\\*]|%[0-9A-Fa-f]{2})*")
 
 
 def session_address(environ: Mapping[str, str] | None = None) -> str:
-    """Find the session bus's address the way every D-Bus library does.
+    """Get the address of the session bus from the environment.
 
     Args:
-        environ: the environment to look in; the process's own unless given.
+        environ: the environment variables; default those of the process.
 
     Returns:
         ``DBUS_SESSION_BUS_ADDRESS``, else ``unix:path=$XDG_RUNTIME_DIR/bus``.
@@ -42,7 +42,7 @@ def escape(value: bytes) -> str:
         value: the raw bytes, such as a path.
 
     Returns:
-        The text to put behind ``key=``.
+        The text that follows ``key=``.
     """
     return "".join(chr(byte) if _UNESCAPED.fullmatch(bytes([byte])) else f"%{byte:02x}" for byte in value)
 
@@ -52,13 +52,13 @@ def unix_sockets(address: str, unusable: list[str] | None = None) -> list[bytes]
 
     Args:
         address: one or more ``transport:key=value,…`` separated by ``;``.
-        unusable: gets the reason for each alternative that can't be used, which does not hide the others.
+        unusable: receives the reason for each unusable alternative, if at least one is usable.
 
     Returns:
         At least one address for ``socket.connect``; an abstract one begins with a NUL byte.
 
     Raises:
-        AddressError: no alternative can be used; the text has the reason for each.
+        AddressError: no alternative is usable; the text contains the reason for each.
     """
     sockets: list[bytes] = []
     reasons: list[str] = []
@@ -68,7 +68,7 @@ def unix_sockets(address: str, unusable: list[str] | None = None) -> list[bytes]
         except AddressError as error:
             reasons.append(str(error))
     if not sockets:
-        raise AddressError("; ".join(reasons) or f"bus address {address!r} has no alternative")
+        raise AddressError("; ".join(reasons) or f"bus address {address!r} is empty")
     if unusable is not None:
         unusable += reasons
     return sockets
@@ -79,24 +79,24 @@ def _socket_address(alternative: str) -> bytes:
     if not colon:
         raise AddressError(f"bus address {alternative!r} has no transport, such as 'unix:'")
     if transport != "unix":
-        raise AddressError(f"bus address {alternative!r} is not of a Unix socket (this library speaks unix: only)")
+        raise AddressError(f"bus address {alternative!r} has an unsupported transport; only unix: is supported")
     options = dict(_options(rest, alternative))
     if options.get("runtime") == b"yes":
         runtime_dir = os.environ.get("XDG_RUNTIME_DIR")
         if not runtime_dir:
-            raise AddressError(f"bus address {alternative!r} needs XDG_RUNTIME_DIR, which is not set")
+            raise AddressError(f"bus address {alternative!r} requires XDG_RUNTIME_DIR, which is not set")
         options = {"path": os.fsencode(runtime_dir) + b"/bus"}
     if (path := options.get("path")) and b"\0" not in path:
         return path
     if abstract := options.get("abstract"):
         return b"\0" + abstract
-    raise AddressError(f"bus address {alternative!r} has neither a path= nor an abstract= that can be used")
+    raise AddressError(f"bus address {alternative!r} has no usable path= or abstract=")
 
 
 def _options(text: str, alternative: str) -> Iterator[tuple[str, bytes]]:
     for option in filter(None, text.split(",")):
         key, equals, value = option.partition("=")
-        raw = value.encode("utf-8", "surrogatepass")  # no surrogate stands unescaped
+        raw = value.encode("utf-8", "surrogatepass")  # surrogates do not match
         if not key or not equals or not _UNESCAPED.fullmatch(raw):
-            raise AddressError(f"bus address {alternative!r} is malformed at {option!r}")
+            raise AddressError(f"bus address {alternative!r} is invalid at {option!r}")
         yield key, unquote_to_bytes(raw)

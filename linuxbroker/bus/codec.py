@@ -1,6 +1,6 @@
-"""Messages as bytes and back, by dbus-next, and the limits on what a peer can make it read.
+"""Encoding and decoding of messages by dbus-next, with limits on hostile ones.
 
-The only module that imports the D-Bus library; another one could be put in here and nowhere else.
+The only module that imports the D-Bus library.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dbus_next.signature import SignatureTree, Variant
 from linuxbroker.bus.errors import BadMessageError
 from linuxbroker.bus.message import Message, MessageKind
 
-# The library's annotations do not hold (None where it says str, untyped methods): its classes are taken as they are.
+# The library's annotations are wrong (None for str, untyped methods), so its classes are used untyped.
 _Marshaller: Any = Marshaller
 _Unmarshaller: Any = Unmarshaller
 _DBusMessage: Any = DBusMessage
@@ -29,7 +29,7 @@ _DBusMessage: Any = DBusMessage
 _MAX_HEADER_BYTES = 16 * 1024
 # Far above what brokers and buses send.
 _MAX_VALUES = 100_000
-_MAX_ARRAY_BYTES = 2**32  # as its length is written in four bytes
+_MAX_ARRAY_BYTES = 2**32  # its length is encoded in four bytes
 # D-Bus specification, "Message Format": no value is nested more deeply. The header adds two levels of its own.
 _MAX_DEPTH = 64 + 2
 _MAX_HEADERS = 64
@@ -41,26 +41,26 @@ _LENGTH_AND_SERIAL = struct.Struct("<II")  # bytes 4 to 11 of every message
 
 _FieldT = TypeVar("_FieldT")
 
-# The library keeps each signature that it ever reads, and a peer can make up any number. Only those that were added by
-# reading are removed again: the cache is shared with whoever else uses the library in this process.
+# The library caches every signature that it reads, and a peer can send any number of them. Only signatures added by
+# decoding are removed: other users of the library in this process share the cache.
 _signature_cache: dict[str, Any] = cast("Any", SignatureTree)._cache
 _peer_signatures: deque[str] = deque()
-# Headers of calls as the library wrote them, and those of replies as it read them: an application makes the same few
-# calls. A third of what a call costs is saved so.
+# Encoded headers of calls, and decoded fields of reply headers: an application makes the same few calls. Saves a third
+# of the time of a call.
 _call_headers: dict[tuple[str | bool, ...], bytes] = {}
 _reply_fields: dict[bytes, dict[str, Any]] = {}
 
 
 def encode(message: Message, serial: int, body: Sequence[Any] | None = None) -> bytes:
-    """Write a message as the bytes that go over the wire.
+    """Encode a message.
 
     Args:
         message: what to send; its own ``serial`` and ``sender`` are not used.
-        serial: the serial number to send it under, from 1.
-        body: the arguments, in place of the message's own.
+        serial: its serial number, from 1.
+        body: the arguments; default the message's own.
 
     Returns:
-        The marshalled message.
+        The bytes to send.
 
     Raises:
         BadMessageError: a name, path, signature or argument is invalid.
@@ -70,29 +70,29 @@ def encode(message: Message, serial: int, body: Sequence[Any] | None = None) -> 
         return _encode(message, serial, list(message.body if body is None else body))
     except Exception as error:  # the library raises bare Exception in places
         reason = type(error).__name__
-    raise BadMessageError(f"can't write a call of {message.interface}.{message.member}: {reason}")
+    raise BadMessageError(f"cannot encode the call of {message.interface}.{message.member}: {reason}")
 
 
 def decode(frame: bytes) -> Message:
-    """Read the bytes of one whole message.
+    """Decode a message.
 
     Args:
-        frame: exactly one message, as ``FrameReader`` cuts it.
+        frame: exactly one message, from ``FrameReader``.
 
     Returns:
-        The message. One with far more values than any that has a use here comes without its body; one with a header
-        that long is an empty signal. Neither ends the connection: any process on the bus can send them.
+        The message. The body is left out if it has more than 100,000 values; a message whose header is longer than
+        16 KiB becomes an empty signal. Neither raises, which would end the connection: any process can send them.
 
     Raises:
-        BadMessageError: the bytes are not a valid message. The text quotes nothing of them.
+        BadMessageError: the bytes are not a valid message. The text does not quote them.
     """
     known = len(_signature_cache)
-    reason = "cut short"
+    reason = "truncated"
     try:
         if struct.unpack_from("<I" if frame[:1] == b"l" else ">I", frame, 12)[0] > _MAX_HEADER_BYTES:
             return Message(MessageKind.SIGNAL)
         return _decode(frame)
-    except Exception as error:  # any exception class can come out of unmarshalling hostile bytes
+    except Exception as error:  # decoding hostile bytes can raise any exception class
         reason = type(error).__name__
     finally:
         if len(_signature_cache) > known:
@@ -101,14 +101,14 @@ def decode(frame: bytes) -> Message:
 
 
 def variants(value: object, signature: str = "") -> dict[str, Any]:
-    """Read an item of the type ``a{sv}`` without the library's own type for a variant.
+    """Unwrap the variants of a value of type ``a{sv}``.
 
     Args:
         value: an item of a message's body.
-        signature: of the variants that are wanted; default any.
+        signature: the signature of the variants to return; default any.
 
     Returns:
-        The value of each variant, by its key; empty if the item is of another type.
+        The value of each variant by its key; empty if the item has another type.
     """
     items = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     found = {key: cast("Any", item) for key, item in items.items() if isinstance(item, Variant)}
@@ -127,14 +127,14 @@ def _encode(message: Message, serial: int, body: list[Any]) -> bytes:
         message.reply_expected,
         message.autostart,
     )
-    written = _Marshaller(message.signature, body).marshall()
+    encoded_body = _Marshaller(message.signature, body).marshall()
     header = _call_headers.get(key)
     if header is None:
         whole = _library_message(message, serial, body)._marshall()
-        header = bytes(whole[: len(whole) - len(written)])
+        header = bytes(whole[: len(whole) - len(encoded_body)])
         if len(_call_headers) < _MAX_HEADERS:
             _call_headers[key] = header
-    return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(len(written), serial), header[12:], written))
+    return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(len(encoded_body), serial), header[12:], encoded_body))
 
 
 def _library_message(message: Message, serial: int, body: list[Any]) -> Any:
@@ -198,7 +198,7 @@ def _decode(frame: bytes) -> Message:
 
 
 def _reply_shape(frame: bytes) -> tuple[bytes, int]:
-    """The header of a message without the numbers that differ from one reply to the next, and its reply serial.
+    """The header of a message without the numbers that differ between replies, and its reply serial.
 
     Empty if the message is not little-endian, or has no reply serial, which is never 0.
     """
@@ -212,7 +212,7 @@ def _reply_shape(frame: bytes) -> tuple[bytes, int]:
 
 
 def _decode_reply(frame: bytes, fields: dict[str, Any], reply_serial: int) -> Message:
-    """Read a reply whose header the library has read before, apart from its numbers."""
+    """Decode a reply whose header, apart from its numbers, was decoded before."""
     unmarshaller = _FrameUnmarshaller(frame)
     body_bytes, serial, field_bytes = struct.unpack_from("<III", frame, 4)
     unmarshaller.endian = _LITTLE_ENDIAN
@@ -225,7 +225,7 @@ def _decode_reply(frame: bytes, fields: dict[str, Any], reply_serial: int) -> Me
 
 
 def _header_field(value: object, absent: _FieldT) -> _FieldT:
-    """A header field, for which the library accepts any type."""
+    """A header field, its type checked, which the library does not."""
     if value is None:
         return absent
     if isinstance(value, type(absent)):
@@ -234,16 +234,16 @@ def _header_field(value: object, absent: _FieldT) -> _FieldT:
 
 
 def _limit_peer_signatures(known: int) -> None:
-    """Note the signatures that reading has added since the cache had that many, and remove the oldest ones."""
+    """Record the signatures added to the cache since it had ``known`` entries, and remove the oldest ones."""
     _peer_signatures.extend(islice(reversed(_signature_cache), len(_signature_cache) - known))
     while len(_peer_signatures) > _MAX_PEER_SIGNATURES:
         _signature_cache.pop(_peer_signatures.popleft(), None)
 
 
 class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
-    """Reads a frame that is there as a whole; the library's own class expects the rest to arrive later.
+    """Decodes a complete frame; the library's own class waits for missing bytes.
 
-    Stops after so many values: a value of four bytes on the wire takes a hundred in memory, and its time.
+    Stops after ``_MAX_VALUES`` values: a value of four bytes on the wire takes a hundred in memory.
     """
 
     values_left = _MAX_VALUES
@@ -251,7 +251,7 @@ class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
     header_is_read = False
 
     def __init__(self, frame: bytes) -> None:
-        # Not the library's: it makes a table of readers for each message, the dearest step of all of its reading.
+        # Does not call the library's, which makes a table of readers for each message: its most expensive step.
         self.buf = frame
         self.offset = 0
         self.unix_fds: list[int] = []
@@ -259,7 +259,7 @@ class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
     def read_argument(self, type_: Any) -> Any:
         self.values_left -= 1
         if self.values_left < 0:
-            self.offset = len(self.buf) + _MAX_ARRAY_BYTES  # the end of every array, whatever length it announces
+            self.offset = len(self.buf) + _MAX_ARRAY_BYTES  # beyond the end of every array, whatever its length
             return None
         self.depth += 1
         if self.depth > _MAX_DEPTH:
@@ -267,7 +267,7 @@ class _FrameUnmarshaller(_Unmarshaller):  # type: ignore[misc]
         value = _READERS[type_.token](self, type_)
         self.depth -= 1
         if not self.depth and not self.header_is_read:
-            # D-Bus specification, "Header Fields": those that are not known are ignored. Some buses pass them on.
+            # D-Bus specification, "Header Fields": unknown ones are ignored. Some buses forward them.
             self.header_is_read = True
             return [field for field in value if field[0] <= _LAST_FIELD]
         return value

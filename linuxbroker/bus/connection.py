@@ -1,8 +1,7 @@
-"""How does a call travel over one bus connection, and its reply come back?
+"""A connection to a message bus: calls, their replies, signals.
 
-A non-blocking socket with its own writer and reader on the running loop: a full socket buffer waits for room, each
-pending call is a future that is forgotten as soon as its caller is, and the end of the connection ends every call in
-flight.
+It reads and writes a non-blocking socket on the running loop. Calls wait while the send buffer is full. A call in
+flight is a future, which is dropped when its caller is cancelled. When the connection ends, so do the calls in flight.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ _log = logging.getLogger("linuxbroker.bus")
 BUS_NAME = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
 _READ_BYTES = 256 * 1024
-# New calls wait while more than this is unsent, so that memory follows the peer's pace and not the caller's.
+# New calls are queued while more than this is unsent, so that a slow peer does not cost memory.
 _UNSENT_LIMIT_BYTES = 1024 * 1024
 _MAX_SERIAL = 0xFFFFFFFF
-_READS_IN_A_ROW = 16
-# The signature of what the bus answers. Source: D-Bus specification, "Message Bus Messages".
-_BUS_ANSWERS = {
+_MAX_READS = 16
+# The signatures of the bus's replies. Source: D-Bus specification, "Message Bus Messages".
+_BUS_REPLY_SIGNATURES = {
     "AddMatch": "",
     "GetConnectionUnixProcessID": "u",
     "GetId": "s",
@@ -59,13 +58,13 @@ _BUS_ANSWERS = {
 }
 # D-Bus specification, "Bus names".
 _UNIQUE_NAME = re.compile(r":[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
-_LONGEST_NAME = 255
+_MAX_NAME_LENGTH = 255
 _UCRED = struct.Struct("@iII")  # struct ucred: pid, uid, gid
 
 
 @dataclass
 class _Call:
-    """A call on its way out; ``serial`` is 0 until it is written."""
+    """A call in flight; ``serial`` is 0 until it is written."""
 
     message: Message
     write_body: Callable[[], Sequence[Any]] | None
@@ -76,18 +75,18 @@ class _Call:
     reply: asyncio.Future[Message]
     serial: int = 0
 
-    def takes(self, reply: Message, frame: bytes) -> bool:
-        """Whether a message that says that it is the reply comes from whom the reply is taken."""
+    def accepts(self, reply: Message, frame: bytes) -> bool:
+        """Whether a message with the call's serial number comes from a sender whose reply is accepted."""
         if not self.only_from or reply.sender == self.only_from:
             return True
         if not reply.sender:
-            # A bus says of each message whose it is: one without a sender is from who holds the socket's other end, the
-            # bus or a proxy in front of it. Neither makes up descriptors.
+            # A bus adds the sender to every message it forwards: one without a sender is from the peer of the socket,
+            # the bus or a proxy in front of it. Neither sends file descriptors.
             return not unix_fds(frame)
         return reply.kind is MessageKind.ERROR and reply.sender == BUS_NAME
 
-    def is_too_long(self, length: int) -> bool:
-        """Whether a reply of this length is refused, which ends the call here and now."""
+    def is_oversized(self, length: int) -> bool:
+        """Fail the call if a reply of this length exceeds its limit; whether it does."""
         if length <= self.max_reply_bytes:
             return False
         if not self.reply.done():
@@ -99,10 +98,10 @@ class Connection:
     """An open connection to a message bus, bound to the loop that opened it. Made by ``Connection.open``.
 
     Attributes:
-        unique_name: the name that the bus gave to the connection.
-        peer_uid: the user id of the process that listens on the bus's socket, as the kernel tells it; None where the
-            system tells none. Source: unix(7), "SO_PEERCRED".
-        on_call: called with each method call that arrives; without one, each is answered with an error.
+        unique_name: the unique name that the bus assigned to the connection.
+        peer_uid: the user ID of the process that listens on the bus's socket, as reported by the kernel; None if the
+            system does not report it. Source: unix(7), "SO_PEERCRED".
+        on_call: called with each method call that arrives; if None, each is answered with an error.
     """
 
     def __init__(self, sock: socket.socket, max_message_bytes: int, passes_descriptors: bool = False) -> None:
@@ -111,21 +110,21 @@ class Connection:
         self.on_call: Callable[[Message], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._descriptors = DescriptorReader(sock, self._skips) if passes_descriptors else None
-        self._frames = self._descriptors or FrameReader(skips=self._skips)
+        self._descriptors = DescriptorReader(sock, self._should_discard) if passes_descriptors else None
+        self._frames = self._descriptors or FrameReader(skips=self._should_discard)
         self._receive = self._descriptors.receive if self._descriptors else sock.recv
         self._max_message_bytes = max_message_bytes
         self._pending: dict[int, _Call] = {}
-        # The calls that wait for room, in order, each under the future of its reply.
-        self._waiting: OrderedDict[asyncio.Future[Message], _Call] = OrderedDict()
+        # The calls that wait for room in the send buffer, in order, by the future of the reply.
+        self._queued_calls: OrderedDict[asyncio.Future[Message], _Call] = OrderedDict()
         self._signal_handlers: list[Callable[[Message], None]] = []
         self._close_handlers: list[Callable[[BusError], None]] = []
         self._unsent: deque[memoryview] = deque()
         self._unsent_bytes = 0
         self._serial = 0
-        self._ended: BusError | None = None
-        # A loop that is closed with the connection open leaves it to the garbage collector: no warning, no descriptor.
-        weakref.finalize(self, _close_unless_read, sock, weakref.ref(self._loop))
+        self._close_reason: BusError | None = None
+        # Closes the socket, without a warning, if the loop was closed before the connection.
+        weakref.finalize(self, _close_unless_in_use, sock, weakref.ref(self._loop))
         self._loop.add_reader(sock, self._on_readable)
 
     @classmethod
@@ -135,41 +134,41 @@ class Connection:
         *,
         limit: float | None = 5.0,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
-        wants_descriptors: bool = False,
+        pass_descriptors: bool = False,
     ) -> Connection:
         """Connect to a bus, authenticate and say Hello.
 
         Args:
-            address: a D-Bus address; the session bus's unless given.
-            limit: seconds for all of it, every alternative of the address included; None for no limit.
-            max_message_bytes: a longer message is passed over, unless it is the reply to a call with a limit of its
-                own.
-            wants_descriptors: whether to ask the bus for the passing of file descriptors, which it may refuse.
+            address: a D-Bus address; default the session bus's.
+            limit: seconds in total, for all alternatives of the address; None for no limit. Default 5.0.
+            max_message_bytes: a longer message is discarded, unless it is the reply to a call with its own limit;
+                default 128 MiB, the limit of D-Bus.
+            pass_descriptors: whether to request file descriptor passing, which the bus may refuse.
 
         Returns:
             The connection, ready for calls.
 
         Raises:
-            AddressError: there is no address, or none that can be used.
-            ConnectError: no alternative led to a bus in time.
+            AddressError: the address is missing or invalid.
+            ConnectError: no alternative led to a bus within the limit.
         """
 
         async def attempt(candidate: bytes) -> Connection:
-            return await cls._open(candidate, max_message_bytes, wants_descriptors)
+            return await cls._open(candidate, max_message_bytes, pass_descriptors)
 
         return await open_first(address or session_address(), attempt, limit=limit)
 
     @classmethod
-    async def _open(cls, address: bytes, max_message_bytes: int, wants_descriptors: bool) -> Connection:
+    async def _open(cls, address: bytes, max_message_bytes: int, pass_descriptors: bool) -> Connection:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection: Connection | None = None
         try:
             sock.setblocking(False)
             await connect(sock, address)
-            passes_descriptors = await authenticate(sock, wants_descriptors=wants_descriptors)
+            passes_descriptors = await authenticate(sock, pass_descriptors=pass_descriptors)
             connection = cls(sock, max_message_bytes, passes_descriptors)
             (name,) = await connection.call_bus("Hello", limit=None)
-            connection.unique_name = checked_unique_name(name)
+            connection.unique_name = check_unique_name(name)
             return connection
         except BaseException:
             if connection is not None:
@@ -180,18 +179,18 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Whether calls can be made."""
-        return self._ended is None
+        return self._close_reason is None
 
     def check_open(self) -> bool:
-        """Find out whether calls can be made, having read what has arrived, the end of the connection perhaps.
+        """Check whether calls can be made, after reading what has arrived, such as the end of the connection.
 
         Returns:
             Whether the connection is open.
         """
-        for _ in range(_READS_IN_A_ROW):
-            if self._ended is not None or not self._on_readable():
+        for _ in range(_MAX_READS):
+            if self._close_reason is not None or not self._on_readable():
                 break
-        return self._ended is None
+        return self._close_reason is None
 
     async def call(
         self,
@@ -208,29 +207,28 @@ class Connection:
 
         Args:
             message: the call.
-            limit: seconds to wait for the reply; None to wait for ever.
-            write_body: gives the arguments once there is room to send them, in place of the message's own: a call that
-                waits for room holds none.
-            max_reply_bytes: the longest message that is taken for the reply; the connection's limit unless given.
-            on_send: called when the call is written; never, if it ends before.
-            only_from: the unique name (the bus's own name for the bus) whose reply is taken, or the error of the bus or
-                of a proxy in front of it in its place. Some buses pass on replies that were not asked for, from anyone.
-                Empty takes any.
-            descriptors: gets those that come with the reply; none, where the bus passes none. They are closed unseen
-                unless given.
+            limit: seconds to wait for the reply; None for no limit.
+            write_body: returns the arguments when they can be sent, instead of the message's own, so that a queued
+                call needs no memory for them.
+            max_reply_bytes: the maximum size of the reply message in bytes; default the connection's limit.
+            on_send: called when the call is written; not called if it ends before.
+            only_from: the unique name (for the bus, its own name) whose reply is accepted, besides errors of the bus or
+                of a proxy in front of it. Some buses forward unsolicited replies from any connection. Empty for any
+                sender.
+            descriptors: receives the file descriptors of the reply, if the bus passes any; default: they are closed.
 
         Returns:
             The reply message.
 
         Raises:
-            RemoteError: a D-Bus error came back.
-            ReplyTooLargeError: the reply is longer than allowed.
+            RemoteError: the reply is a D-Bus error.
+            ReplyTooLargeError: the reply exceeds the size limit.
             CallTimeoutError: no reply within the limit.
-            DisconnectedError: the connection is closed, or ended before the reply came.
-            BadMessageError: the call can't be written, the peer stopped speaking D-Bus, or a descriptor is missing.
+            DisconnectedError: the connection is closed, or ended before the reply.
+            BadMessageError: the call is invalid, the peer sent invalid data, or a descriptor is missing.
         """
-        if self._ended is not None:
-            raise self._end_reason()
+        if self._close_reason is not None:
+            raise self._closed_error()
         call = _Call(
             message,
             write_body,
@@ -240,25 +238,25 @@ class Connection:
             descriptors,
             self._loop.create_future(),
         )
-        letting_in = self._descriptors if descriptors is not None else None
+        fd_receiver = self._descriptors if descriptors is not None else None
         timer = None if limit is None else self._loop.call_later(limit, _expire, call.reply, message.member, limit)
         try:
-            if letting_in is not None:
-                letting_in.begin()
-            if self._waiting or not self._has_room:
-                self._waiting[call.reply] = call
+            if fd_receiver is not None:
+                fd_receiver.allow()
+            if self._queued_calls or not self._has_room:
+                self._queued_calls[call.reply] = call
             else:
                 self._write_call(call)
             reply = await call.reply
         finally:
             self._pending.pop(call.serial, None)
-            self._waiting.pop(call.reply, None)
-            if letting_in is not None:
-                letting_in.end()
+            self._queued_calls.pop(call.reply, None)
+            if fd_receiver is not None:
+                fd_receiver.disallow()
             if timer is not None:
                 timer.cancel()
             if call.reply.done() and not call.reply.cancelled():
-                call.reply.exception()  # looked at: no complaint when the caller was cancelled at the same moment
+                call.reply.exception()  # marks it as retrieved, if the caller was cancelled at the same moment
         if reply.kind is MessageKind.ERROR:
             text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
             raise RemoteError(reply.error_name, text, reply.sender)
@@ -272,27 +270,29 @@ class Connection:
         limit: float | None = 60.0,
         on_send: Callable[[], None] | None = None,
     ) -> tuple[Any, ...]:
-        """Call a method of the bus daemon itself; nobody else's answer is taken.
+        """Call a method of the bus itself; replies of other senders are ignored.
 
         Args:
             member: the method of ``org.freedesktop.DBus``.
             signature: the signature of the arguments.
             body: the arguments.
-            limit: seconds to wait; None to wait for ever.
-            on_send: called when the call is written; never, if it ends before.
+            limit: seconds to wait for the reply; None for no limit. Default 60.0.
+            on_send: called when the call is written; not called if it ends before.
 
         Returns:
-            The values that came back, of the types that the D-Bus specification has for the method.
+            The values of the reply, of the types that the D-Bus specification defines for the method.
 
         Raises:
-            BadMessageError: other values came back.
+            BadMessageError: the reply has another signature.
             BusError: as ``call`` does.
         """
         call = bus_call(member, signature, *body)
         reply = await self.call(call, limit=limit, on_send=on_send, only_from=BUS_NAME)
-        expected = _BUS_ANSWERS.get(member, reply.signature)
+        expected = _BUS_REPLY_SIGNATURES.get(member, reply.signature)
         if reply.signature != expected:
-            raise BadMessageError(f"the bus answered {member} with {reply.signature!r}, not with {expected!r}")
+            raise BadMessageError(
+                f"invalid reply of the bus to {member}: signature {reply.signature!r} instead of {expected!r}"
+            )
         return tuple(reply.body)
 
     def send(self, message: Message) -> None:
@@ -303,38 +303,38 @@ class Connection:
 
         Raises:
             DisconnectedError: the connection is closed.
-            BadMessageError: it can't be written.
+            BadMessageError: the message is invalid.
         """
-        if self._ended is not None:
-            raise self._end_reason()
+        if self._close_reason is not None:
+            raise self._closed_error()
         self._write(encode(replace(message, reply_expected=False), self._next_serial()))
 
     def on_signal(self, handler: Callable[[Message], None]) -> Callable[[], None]:
-        """Have a function called with each signal that arrives.
+        """Add a handler that is called with each signal.
 
         Args:
             handler: called on the loop, in the order of arrival.
 
         Returns:
-            A function that ends it.
+            A function that removes it.
         """
         self._signal_handlers.append(handler)
         return lambda: self._signal_handlers.remove(handler)
 
     def on_close(self, handler: Callable[[BusError], None]) -> Callable[[], None]:
-        """Have a function called once, with the reason, when the connection ends.
+        """Add a handler that is called once, with the reason, when the connection ends.
 
         Args:
             handler: called on the loop.
 
         Returns:
-            A function that ends it.
+            A function that removes it.
         """
         self._close_handlers.append(handler)
         return lambda: self._close_handlers.remove(handler) if handler in self._close_handlers else None
 
     def close(self) -> None:
-        """Close the connection; calls in flight end with ``ClosedHereError``. A second call does nothing."""
+        """Close the connection; calls in flight raise ``ClosedHereError``. Closing again has no effect."""
         self._end(ClosedHereError("the connection to the bus was closed by this process"))
 
     def _next_serial(self) -> int:
@@ -363,7 +363,7 @@ class Connection:
             self._loop.add_writer(self._sock, self._on_writable)
 
     def _flush(self) -> bool:
-        """Send what the socket takes; whether nothing is left to send."""
+        """Send until the socket's buffer is full; whether everything was sent."""
         try:
             while self._unsent:
                 sent = self._sock.send(self._unsent[0])
@@ -375,50 +375,50 @@ class Connection:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._end(DisconnectedError(f"the connection to the bus ended ({error.strerror or error})"))
+            self._end(DisconnectedError(f"connection to the bus lost ({error.strerror or error})"))
         return True
 
     def _on_writable(self) -> None:
-        """Send on, and let in the calls that wait: each writes itself, so that nothing of theirs wakes in vain."""
+        """Continue sending, and write queued calls while there is room."""
         flushed = self._flush()
-        while self._waiting and self._has_room:
-            _, call = self._waiting.popitem(last=False)
+        while self._queued_calls and self._has_room:
+            _, call = self._queued_calls.popitem(last=False)
             if call.reply.done():
                 continue
             try:
                 self._write_call(call)
-            except Exception as error:  # whatever it is, it is the caller's
+            except Exception as error:  # from write_body or encode: raised to the caller
                 call.reply.set_exception(error)
-        if flushed and not self._unsent and self._ended is None:
+        if flushed and not self._unsent and self._close_reason is None:
             self._loop.remove_writer(self._sock)
 
     def _on_readable(self) -> bool:
-        """Read once; whether there was something."""
+        """Read once and handle what was read; whether there was anything."""
         try:
             data = self._receive(_READ_BYTES)
         except BlockingIOError:
             return False
         except OSError as error:
-            self._end(DisconnectedError(f"the connection to the bus ended ({error.strerror or error})"))
+            self._end(DisconnectedError(f"connection to the bus lost ({error.strerror or error})"))
             return False
         if not data:
             self._end(DisconnectedError("the bus closed the connection"))
             return False
         try:
             for frame in self._frames.feed(data):
-                if self._ended is not None:  # by what came before
+                if self._close_reason is not None:  # by a message before this one
                     break
                 self._dispatch(decode(frame), frame)
         except BadMessageError as error:
             self._end(error)
         return True
 
-    def _skips(self, length: int, reply_serial: int) -> bool:
-        """Whether a long message is passed over; the call that it replies to ends here and now."""
+    def _should_discard(self, length: int, reply_serial: int) -> bool:
+        """Whether a long message is discarded; if so, the call that it replies to fails."""
         call = self._pending.get(reply_serial)
         if call is None:
             return reply_serial != 0 or length > self._max_message_bytes
-        return call.is_too_long(length)
+        return call.is_oversized(length)
 
     def _dispatch(self, message: Message, frame: bytes) -> None:
         if message.kind is MessageKind.CALL:
@@ -428,50 +428,50 @@ class Connection:
                 handler(message)
         else:
             call = self._pending.get(message.reply_serial)
-            if call is None or not call.takes(message, frame) or call.is_too_long(len(frame)) or call.reply.done():
+            if call is None or not call.accepts(message, frame) or call.is_oversized(len(frame)) or call.reply.done():
                 return
             try:
                 if call.descriptors is not None and self._descriptors is not None:
-                    self._descriptors.hand_over(frame, call.descriptors)
+                    self._descriptors.take(frame, call.descriptors)
                 call.reply.set_result(message)
-            except BadMessageError as error:  # the stream is in order: other calls go on
+            except BadMessageError as error:  # only this call fails: the stream is intact
                 call.reply.set_exception(error)
 
     def _answer(self, call: Message) -> None:
         if self.on_call is not None:
             self.on_call(call)
-        elif call.reply_expected and self._has_room:  # a peer that asks on and on, and reads nothing, gets no answers
+        elif call.reply_expected and self._has_room:  # no answer to a peer that does not read
             self.send(
                 error_reply(call, "org.freedesktop.DBus.Error.UnknownMethod", "this connection offers no methods")
             )
 
-    def _end_reason(self) -> BusError:
-        assert self._ended is not None
-        return type(self._ended)(*self._ended.args)
+    def _closed_error(self) -> BusError:
+        assert self._close_reason is not None
+        return type(self._close_reason)(*self._close_reason.args)
 
     def _end(self, reason: BusError) -> None:
-        if self._ended is not None:
+        if self._close_reason is not None:
             return
-        self._ended = reason
+        self._close_reason = reason
         if self._descriptors is not None:
             self._descriptors.close()
         _log.debug("connection %s ended: %s", self.unique_name, reason)
-        if self._loop.is_closed():  # nobody is left to tell
+        if self._loop.is_closed():  # handlers can no longer run
             self._sock.close()
             return
         self._loop.remove_reader(self._sock)
         self._loop.remove_writer(self._sock)
         self._sock.close()
         self._unsent.clear()
-        for reply in (*(call.reply for call in self._pending.values()), *self._waiting):
+        for reply in (*(call.reply for call in self._pending.values()), *self._queued_calls):
             if not reply.done():
-                reply.set_exception(self._end_reason())
+                reply.set_exception(self._closed_error())
         for handler in tuple(self._close_handlers):
             handler(reason)
 
 
 def bus_call(member: str, signature: str = "", *body: Any) -> Message:
-    """Make a call of the bus daemon itself.
+    """Make a call of a method of the bus itself.
 
     Args:
         member: the method of ``org.freedesktop.DBus``.
@@ -492,20 +492,20 @@ def bus_call(member: str, signature: str = "", *body: Any) -> Message:
     )
 
 
-def checked_unique_name(name: str) -> str:
-    """Refuse a bus's answer that is no connection's name.
+def check_unique_name(name: str) -> str:
+    """Check a unique connection name from the bus.
 
     Args:
-        name: what the bus answered.
+        name: the name in the reply of the bus.
 
     Returns:
-        The same.
+        The same name.
 
     Raises:
-        BadMessageError: it is no unique name.
+        BadMessageError: it is not a unique name.
     """
-    if len(name) > _LONGEST_NAME or not _UNIQUE_NAME.fullmatch(name):
-        raise BadMessageError("the bus answered with a name that no connection can have")
+    if len(name) > _MAX_NAME_LENGTH or not _UNIQUE_NAME.fullmatch(name):
+        raise BadMessageError("invalid reply of the bus: not a unique connection name")
     return name
 
 
@@ -554,8 +554,8 @@ def _peer_uid(sock: socket.socket) -> int | None:
     return int(uid)
 
 
-def _close_unless_read(sock: socket.socket, loop: weakref.ref[asyncio.AbstractEventLoop]) -> None:
-    """At the end of the process, a loop on another thread may still be reading."""
+def _close_unless_in_use(sock: socket.socket, loop: weakref.ref[asyncio.AbstractEventLoop]) -> None:
+    """Close a socket unless a running loop reads from it, such as one of another thread when the process exits."""
     running = loop()
     if running is None or not running.is_running():
         sock.close()

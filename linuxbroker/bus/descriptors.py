@@ -1,8 +1,8 @@
-"""Whose are the file descriptors that come in with messages? The call's that asked for them; nobody else's ever stay.
+"""File descriptors that arrive with messages: passed to the call that requested them, otherwise closed.
 
-Any process on the bus can send descriptors, with any message. They are let in only while a call waits for some; at
-all other times the kernel closes them (unix(7), "SCM_RIGHTS"). While one waits, no read goes beyond the end of a
-message, so that what comes in belongs to the message under way (D-Bus specification, "UNIX_FDS").
+Any process on the bus can send descriptors, with any message. They are accepted only while a call waits for some; at
+all other times the kernel closes them (unix(7), "SCM_RIGHTS"). While a call waits, no read goes beyond the end of a
+message, so that received descriptors belong to the current message (D-Bus specification, "UNIX_FDS").
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from types import TracebackType
 from linuxbroker.bus.errors import BadMessageError
 from linuxbroker.bus.frames import FrameReader, unix_fds
 
-# With an answer of a bus comes one. The kernel closes those for which there is no room.
-_MOST_DESCRIPTORS = 16
-_ROOM_BYTES = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array("i").itemsize)
+# A reply of the bus carries one. The kernel closes those that exceed the buffer.
+_MAX_DESCRIPTORS = 16
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_MAX_DESCRIPTORS * array("i").itemsize)
 
 
 class Descriptors:
-    """File descriptors of this process, which are closed at the end of a ``with`` block.
+    """File descriptors that are closed at the end of a ``with`` block.
 
     Attributes:
-        numbers: the descriptors, in the order in which a message's body counts them.
+        numbers: the descriptors; the body of a message refers to them by index.
     """
 
     def __init__(self) -> None:
@@ -43,69 +43,69 @@ class Descriptors:
     def close(self) -> None:
         """Close them all."""
         while self.numbers:
-            # One that can't be closed in order, as its sender's file system may have it, is closed all the same.
+            # A descriptor is closed even if close() fails, as the sender's file system may cause it to.
             with contextlib.suppress(OSError):
                 os.close(self.numbers.pop())
 
 
 class DescriptorReader(FrameReader):
-    """Reads from a socket on which descriptors may come, and cuts what it read into messages.
+    """Reads bytes and descriptors from a socket, and cuts the bytes into messages.
 
     Args:
-        sock: where to read.
+        sock: the socket to read from.
         skips: as for ``FrameReader``.
     """
 
     def __init__(self, sock: socket.socket, skips: Callable[[int, int], bool]) -> None:
         super().__init__(skips=skips)
         self._sock = sock
-        self._waiting = 0
-        self._arrived = Descriptors()
+        self._waiting_calls = 0
+        self._received = Descriptors()
 
-    def begin(self) -> None:
-        """Let descriptors in: one more call waits for some."""
-        self._waiting += 1
+    def allow(self) -> None:
+        """Accept descriptors for one more waiting call."""
+        self._waiting_calls += 1
 
-    def end(self) -> None:
-        """Let descriptors in no more, unless another call waits for some."""
-        self._waiting -= 1
-        if not self._waiting:
+    def disallow(self) -> None:
+        """End ``allow`` for one call; with the last one, descriptors are no longer accepted."""
+        self._waiting_calls -= 1
+        if not self._waiting_calls:
             self.close()
 
     def receive(self, size: int) -> bytes:
-        """Read from the socket, to the end of the message under way at most if a call waits for descriptors.
+        """Read from the socket; while a call waits for descriptors, not beyond the end of the current message.
 
         Args:
-            size: the most bytes to read.
+            size: the maximum number of bytes.
 
         Returns:
-            The bytes; none at the end of the stream.
+            The bytes; empty at the end of the stream.
 
         Raises:
             OSError: as ``socket.recv`` does.
         """
-        if not self._waiting:
+        if not self._waiting_calls:
             return self._sock.recv(size)
         if self._to_skip:
             return self._sock.recv(min(size, self._to_skip))
-        # At least one: whole messages are left where a handler of one before them raised.
-        missing = max(1, min(size, self._wanted - len(self._buffer)))
-        data, controls, _, _ = self._sock.recvmsg(missing, _ROOM_BYTES, socket.MSG_CMSG_CLOEXEC)
+        # At least 1: complete messages remain in the buffer if a handler of an earlier one raised.
+        missing = max(1, min(size, self._bytes_needed - len(self._buffer)))
+        data, controls, _, _ = self._sock.recvmsg(missing, _ANCILLARY_BYTES, socket.MSG_CMSG_CLOEXEC)
         for level, kind, content in controls:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                self._arrived.numbers += array("i", content)
-        if len(self._arrived.numbers) > _MOST_DESCRIPTORS:
-            self._arrived.close()
+                self._received.numbers += array("i", content)
+        if len(self._received.numbers) > _MAX_DESCRIPTORS:
+            self._received.close()
         return data
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take in what arrived and give the messages that it completes, as ``FrameReader`` does.
+        """Add received bytes and get the messages that they complete, as ``FrameReader`` does.
 
         Args:
             data: the bytes.
 
         Returns:
-            Each whole message. When the next one is asked for, the descriptors that nobody took are closed.
+            Each whole message. Descriptors not taken by ``take`` are closed before the next one.
 
         Raises:
             BadMessageError: as ``FrameReader.feed`` does.
@@ -118,25 +118,25 @@ class DescriptorReader(FrameReader):
         if self._to_skip:
             self.close()
 
-    def hand_over(self, message: bytes, to: Descriptors) -> None:
-        """Give away the descriptors that came with the message that was cut last.
+    def take(self, message: bytes, to: Descriptors) -> None:
+        """Move the descriptors of the current message to the call that requested them.
 
         Args:
-            message: the message.
-            to: where they go; it holds none yet.
+            message: the message that ``feed`` returned last.
+            to: receives them; empty before.
 
         Raises:
-            BadMessageError: they are not as many as the message says.
+            BadMessageError: their number is not the one that the message announces.
         """
-        announced, came = unix_fds(message), len(self._arrived.numbers)
-        if announced != came:
+        announced, received = unix_fds(message), len(self._received.numbers)
+        if announced != received:
             raise BadMessageError(
-                f"the bus announced {announced} file descriptors, and {came} came; if there were none left for this "
-                "process, raise its limit of open files (ulimit -n)"
+                f"expected {announced} file descriptors, received {received}; the limit of open files "
+                "(ulimit -n) may be too low"
             )
-        to.numbers += self._arrived.numbers
-        self._arrived.numbers.clear()
+        to.numbers += self._received.numbers
+        self._received.numbers.clear()
 
     def close(self) -> None:
-        """Close the descriptors that nobody took."""
-        self._arrived.close()
+        """Close the descriptors that were not taken."""
+        self._received.close()

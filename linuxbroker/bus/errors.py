@@ -1,27 +1,27 @@
-"""What can go wrong between this process and the bus?
+"""Exceptions of the D-Bus connection.
 
     BusError
-    ├── AddressError        the address is missing or can't be used
-    ├── ConnectError        no address led to a working bus (no socket, refused, no answer in time, no handshake)
-    ├── DisconnectedError   the connection ended while a call was in flight
+    ├── AddressError        the address is missing or invalid
+    ├── ConnectError        no address led to a working bus (no socket, rejected, timed out, failed handshake)
+    ├── DisconnectedError   the connection was lost during a call
     │   └── ClosedHereError     ... because this process closed it
-    ├── BadMessageError     the peer sent bytes that are not a D-Bus message, or more of them than is allowed
-    ├── ReplyTooLargeError  the reply to a call is longer than the caller allows
-    ├── CallTimeoutError    a call had no reply within its time limit
-    └── RemoteError         the peer, or the bus for it, replied with a D-Bus error
+    ├── BadMessageError     the peer sent an invalid or too large message
+    ├── ReplyTooLargeError  the reply to a call exceeds the caller's size limit
+    ├── CallTimeoutError    no reply to a call within its time limit
+    └── RemoteError         the peer, or the bus on its behalf, replied with a D-Bus error
 
-These stay below the client: ``linuxbroker.call.failures`` turns each into the exception that an application sees.
+Internal: ``linuxbroker.call.failures`` turns each into the exception that an application gets.
 """
 
 from __future__ import annotations
 
 
 class BusError(Exception):
-    """Something went wrong between this process and the bus."""
+    """Base class of the exceptions of ``linuxbroker.bus``."""
 
 
 class AddressError(BusError):
-    """No bus address is known, or none of the known ones can be used."""
+    """The bus address is missing or invalid."""
 
 
 class ConnectError(BusError):
@@ -29,31 +29,31 @@ class ConnectError(BusError):
 
 
 class DisconnectedError(BusError):
-    """The connection to the bus ended."""
+    """The connection to the bus is closed or was lost."""
 
 
 class ClosedHereError(DisconnectedError):
-    """This process closed the connection: its calls are not to be repeated."""
+    """This process closed the connection; its calls must not be repeated."""
 
 
 class BadMessageError(BusError):
-    """The peer sent something that is not a D-Bus message, or one that is too large."""
+    """A message is invalid or too large."""
 
 
 class ReplyTooLargeError(BusError):
-    """The reply to a call is longer than the caller allows; it was passed over, and the connection goes on.
+    """The reply to a call exceeds the caller's size limit; it was discarded, and the connection stays open.
 
     Args:
-        length: the length of the reply's message in bytes.
+        length: the size of the reply message in bytes.
         allowed: the caller's limit in bytes.
     """
 
     def __init__(self, length: int, allowed: int) -> None:
-        super().__init__(f"the reply is a message of {length:,} bytes; {allowed:,} allowed")
+        super().__init__(f"reply of {length:,} bytes exceeds the limit of {allowed:,} bytes")
 
 
 class CallTimeoutError(BusError):
-    """A call had no reply within its time limit.
+    """No reply to a call within its time limit.
 
     Args:
         member: the method that was called.
@@ -61,21 +61,21 @@ class CallTimeoutError(BusError):
     """
 
     def __init__(self, member: str, limit: float) -> None:
-        super().__init__(f"{member} had no reply within {limit:g} s")
+        super().__init__(f"no reply to {member} within {limit:g} s")
         self.limit = limit
 
 
 class RemoteError(BusError):
-    """A D-Bus error came back in place of a reply.
+    """The reply to a call is a D-Bus error.
 
     Args:
         name: the D-Bus error name, such as ``org.freedesktop.DBus.Error.Failed``.
-        text: the human-readable text that came with it; may hold anything, so it is kept out of ``str()``.
-        sender: who sent it: a connection's unique name, the bus's own name, or the empty string for a proxy in front
-            of the bus.
+        text: the error's human-readable text. It may contain anything and is not part of ``str()``.
+        sender: the sender: a connection's unique name, the bus's own name, or the empty string for a proxy in
+            front of the bus.
 
     Attributes:
-        is_repetition: whether the call was sent a second time, after a first that had ended with an error too.
+        is_repetition: whether the call was a retry, after a first attempt that also ended with an error.
     """
 
     def __init__(self, name: str, text: str, sender: str = "") -> None:

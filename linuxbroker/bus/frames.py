@@ -1,4 +1,4 @@
-"""Where does one D-Bus message end and the next begin? Pure code: bytes in, whole messages out."""
+"""The framing of D-Bus messages, without I/O: bytes in, whole messages out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from linuxbroker.bus.errors import BadMessageError
 
 # D-Bus specification, "Message Format": no message is longer than 128 MiB, header included.
 MAX_MESSAGE_BYTES = 128 * 1024 * 1024
-# A longer message is judged by its header, before the rest of it is taken in.
+# For a longer message, the limits are checked as soon as its header is there.
 LARGE_MESSAGE_BYTES = 256 * 1024
 _FIXED_HEADER_BYTES = 16
 _BYTE_ORDER = {ord("l"): "<", ord("B"): ">"}
@@ -21,9 +21,9 @@ class FrameReader:
     """Cuts a stream of bytes into D-Bus messages.
 
     Args:
-        max_message_bytes: the stream ends at a message that announces more than this many bytes.
-        skips: asked about each message of more than ``LARGE_MESSAGE_BYTES``, by its length and the serial number that
-            it replies to (0 for none): whether to pass over it, which takes no memory.
+        max_message_bytes: a longer message is an error, after which nothing can be read.
+        skips: called for each message of more than ``LARGE_MESSAGE_BYTES`` with its length and the serial number it
+            replies to (0 for none); if true, the message is discarded as it arrives, without using memory.
     """
 
     def __init__(
@@ -32,48 +32,48 @@ class FrameReader:
         self._max_message_bytes = max_message_bytes
         self._skips = skips
         self._buffer = bytearray()
-        self._wanted = _FIXED_HEADER_BYTES
-        self._judged = False
+        self._bytes_needed = _FIXED_HEADER_BYTES
+        self._size_checked = False
         self._to_skip = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take in what arrived and give the messages that it completes.
+        """Add received bytes and get the messages that they complete.
 
         Args:
-            data: the bytes, cut anywhere.
+            data: the bytes, split anywhere.
 
         Returns:
             Each whole message, in order.
 
         Raises:
-            BadMessageError: the stream is not D-Bus, or a message is too large. Nothing can be read after it.
+            BadMessageError: the bytes are not D-Bus, or a message is too large. Nothing can be read afterwards.
         """
         self._buffer += data
-        self._pass_over()
-        while len(self._buffer) >= self._wanted:
+        self._discard()
+        while len(self._buffer) >= self._bytes_needed:
             header_bytes, length = self._lengths()
-            if length > LARGE_MESSAGE_BYTES and not self._judged:
+            if length > LARGE_MESSAGE_BYTES and not self._size_checked:
                 if len(self._buffer) < header_bytes <= LARGE_MESSAGE_BYTES:
-                    self._wanted = header_bytes
+                    self._bytes_needed = header_bytes
                     return
-                self._judged = True
+                self._size_checked = True
                 if self._skips is not None and self._skips(length, self._reply_serial(header_bytes)):
                     self._to_skip = length
-                    self._start_over()
-                    self._pass_over()
+                    self._begin_message()
+                    self._discard()
                     continue
             if len(self._buffer) < length:
-                self._wanted = length
+                self._bytes_needed = length
                 return
-            self._start_over()
+            self._begin_message()
             message = bytes(self._buffer[:length])
             del self._buffer[:length]
             yield message
 
-    def _start_over(self) -> None:
-        self._wanted, self._judged = _FIXED_HEADER_BYTES, False
+    def _begin_message(self) -> None:
+        self._bytes_needed, self._size_checked = _FIXED_HEADER_BYTES, False
 
-    def _pass_over(self) -> None:
+    def _discard(self) -> None:
         skipped = min(self._to_skip, len(self._buffer))
         del self._buffer[:skipped]
         self._to_skip -= skipped
@@ -84,7 +84,7 @@ class FrameReader:
         return reply_serial(bytes(self._buffer[:header_bytes]))
 
     def _lengths(self) -> tuple[int, int]:
-        """How long the message's header and the whole message are, in bytes."""
+        """The lengths of the message's header and of the whole message, in bytes."""
         order = _BYTE_ORDER.get(self._buffer[0])
         if order is None or self._buffer[3] != 1:
             raise BadMessageError("the peer sent bytes that are not a D-Bus message")
@@ -92,38 +92,36 @@ class FrameReader:
         header_bytes: int = _FIXED_HEADER_BYTES + field_bytes + (-field_bytes & 7)
         length: int = header_bytes + body_bytes
         if length > self._max_message_bytes:
-            raise BadMessageError(
-                f"the peer announced a message of {length:,} bytes; {self._max_message_bytes:,} allowed"
-            )
+            raise BadMessageError(f"message of {length:,} bytes exceeds the limit of {self._max_message_bytes:,} bytes")
         return header_bytes, length
 
 
 def reply_serial(header: bytes) -> int:
-    """Find out which call a message replies to, from its header alone.
+    """Get the serial number of the call that a message replies to.
 
     Args:
-        header: a message's header, whole.
+        header: the complete header of a message.
 
     Returns:
-        The call's serial number; 0 where the header names none, or can't be read.
+        The serial number; 0 if the header contains none or is invalid.
     """
-    return _number(header, _REPLY_SERIAL_FIELD)
+    return _uint32_field(header, _REPLY_SERIAL_FIELD)
 
 
 def unix_fds(header: bytes) -> int:
-    """Find out how many file descriptors a message says that it comes with, from its header alone.
+    """Get the number of file descriptors that a message's header announces.
 
     Args:
-        header: a message's header, whole.
+        header: the complete header of a message.
 
     Returns:
-        How many; 0 where the header says nothing of any, or can't be read.
+        The number; 0 if the header contains none or is invalid.
     """
-    return _number(header, _UNIX_FDS_FIELD)
+    return _uint32_field(header, _UNIX_FDS_FIELD)
 
 
-def _number(header: bytes, field: int) -> int:
-    """The header field of that code, which is a number; 0 for none. Source: D-Bus specification, "Header Fields"."""
+def _uint32_field(header: bytes, field: int) -> int:
+    """The value of a header field of type ``u``; 0 if there is none. Source: D-Bus specification, "Header Fields"."""
     order = _BYTE_ORDER[header[0]]
     try:
         (field_bytes,) = struct.unpack_from(f"{order}I", header, 12)

@@ -1,4 +1,4 @@
-"""A D-Bus message, apart from how it is written."""
+"""A D-Bus message, independent of its encoding."""
 
 from __future__ import annotations
 

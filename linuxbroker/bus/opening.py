@@ -1,4 +1,4 @@
-"""The opening of a connection: the alternatives of an address in turn, a connected socket, authentication."""
+"""Opening a connection: the alternatives of an address in turn, connecting a socket, authentication."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ async def open_first(address: str, attempt: Callable[[bytes], Awaitable[T]], *, 
 
     Args:
         address: a D-Bus address.
-        attempt: opens one, given its socket address.
-        limit: seconds for all of them; None for no limit. One that is silent leaves time for the next.
+        attempt: opens a connection to a socket address.
+        limit: seconds for all of them together; None for no limit. A silent one does not use up the time of the next.
 
     Returns:
-        What the first attempt that succeeded gave.
+        The result of the first attempt that succeeds.
 
     Raises:
-        AddressError: there is no alternative that can be used.
-        ConnectError: no alternative led to a bus in time.
+        AddressError: no alternative is usable.
+        ConnectError: no alternative led to a bus within the limit.
     """
     failures: list[str] = []
     try:
-        return await asyncio.wait_for(_open_first(addresses.unix_sockets(address, failures), attempt, failures), limit)
+        return await asyncio.wait_for(_try_in_turn(addresses.unix_sockets(address, failures), attempt, failures), limit)
     except asyncio.TimeoutError:
-        failures.append(f"no answer within {limit:g} s")
+        failures.append(f"no reply within {limit:g} s")
     except ConnectError:
         pass
     raise ConnectError(f"cannot connect to the bus at {texts.brief(address)}: {'; '.join(failures)}")
 
 
 async def connect(sock: socket.socket, address: bytes) -> None:
-    """Connect a non-blocking socket; while the listener's queue is full the kernel offers nothing to wait for.
+    """Connect a non-blocking socket, polling while the listener's queue is full: the kernel signals no free place.
 
     Args:
         sock: the socket.
-        address: its peer's.
+        address: the address of its peer.
 
     Raises:
-        OSError: nobody listens there.
+        OSError: nothing listens at the address.
     """
     while True:
         try:
@@ -60,55 +60,55 @@ async def connect(sock: socket.socket, address: bytes) -> None:
             await asyncio.sleep(_BACKLOG_PAUSE_SECONDS)
 
 
-async def authenticate(sock: socket.socket, *, wants_descriptors: bool = False) -> bool:
-    """Authenticate as the process's own user.
+async def authenticate(sock: socket.socket, *, pass_descriptors: bool = False) -> bool:
+    """Authenticate as the process's user and begin the message stream.
 
     Args:
         sock: a connected, non-blocking socket.
-        wants_descriptors: whether to ask for the passing of file descriptors.
+        pass_descriptors: whether to request file descriptor passing.
 
     Returns:
-        Whether file descriptors are passed: they were asked for, and the peer agreed.
+        Whether file descriptors are passed: requested, and agreed to by the peer.
 
     Raises:
-        ConnectError: the peer refused, closed, or does not speak D-Bus.
+        ConnectError: the peer rejected the user, closed the socket or does not implement D-Bus.
         OSError: the socket failed.
     """
     loop = asyncio.get_running_loop()
-    exchange = authentication(wants_descriptors=wants_descriptors)
-    said = next(exchange)
+    exchange = authentication(pass_descriptors=pass_descriptors)
+    to_send = next(exchange)
     while True:
-        await loop.sock_sendall(sock, said)
+        await loop.sock_sendall(sock, to_send)
         answer = await _read_line(loop, sock)
         try:
-            said = exchange.send(answer)
+            to_send = exchange.send(answer)
         except StopIteration as end:
             await loop.sock_sendall(sock, BEGIN)
             return bool(end.value)
 
 
-async def _open_first(candidates: list[bytes], attempt: Callable[[bytes], Awaitable[T]], failures: list[str]) -> T:
+async def _try_in_turn(candidates: list[bytes], attempt: Callable[[bytes], Awaitable[T]], failures: list[str]) -> T:
     for candidate in candidates:
         is_last = candidate == candidates[-1]
-        limit = None if is_last else addresses.SECONDS_BEFORE_THE_NEXT
+        limit = None if is_last else addresses.ALTERNATIVE_TIMEOUT_SECONDS
         try:
             return await asyncio.wait_for(attempt(candidate), limit)
         except asyncio.TimeoutError:
-            failures.append("no answer in time")
+            failures.append("timed out")
         except (BusError, OSError) as error:
-            failures.append(_reason(error))
+            failures.append(_failure_reason(error))
     raise ConnectError("no alternative of the address led to a bus")
 
 
-def _reason(error: BusError | OSError) -> str:
-    """Why an alternative did not lead to a bus; with the bus's own words, to which nothing was sent yet."""
+def _failure_reason(error: BusError | OSError) -> str:
+    """Why an alternative did not lead to a bus, with the bus's own error text: no secret was sent to it yet."""
     if isinstance(error, RemoteError):
         return f"{error.name}: {texts.shown(error.text)}"
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 async def _read_line(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> bytes:
-    """A line, or the beginning of one that is too long; nothing if the peer closed the socket."""
+    """Read a line, or the beginning of one that is too long; empty if the peer closed the socket."""
     line = b""
     while not line.endswith(b"\r\n") and len(line) <= MAX_LINE_BYTES:
         received = await loop.sock_recv(sock, 4096)

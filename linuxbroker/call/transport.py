@@ -174,7 +174,7 @@ class BrokerTransport:
 
     def bus(self) -> SharedBus:
         """Give the running loop's shared bus, with nothing sent over it yet."""
-        return shared_bus(self._bus_address, wants_descriptors=self._guard is not None)
+        return shared_bus(self._bus_address, pass_descriptors=self._guard is not None)
 
     def close(self) -> None:
         """Give the running loop's connection back; it is closed when nobody else uses it."""
@@ -211,7 +211,8 @@ class BrokerTransport:
             except RemoteError as error:
                 # The bus says so of a unique name whose connection has ended.
                 left = message is not to_name and _is_absent(error)
-                failure = DisconnectedError(f"the owner of {to_name.destination} left the bus") if left else error
+                text = f"the owner of {to_name.destination} disconnected from the bus"
+                failure = DisconnectedError(text) if left else error
             except BusError as error:
                 failure = error
             waited += clock() - began

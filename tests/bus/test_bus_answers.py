@@ -65,7 +65,7 @@ def _oddly(odd: str) -> Any:
 async def test_a_bus_that_says_hello_oddly_is_none(bus: Bus, odd: str) -> None:
     bus.tells("Hello", _oddly(odd))
     async with BrokerClient(CLIENT_ID, bus_address=bus.address, timeouts=LIMITS) as client:
-        with pytest.raises(NoSessionBusError, match="the bus answered"):
+        with pytest.raises(NoSessionBusError, match="invalid reply of the bus"):
             await client.get_accounts()
         assert not await client.is_available()
 
@@ -73,12 +73,12 @@ async def test_a_bus_that_says_hello_oddly_is_none(bus: Bus, odd: str) -> None:
 @pytest.mark.parametrize("name", [":1.\x1b[31m\n", "com.example.Name", ":1", ":", ":1..2", ":1.é", ":1." + "2" * 300])
 async def test_a_name_that_no_connection_can_have_is_not_taken(bus: Bus, name: str) -> None:
     bus.tells("Hello", answers("s", name))
-    with pytest.raises(BusError, match="a name that no connection can have"):
+    with pytest.raises(BusError, match="not a unique connection name"):
         await Connection.open(bus.address)
     bus.tells("Hello", answers("s", ":1.1"))
     bus.tells("GetNameOwner", answers("s", name))
     async with BrokerClient(CLIENT_ID, bus_address=bus.address, trust="warn") as client:
-        with pytest.raises(BrokerProtocolError, match="a name that no connection can have"):
+        with pytest.raises(BrokerProtocolError, match="not a unique connection name"):
             await client.get_linux_broker_version()
     assert [call.member for call in bus.received] == ["GetNameOwner"]
 
@@ -94,7 +94,7 @@ async def test_an_odd_answer_to_any_method_is_an_error_of_the_bus(bus: Bus, memb
         if odd in RIGHT.get(member, set()) or (member == "GetNameOwner" and "text" in odd and "two" not in odd):
             assert await connection.call_bus(member) == ODD[odd][1]
         else:
-            with pytest.raises(BadMessageError, match=f"the bus answered {member} with"):
+            with pytest.raises(BadMessageError, match=f"invalid reply of the bus to {member}"):
                 await connection.call_bus(member)
 
 
@@ -124,7 +124,7 @@ async def test_a_client_has_errors_of_its_own_for_them(bus: Bus, member: str, od
 async def test_nobody_elses_answer_is_taken_for_the_buss(bus: Bus, member: str) -> None:
     bus.sender[member] = ":1.66"
     if member == "Hello":
-        with pytest.raises(BusError, match="no answer within"):
+        with pytest.raises(BusError, match="no reply within"):
             await Connection.open(bus.address, limit=0.1)
         return
     connection = await Connection.open(bus.address)

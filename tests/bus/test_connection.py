@@ -91,7 +91,7 @@ async def test_calls_wait_for_a_peer_that_is_slow_to_read_and_memory_stays_bound
     async with _connected(tmp_path) as (connection, peer):
         calls = [asyncio.ensure_future(connection.call(_call("x" * 100_000), limit=None)) for _ in range(100)]
         await asyncio.wait(calls, timeout=0)
-        assert connection._waiting
+        assert connection._queued_calls
         assert MEBIBYTE < connection._unsent_bytes < 1.2 * MEBIBYTE
         for _ in calls:
             peer.send(method_return(await peer.receive(), "s", "done"))
@@ -164,7 +164,7 @@ def test_a_call_that_waits_for_room_costs_no_more_among_many_that_do(tmp_path: P
         async with _connected(folder) as (connection, peer):
             calls = [asyncio.ensure_future(connection.call(_call("x" * 20_000), limit=None)) for _ in range(count)]
             await asyncio.wait(calls, timeout=0)
-            assert len(connection._waiting) > count - 100
+            assert len(connection._queued_calls) > count - 100
             before = loop.steps
             for _ in calls:
                 peer.send(method_return(await peer.receive(), "s", "done"))
@@ -405,5 +405,5 @@ async def test_a_message_longer_than_dbus_allows_ends_the_connection(tmp_path: P
         call = asyncio.ensure_future(connection.call(_call(), limit=None))
         await peer.receive()
         peer.writer.write(b"l\x02\x01\x01" + (128 * MEBIBYTE).to_bytes(4, "little") + b"\x01\0\0\0" + bytes(4))
-        with pytest.raises(BadMessageError, match="134,217,728 allowed"):
+        with pytest.raises(BadMessageError, match="exceeds the limit of 134,217,728 bytes"):
             await call

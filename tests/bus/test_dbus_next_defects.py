@@ -132,13 +132,13 @@ async def test_a_peer_that_closes_in_the_handshake_is_an_error(tmp_path: Path, a
 
 async def test_a_peer_that_says_nothing_is_given_up_on(tmp_path: Path) -> None:
     async with _peer(tmp_path, None) as address:
-        with pytest.raises(ConnectError, match=r"no answer within 0\.05 s"):
+        with pytest.raises(ConnectError, match=r"no reply within 0\.05 s"):
             await Connection.open(address, limit=0.05)
 
 
 async def test_a_peer_that_never_ends_its_line_is_given_up_on(tmp_path: Path) -> None:
     async with _peer(tmp_path, b"x" * 100_000) as address:
-        with pytest.raises(ConnectError, match="does not speak D-Bus"):
+        with pytest.raises(ConnectError, match="does not implement D-Bus"):
             await Connection.open(address)
 
 

@@ -237,7 +237,7 @@ async def test_a_reply_without_all_its_descriptors_is_no_reply_and_other_calls_g
     async with _asking(peer) as (call, taken):
         before = _open_here()
         peer.answers([gift.number] * passed, announced)
-        with pytest.raises(BadMessageError, match=f"announced {announced} file descriptors, and"):
+        with pytest.raises(BadMessageError, match=f"expected {announced} file descriptors, received"):
             await call
         assert taken.numbers == []
         assert _open_here() == before
@@ -255,7 +255,7 @@ async def test_a_process_that_can_open_no_more_files_is_told_so(peer: Peer, gift
             peer.answers([gift.number] * 2)  # for one there is a place
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        with pytest.raises(BadMessageError, match=r"announced 2 file descriptors, and 1 came; .*\(ulimit -n\)"):
+        with pytest.raises(BadMessageError, match=r"expected 2 file descriptors, received 1; .*\(ulimit -n\)"):
             await call
         assert taken.numbers == []
         assert gift.is_gone()
@@ -414,8 +414,8 @@ async def test_an_answer_about_an_owner_beside_one_that_is_refused_leaves_no_des
 async def test_any_process_can_pass_descriptors_over_a_real_bus_and_none_stays(
     fake_broker: RunningFake, gift: Gift
 ) -> None:
-    victim = await Connection.open(fake_broker.address, wants_descriptors=True)
-    other = await Connection.open(fake_broker.address, wants_descriptors=True)
+    victim = await Connection.open(fake_broker.address, pass_descriptors=True)
+    other = await Connection.open(fake_broker.address, pass_descriptors=True)
     seen: list[Message] = []
     victim.on_signal(seen.append)
     before = _open_here()
@@ -447,7 +447,7 @@ async def test_descriptors_are_negotiated_before_the_first_message(answer: bytes
         for sock in (ours, theirs):
             sock.setblocking(False)
         loop = asyncio.get_running_loop()
-        agreement = asyncio.ensure_future(authenticate(ours, wants_descriptors=True))
+        agreement = asyncio.ensure_future(authenticate(ours, pass_descriptors=True))
         assert (await loop.sock_recv(theirs, 100)).startswith(b"\0AUTH EXTERNAL ")
         theirs.sendall(b"OK 0123456789abcdef0123456789abcdef\r\n")
         assert await loop.sock_recv(theirs, 100) == b"NEGOTIATE_UNIX_FD\r\n"

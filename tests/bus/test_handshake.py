@@ -30,8 +30,8 @@ import asyncio, os, sys
 from linuxbroker.bus import Connection
 
 async def main():
-    for wants_descriptors in (False, True):
-        connection = await Connection.open(sys.argv[1], wants_descriptors=wants_descriptors)
+    for pass_descriptors in (False, True):
+        connection = await Connection.open(sys.argv[1], pass_descriptors=pass_descriptors)
         (user,) = await connection.call_bus("GetConnectionUnixUser", "s", connection.unique_name)
         print(os.geteuid(), user, connection.unique_name, flush=True)
         connection.close()
@@ -40,9 +40,9 @@ asyncio.run(main())
 """
 
 
-def _says(answers: Sequence[bytes], *, wants_descriptors: bool = False) -> tuple[list[bytes], bool | str]:
+def _says(answers: Sequence[bytes], *, pass_descriptors: bool = False) -> tuple[list[bytes], bool | str]:
     """What is said to a peer that answers so, and what comes of it."""
-    exchange = authentication(wants_descriptors=wants_descriptors)
+    exchange = authentication(pass_descriptors=pass_descriptors)
     said = [next(exchange)]
     try:
         for answer in answers:
@@ -79,28 +79,28 @@ def test_who_is_refused_tries_once_more_without_an_id(answers: Sequence[bytes], 
 )
 def test_who_is_refused_twice_is_told_so(answers: Sequence[bytes]) -> None:
     _, outcome = _says(answers)
-    assert outcome == f"the bus refused user id {os.geteuid()}; is it another user's bus?"
+    assert outcome == f"the bus rejected user ID {os.geteuid()}; it may belong to another user"
 
 
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
         ([b""], "closed the bus socket"),
-        ([b"OK " + b"0" * 20_000], "does not speak D-Bus"),
-        ([b"HTTP/1.1 400 Bad Request\r\n"], "does not speak D-Bus"),
-        ([b"x" * 20_000], "does not speak D-Bus"),
+        ([b"OK " + b"0" * 20_000], "does not implement D-Bus"),
+        ([b"HTTP/1.1 400 Bad Request\r\n"], "does not implement D-Bus"),
+        ([b"x" * 20_000], "does not implement D-Bus"),
         ([OK, b""], "closed the bus socket"),
-        ([OK, b"WHAT\r\n"], "does not speak D-Bus"),
+        ([OK, b"WHAT\r\n"], "does not implement D-Bus"),
     ],
 )
 def test_a_peer_that_is_no_bus_is_told_from_one_that_refuses(answers: Sequence[bytes], reason: str) -> None:
-    _, outcome = _says(answers, wants_descriptors=True)
+    _, outcome = _says(answers, pass_descriptors=True)
     assert reason in str(outcome)
 
 
 @pytest.mark.parametrize(("answer", "agreed"), [(b"AGREE_UNIX_FD\r\n", True), (b"ERROR\r\n", False)])
 def test_descriptors_are_passed_where_the_bus_agrees(answer: bytes, agreed: bool) -> None:
-    assert _says([OK, answer], wants_descriptors=True) == ([OWN_ID, b"NEGOTIATE_UNIX_FD\r\n"], agreed)
+    assert _says([OK, answer], pass_descriptors=True) == ([OWN_ID, b"NEGOTIATE_UNIX_FD\r\n"], agreed)
 
 
 async def test_a_bus_that_refuses_twice_over_a_socket(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def test_a_bus_that_refuses_twice_over_a_socket(tmp_path: Path) -> None:
                 writer.write(b"REJECTED EXTERNAL\r\n")
 
     async with await asyncio.start_unix_server(refuse, tmp_path / "bus"):
-        with pytest.raises(ConnectError, match="the bus refused user id"):
+        with pytest.raises(ConnectError, match="the bus rejected user ID"):
             await Connection.open(f"unix:path={tmp_path / 'bus'}")
     assert said == [OWN_ID, b"AUTH EXTERNAL\r\n"]
 

@@ -164,12 +164,12 @@ async def test_each_client_has_its_own_limit_for_the_connection_that_they_share(
         hasty = BrokerClient(CLIENT_ID, bus_address=address, timeouts=Timeouts(connect=0.05))
         waiting = asyncio.ensure_future(patient.get_accounts())
         await asyncio.wait({waiting}, timeout=0.01)
-        with pytest.raises(NoSessionBusError, match=r"no answer within 0\.05 s"):
+        with pytest.raises(NoSessionBusError, match=r"no reply from .* within 0\.05 s"):
             await hasty.get_accounts()
         assert not waiting.done()
         await hasty.aclose()
         await patient.aclose()
-        with pytest.raises(BrokerDisconnectedError, match="closed while it connected"):
+        with pytest.raises(BrokerDisconnectedError, match="closed while connecting"):
             await waiting
 
 
@@ -361,7 +361,7 @@ async def test_the_reply_size_can_be_limited(fake_broker: RunningFake) -> None:
 
     async with BrokerClient(CLIENT_ID, max_reply_bytes=2000) as client:
         assert await client.get_linux_broker_version()
-        with pytest.raises(BrokerProtocolError, match="2,000 allowed"):
+        with pytest.raises(BrokerProtocolError, match="exceeds the limit of 2,000 bytes"):
             await client.acquire_token_silent(GRAPH)
         assert await client.get_linux_broker_version()
 

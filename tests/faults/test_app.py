@@ -34,7 +34,7 @@ def _warnings_are_errors() -> Iterator[None]:
 async def _idle(client: BrokerClient) -> None:
     """Check that nothing is left of the calls so far, and that the client works."""
     connection = await client._transport.bus().connection(client._transport, limit=5)
-    assert (len(connection._pending), connection._waiting) == (0, {})
+    assert (len(connection._pending), connection._queued_calls) == (0, {})
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert await client.get_linux_broker_version()
 

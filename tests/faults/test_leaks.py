@@ -123,7 +123,7 @@ async def _nothing_stays_behind(fake: RunningFake, visits: Iterable[Visit], shar
         await _until(watching, connections)
         assert await _held(watching, name) == before
         if shared:
-            assert (len(connection._pending), connection._waiting) == (0, {})
+            assert (len(connection._pending), connection._queued_calls) == (0, {})
             assert connection.is_open
         assert await staying.get_accounts()
 

@@ -168,14 +168,14 @@ async def shake_hands(data: bytes) -> None:
     Raises:
         Exception: whatever the library raised that is not its own.
     """
-    for wants_descriptors in (False, True):
+    for pass_descriptors in (False, True):
         ours, peer = socket.socketpair()
         with ours, peer:
             ours.setblocking(False)
             peer.setblocking(False)
             answering = asyncio.ensure_future(_answer(peer, data[:65536]))
             with contextlib.suppress(BusError):
-                await authenticate(ours, wants_descriptors=wants_descriptors)
+                await authenticate(ours, pass_descriptors=pass_descriptors)
             answering.cancel()
             await asyncio.wait({answering})
 

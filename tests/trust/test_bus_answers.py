@@ -128,7 +128,7 @@ async def test_a_broker_that_leaves_while_it_is_looked_at_is_looked_for_again(bu
 
 async def test_a_broker_that_keeps_leaving_is_a_broker_that_went_away(bus: Bus) -> None:
     bus.tells("getLinuxBrokerVersion", fails("ServiceUnknown"))
-    with pytest.raises(BrokerDisconnectedError, match=r"left the bus\. The next call reconnects"):
+    with pytest.raises(BrokerDisconnectedError, match=r"disconnected from the bus\. The next call reconnects"):
         await _version(bus)
 
 

@@ -36,7 +36,7 @@ def _process(program: Path, user: int | None = None) -> Iterator[NameOwner]:
     process = subprocess.Popen([program], stdin=subprocess.PIPE, user=user, group=user)
     assert process.stdin is not None
     try:
-        yield NameOwner(":1.7", uid=os.geteuid() if user is None else user, pid=process.pid, counts_as_here=True)
+        yield NameOwner(":1.7", uid=os.geteuid() if user is None else user, pid=process.pid, same_namespaces=True)
     finally:
         process.stdin.close()
         process.wait()

@@ -64,7 +64,7 @@ def find_trust_problem(owner: NameOwner, programs: Sequence[str] = ()) -> TrustP
     """
     if owner.pid is None or owner.uid is None:
         return TrustProblem("", "the bus does not report which process it is")
-    if not owner.counts_as_here:
+    if not owner.same_namespaces:
         return TrustProblem("", _OTHER_NAMESPACE)
     if owner.uid == _ROOT and os.geteuid() != _ROOT:
         return None
