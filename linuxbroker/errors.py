@@ -55,7 +55,9 @@ class BrokerError(Exception):
     """
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*(texts.shown(arg, texts.LONGEST_MESSAGE) if isinstance(arg, str) else arg for arg in args))
+        super().__init__(
+            *(texts.shown(arg, texts.MAX_MESSAGE_CHARACTERS) if isinstance(arg, str) else arg for arg in args)
+        )
 
 
 class InvalidArgumentError(BrokerError, ValueError):

@@ -225,5 +225,5 @@ def _replace_file(path: Path, text: str) -> None:
 
 
 def _fail(code: int, text: str) -> int:
-    print(f"linuxbroker-fake: {texts.shown(text, texts.LONGEST_MESSAGE)}", file=sys.stderr)
+    print(f"linuxbroker-fake: {texts.shown(text, texts.MAX_MESSAGE_CHARACTERS)}", file=sys.stderr)
     return code

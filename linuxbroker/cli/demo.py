@@ -297,7 +297,7 @@ def _format_step(step: Details, tenant_names: Mapping[str, str]) -> str:
     lines = ["    done" if step["ok"] else "    FAILED"]
     for name, value in step.items():
         if name != "ok":
-            lines.append(f"    {name}: {texts.shown(_format_value(value, tenant_names), texts.LONGEST_MESSAGE)}")
+            lines.append(f"    {name}: {texts.shown(_format_value(value, tenant_names), texts.MAX_MESSAGE_CHARACTERS)}")
     return "\n".join(lines)
 
 

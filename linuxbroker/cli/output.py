@@ -79,7 +79,7 @@ def write_error(text: str) -> None:
     stream = _stream("stderr")
     if stream is not None:
         with contextlib.suppress(OSError):
-            print(f"linuxbroker: {texts.shown(text, texts.LONGEST_MESSAGE)}", file=stream, flush=True)
+            print(f"linuxbroker: {texts.shown(text, texts.MAX_MESSAGE_CHARACTERS)}", file=stream, flush=True)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

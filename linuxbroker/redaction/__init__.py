@@ -1,1 +1,1 @@
-"""Texts fit to be shown: cut, without control characters, without secrets."""
+"""Texts made safe for display: shortened, without control characters, without secrets."""

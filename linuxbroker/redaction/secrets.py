@@ -1,4 +1,4 @@
-"""How is a secret kept out of sight? Texts that no repr shows, and texts from outside with their secrets cut out."""
+"""Secrets: values whose ``repr`` hides them, and untrusted texts with their secrets replaced."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from urllib.parse import parse_qsl, urlsplit
 from linuxbroker.redaction import texts
 from linuxbroker.redaction.spellings import base64_run, encoded, in_base64, layers
 
-# Runs of base64, base64url, hex or their percent-encoding that are longer than any name, code or UUID of the protocol;
-# JWTs and PRTs are made of these.
+# Runs of base64, base64url, hex or their percent-encoding that are longer than any name, code or UUID of the protocol,
+# as JWTs and PRTs are.
 _OPAQUE = re.compile(r"eyJ[A-Za-z0-9_\-.+/=%]*|[A-Za-z0-9_\-+/=%]{40,}")
-# Among the names of a path in small letters, one that no file has: a token in hexadecimal digits, or in base32.
+# In a lowercase path, a component that is no file name: a token in hexadecimal or base32.
 _OPAQUE_NAME = re.compile(r"[a-z0-9]{40,}")
-# What a text without a token, spelled in any way, is shorter than, or lacks.
-_SHORTEST_OPAQUE = 40
-_TOKEN_OR_SPELLING = re.compile(r"eyJ|[\\&%]")
+# A text contains no token in any encoding if it is shorter than this and does not match that.
+_MIN_OPAQUE = 40
+_TOKEN_OR_ESCAPE = re.compile(r"eyJ|[\\&%]")
 _OPAQUE_CHARACTERS = string.ascii_letters + string.digits + "_-.+/=%"
 _HIDDEN = "(hidden)"
-_LONGEST_TEXT = 2000
-# No more of a text is looked at, and what is spelled as long as secrets may be: a broker's can be megabytes.
-_LONGEST_LOOKED_AT = 64 * 1024
-# Characters for one: a pair of surrogates has twelve in JSON, 26 in JSON in JSON in JSON in that.
-_LONGEST_SPELLING = 32
-_SHORTEST_DECODED = 4
-# Shorter texts inside a secret (a claim's value, a query parameter) are names and numbers that others share.
-_SHORTEST_PART = 12
-_MOST_PARTS = 1000
+_MAX_SHOWN = 2000
+# Only this much of a text is searched (plus the length of an encoded secret): a broker's can be megabytes.
+_MAX_SEARCHED = 64 * 1024
+# Encoded characters per character: a surrogate pair takes 12 in JSON, 26 if JSON is nested four times.
+_MAX_ENCODED_CHARACTERS = 32
+_MIN_DECODED = 4
+# Shorter texts inside a secret (a claim's value, a query parameter) are common names and numbers.
+_MIN_PART = 12
+_MAX_PARTS = 1000
 
 T = TypeVar("T")
 
 
 class HiddenText(str):
-    """A text whose ``repr`` does not show it: neither in a traceback with local variables nor in a debugger's list."""
+    """A text whose ``repr`` hides it, such as in a traceback with local variables or in a debugger."""
 
     __slots__ = ()
 
@@ -46,10 +46,10 @@ class HiddenText(str):
 
 
 class Concealed(Generic[T]):
-    """Something that its own ``repr`` does not show; unlike ``hidden`` it makes no copy of a text, which may be large.
+    """A holder whose ``repr`` hides its value; unlike ``hidden`` it does not copy a text, which can be large.
 
     Args:
-        value: what is concealed.
+        value: the value to hide.
     """
 
     __slots__ = ("value",)
@@ -62,7 +62,7 @@ class Concealed(Generic[T]):
 
 
 class HiddenFields(dict[str, Any]):
-    """Fields by their names, of which ``repr`` shows nothing; the texts in it are not copied."""
+    """A dict of fields whose ``repr`` hides them; texts in it are not copied."""
 
     __slots__ = ()
 
@@ -71,26 +71,25 @@ class HiddenFields(dict[str, Any]):
 
 
 class Spellings:
-    """How a secret may be spelled.
+    """The encodings in which a secret is searched for.
 
     Args:
         secret: the secret.
 
     Attributes:
-        plain: as it is, and as it would be after it was decoded, as texts are in which it is looked for; blanks for
-            pluses.
-        written: as the usual writers spell it.
-        digits: what base64 of anything with the secret in it has in it.
-        shortest: the length of the shortest text in which it can stand.
+        plain: the secret, unchanged and decoded, as the searched texts are decoded; spaces instead of plus signs.
+        written: the secret in its usual encodings.
+        digits: the digits that any base64 text contains if the secret is in it.
+        shortest: the length of the shortest text that can contain it.
     """
 
     __slots__ = ("digits", "plain", "shortest", "written")
 
     def __init__(self, secret: str) -> None:
         decoded = [layer.text for layer in layers(secret)]
-        # As it is a secret is looked for however short; decoded, short ones are found anywhere.
-        plain = {secret, *(text for text in decoded if len(text) >= _SHORTEST_DECODED)}
-        self.plain = {_without_plus(text) for text in plain}
+        # The secret itself is searched for even if it is short; short decoded texts would match anywhere.
+        plain = {secret, *(text for text in decoded if len(text) >= _MIN_DECODED)}
+        self.plain = {_plus_to_space(text) for text in plain}
         self.written = encoded(secret)
         self.digits = in_base64(secret)
         self.shortest = min(map(len, plain))
@@ -100,10 +99,10 @@ class Spellings:
 
 
 class Secrets(tuple[str, ...]):
-    """Texts that must not be shown; how they may be spelled is worked out once."""
+    """Texts that must not be shown; their encodings are computed once."""
 
     def __new__(cls, texts: Iterable[str] = ()) -> Secrets:
-        """Keep the texts that are not empty."""
+        """Make a tuple of the texts that are not empty."""
         return super().__new__(cls, (str(text) for text in texts if text))
 
     def __repr__(self) -> str:
@@ -111,18 +110,18 @@ class Secrets(tuple[str, ...]):
 
     @cached_property
     def spellings(self) -> list[Spellings]:
-        """The spellings of each."""
+        """The encodings of each text."""
         return [Spellings(text) for text in self]
 
 
 def hidden(value: T) -> T:
-    """Keep a text out of every ``repr``, and so out of tracebacks that show local variables.
+    """Hide a text from ``repr``, and so from tracebacks that show local variables.
 
     Args:
-        value: a text, or a mapping with texts in it; anything else is given back as it is.
+        value: a text, or a mapping that contains texts; other values are returned unchanged.
 
     Returns:
-        The same, to be bound to the name that the text had.
+        An equal value whose ``repr`` hides it, to assign to the same name.
     """
     made: object = value
     if isinstance(value, str):
@@ -133,60 +132,60 @@ def hidden(value: T) -> T:
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Make a text from the broker or the bus fit for a log or an error message.
+    """Make a text from the broker or the bus safe for a log or an error message.
 
     Args:
-        text: anything.
-        secrets: texts that must not be shown whatever they look like, such as the password that was sent; nor as JSON,
-            HTML, URLs and base64 spell them, once or several times over, each character for itself.
+        text: any text.
+        secrets: texts that must not be shown, such as the password that was sent: neither unchanged nor as encoded in
+            JSON, HTML, URLs or base64, once or several times, each character separately.
 
     Returns:
-        The text, at most 2,000 characters of it, with what could be a secret replaced by ``(hidden)`` and control
-        characters by spaces.
+        The text, at most 2,000 characters, with possible secrets replaced by ``(hidden)`` and control characters by
+        spaces.
     """
     secrets = secrets if isinstance(secrets, Secrets) else Secrets(secrets)
-    if not secrets and len(text) < _SHORTEST_OPAQUE and not _TOKEN_OR_SPELLING.search(text):
+    if not secrets and len(text) < _MIN_OPAQUE and not _TOKEN_OR_ESCAPE.search(text):
         return texts.shown(text)
-    # What is spelled at greater length than this stands where nothing is shown any more.
-    longest = _LONGEST_SPELLING * max(map(len, secrets), default=0)
-    end = _LONGEST_LOOKED_AT + longest
+    # A longer encoding would begin after the last character shown.
+    longest = _MAX_ENCODED_CHARACTERS * max(map(len, secrets), default=0)
+    end = _MAX_SEARCHED + longest
     is_cut = len(text) > end
     shown: list[str] = []
     at = 0
-    for start, stop in _merged(_places(text[: end + longest], secrets)):
+    for start, stop in _merge(_find_secrets(text[: end + longest], secrets)):
         if start >= end:
             break
-        shown += (_OPAQUE.sub(_without_token, text[at:start]), _HIDDEN)
+        shown += (_OPAQUE.sub(_hide_tokens, text[at:start]), _HIDDEN)
         at = stop
     rest = text[at : max(at, end)]
-    rest = rest.rstrip(_OPAQUE_CHARACTERS) if is_cut else rest  # the beginning of a token does not look like one
-    text = "".join((*shown, _OPAQUE.sub(_without_token, rest)))
-    return texts.shown(text + "…" if is_cut else text, _LONGEST_TEXT)
+    rest = rest.rstrip(_OPAQUE_CHARACTERS) if is_cut else rest  # a truncated token might not match
+    text = "".join((*shown, _OPAQUE.sub(_hide_tokens, rest)))
+    return texts.shown(text + "…" if is_cut else text, _MAX_SHOWN)
 
 
-def _places(text: str, secrets: Secrets) -> Iterator[tuple[int, int]]:
-    """Where secrets stand in a text, and what looks like one in a spelling that hides that."""
+def _find_secrets(text: str, secrets: Secrets) -> Iterator[tuple[int, int]]:
+    """Find where a text contains secrets, or a token in an encoding."""
     wanted = [spellings for spellings in secrets.spellings if spellings.shortest <= len(text)]
     for spelling in {spelling for spellings in wanted for spelling in spellings.written}:
-        yield from _found(text, spelling)
+        yield from _occurrences(text, spelling)
     plain = {spelling for spellings in wanted for spelling in spellings.plain}
     in_digits = {digits for spellings in wanted for digits in spellings.digits}
     for depth, layer in enumerate(layers(text)):
-        spaced, digits = _without_plus(layer.text), layer.text.replace("-", "+").replace("_", "/")
-        found = [place for spelling in plain for place in _found(spaced, spelling)]
-        found += [place for piece in in_digits for place in _found(digits, piece, is_base64=True)]
+        spaced, digits = _plus_to_space(layer.text), layer.text.replace("-", "+").replace("_", "/")
+        found = [place for spelling in plain for place in _occurrences(spaced, spelling)]
+        found += [place for piece in in_digits for place in _occurrences(digits, piece, is_base64=True)]
         if depth:
-            found += [place for run in _OPAQUE.finditer(layer.text) for place in _tokens(run)]
+            found += [place for run in _OPAQUE.finditer(layer.text) for place in _find_tokens(run)]
         for start, end in found:
             yield layer.origin(start), layer.origin(end)
 
 
-def _without_plus(text: str) -> str:
-    """A text with the blanks that a URL has a plus for."""
+def _plus_to_space(text: str) -> str:
+    """Replace plus signs by the spaces that they stand for in URLs."""
     return text.replace("+", " ")
 
 
-def _found(text: str, wanted: str, *, is_base64: bool = False) -> Iterator[tuple[int, int]]:
+def _occurrences(text: str, wanted: str, *, is_base64: bool = False) -> Iterator[tuple[int, int]]:
     start, end = text.find(wanted), 0
     while start >= 0:
         floor, end = end, start + len(wanted)
@@ -196,8 +195,8 @@ def _found(text: str, wanted: str, *, is_base64: bool = False) -> Iterator[tuple
         start = text.find(wanted, end)
 
 
-def _merged(places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Places in order, those that overlap or touch as one."""
+def _merge(places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Sort places and merge those that overlap or touch."""
     begun: tuple[int, int] | None = None
     for start, end in sorted(places):
         if begun is not None and start <= begun[1]:
@@ -211,28 +210,27 @@ def _merged(places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def secrets_in(values: Iterable[object]) -> Iterator[str]:
-    """Find the texts that must not be shown where these values were sent.
+    """Find the texts that must not be shown after these values were sent.
 
     Args:
-        values: texts, or objects and lists as JSON has them.
+        values: texts, or JSON objects and lists.
 
     Returns:
-        Each text that is a value itself; of what is inside one (a claim's value, a parameter of a URL), the longer
-        texts.
+        Each value that is a text, and the longer texts inside values, such as a claim's value or a URL parameter.
     """
     for value in values:
         if isinstance(value, str) and value:
             yield str(value)
-        for count, part in enumerate(_parts(value)):
-            if count == _MOST_PARTS:
+        for count, part in enumerate(_long_texts_inside(value)):
+            if count == _MAX_PARTS:
                 break
             yield part
 
 
-def _tokens(run: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """Where tokens stand in a run of their characters; base64 with a slash in it looks like a file's path."""
+def _find_tokens(run: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Find tokens in a run of token characters; a lowercase run with slashes is taken for a file path."""
     text = run[0]
-    # In forty digits of base64 there is a capital letter.
+    # Forty digits of base64 contain a capital letter.
     if "/" not in text or text != text.lower():
         yield run.span()
         return
@@ -240,35 +238,35 @@ def _tokens(run: re.Match[str]) -> Iterator[tuple[int, int]]:
         yield run.start() + name.start(), run.start() + name.end()
 
 
-def _without_token(run: re.Match[str]) -> str:
+def _hide_tokens(run: re.Match[str]) -> str:
     pieces: list[str] = []
     at = run.start()
-    for start, end in _tokens(run):
+    for start, end in _find_tokens(run):
         pieces += (run.string[at:start], _HIDDEN)
         at = end
     return "".join((*pieces, run.string[at : run.end()]))
 
 
-def _parts(value: object) -> Iterator[str]:
+def _long_texts_inside(value: object) -> Iterator[str]:
     for part in _texts_inside(value):
-        if len(part) >= _SHORTEST_PART:
+        if len(part) >= _MIN_PART:
             yield part
 
 
 def _texts_inside(value: object) -> Iterator[str]:
     if isinstance(value, str):
         if value.startswith("{"):
-            yield from _leaves(_json_object(value))
+            yield from _texts_in_json(_json_object(value))
         elif value.startswith("https:"):
             parts = urlsplit(value)
             yield parts.query
             yield from (item for _, item in parse_qsl(parts.query))
     else:
-        yield from _leaves(value)
+        yield from _texts_in_json(value)
 
 
-def _leaves(value: object) -> Iterator[str]:
-    """The texts in a JSON value, however deep; not by recursion, as the depth is the caller's."""
+def _texts_in_json(value: object) -> Iterator[str]:
+    """All texts in a JSON value; without recursion, as its depth is not limited."""
     waiting = [value]
     while waiting:
         item = waiting.pop()

@@ -1,7 +1,7 @@
-"""How else may a text be spelled? As JSON, HTML, URLs, other languages and base64 have it, found where it stands.
+"""Encodings of a text in JSON, HTML, URLs, C, Python and base64, and where they stand in another text.
 
-A text is decoded whole, again and again, with a record of where each character stood: whoever wrote it, and however
-many times over, what is looked for then stands in it as it is.
+A text is decoded repeatedly, with a record of where each character stood. So a secret is found in it however it
+is encoded, and however many times.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from functools import cache
 from urllib.parse import quote, quote_plus
 
-_MOST_LAYERS = 8
-# A letter behind a backslash, in JSON, C and Python.
+_MAX_LAYERS = 8
+# The letter after a backslash, in JSON, C and Python.
 _CONTROLS = {"a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-# The bytes of one character of UTF-8, as those of ``_bytes_of_one_character``.
+# The bytes of one UTF-8 character in octal; see ``_bytes_of_one_character``.
 _OCTAL = (
     r"\\[01][0-7]{2}",
     r"\\3[0-3][0-7]\\2[0-7]{2}",
@@ -25,24 +25,24 @@ _OCTAL = (
     r"\\36[0-7](?:\\2[0-7]{2}){3}",
     r"\\[23][0-7]{2}",
 )
-_MARKS = re.compile(r"[\\&%]")
+_ESCAPE_START = re.compile(r"[\\&%]")
 _HEX = "[0-9a-fA-F]"
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-# Shorter ones are found anywhere.
-_SHORTEST_ENCODED = 4
-# Base64 of longer ones is taken for a token.
-_LONGEST_ENCODED = 256
+# Shorter ones would match anywhere.
+_MIN_ENCODED = 4
+# Base64 of longer texts is recognized as a token.
+_MAX_ENCODED = 256
 _DIGITS_OF_BYTES = frozenset("x0123")
 
 
 class Layer:
-    """A text, decoded so many times.
+    """A text at one level of decoding.
 
     Args:
         text: the text.
-        below: what it was decoded from; None for a text as it came.
-        starts: where pieces of it begin that were taken over as they stand below, in order.
-        origins: where each of these begins below.
+        below: the layer it was decoded from; None for the original text.
+        starts: where the pieces begin that were copied from the layer below, in order.
+        origins: where each piece begins in the layer below.
     """
 
     def __init__(
@@ -54,13 +54,13 @@ class Layer:
         self._origins = origins
 
     def origin(self, position: int) -> int:
-        """Find where a position in this text lies in the text as it came.
+        """Find the position in the original text.
 
         Args:
             position: from 0 to the length of the text.
 
         Returns:
-            The position there.
+            The position in the original text.
         """
         layer: Layer = self
         while layer._below is not None:
@@ -71,31 +71,31 @@ class Layer:
 
 
 def layers(text: str) -> Iterator[Layer]:
-    """Decode a text as often as there is something to decode.
+    """Decode a text repeatedly, until nothing is left to decode, at most seven times.
 
     Args:
         text: the text.
 
     Yields:
-        The text as it is, then decoded once, twice, and so on.
+        The text unchanged, then decoded once, twice, and so on.
     """
     layer: Layer | None = Layer(text)
-    for _ in range(_MOST_LAYERS):
+    for _ in range(_MAX_LAYERS):
         if layer is None:
             break
         yield layer
-        layer = _decoded(layer)
+        layer = _decode(layer)
 
 
 def encoded(text: str) -> set[str]:
-    """Spell a text as the usual writers do.
+    """Encode a text in the usual ways.
 
     Args:
         text: the text.
 
     Returns:
-        The text, and how JSON, JSON in JSON and URLs spell it. Where such a spelling stands right behind half of an
-        escape, ``layers`` can't find it.
+        The text itself, and encoded as JSON, as JSON in JSON and in URLs. ``layers`` misses such an encoding if it
+        directly follows half of an escape sequence.
     """
     spellings = {str(text), quote_plus(text, errors="replace")}
     spellings |= {quote(text, safe, errors="replace") for safe in ("", "/")}
@@ -106,16 +106,16 @@ def encoded(text: str) -> set[str]:
 
 
 def in_base64(text: str) -> set[str]:
-    """Find what base64 of anything that has a text in it can't be without.
+    """Find the digits that any base64 text contains if a text is in it.
 
     Args:
         text: the text.
 
     Returns:
-        The digits that depend on the text alone: wherever it begins, and of the bytes of UTF-8, of Latin-1 and of JSON
-        in ASCII. And the same as hexadecimal digits. None of a long text, whose digits are as many as a token's.
+        The digits that depend on the text alone, for each alignment, encoded as UTF-8, Latin-1 and ASCII JSON; and the
+        hexadecimal digits. Empty for a text longer than 256 characters, whose digits are recognized as a token.
     """
-    if len(text) > _LONGEST_ENCODED:
+    if len(text) > _MAX_ENCODED:
         return set()
     found: set[str] = set()
     written = {text.encode(errors="replace"), json.dumps(text)[1:-1].encode()}
@@ -126,20 +126,20 @@ def in_base64(text: str) -> set[str]:
             digits = b2a_base64(bytes(before) + content, newline=False).decode()
             found.add(digits[-(-8 * before // 6) : 8 * (before + len(content)) // 6])
         found |= {content.hex(), content.hex().upper()}
-    return {digits for digits in found if len(digits) >= _SHORTEST_ENCODED}
+    return {digits for digits in found if len(digits) >= _MIN_ENCODED}
 
 
 def base64_run(text: str, start: int, end: int, floor: int = 0) -> tuple[int, int]:
-    """Widen a piece of base64 to all of it.
+    """Extend a piece of base64 to the whole run.
 
     Args:
-        text: where it stands.
+        text: the text that contains it.
         start: where the piece begins.
         end: where it ends.
-        floor: where it can't have begun before.
+        floor: the earliest possible start.
 
     Returns:
-        Where all of it begins and ends.
+        The start and the end of the run.
     """
     while start > floor and text[start - 1] in _BASE64:
         start -= 1
@@ -150,16 +150,16 @@ def base64_run(text: str, start: int, end: int, floor: int = 0) -> tuple[int, in
     return start, end
 
 
-def _decoded(layer: Layer) -> Layer | None:
-    """The next layer; None where nothing is left to decode."""
-    if _MARKS.search(layer.text) is None:
+def _decode(layer: Layer) -> Layer | None:
+    """Decode a layer; None if nothing is left to decode."""
+    if _ESCAPE_START.search(layer.text) is None:
         return None
     pieces: list[str] = []
     starts, origins = [0], [0]
     at, length = 0, 0
     for escape in _escapes().finditer(layer.text):
         start, end = escape.span()
-        character = _character(escape[0])
+        character = _decode_escape(escape[0])
         if character == escape[0]:
             continue
         pieces += (layer.text[at:start], character)
@@ -175,7 +175,7 @@ def _decoded(layer: Layer) -> Layer | None:
 
 @cache
 def _escapes() -> re.Pattern[str]:
-    """Each way to write one character; compiled when it is first needed."""
+    """The pattern of all escape sequences of one character, compiled when first used."""
     pair = rf"u[dD][89abAB]{_HEX}{{2}}%su[dD][c-fC-F]{_HEX}{{2}}"
     of_json = (
         r"\\" + pair % r"\\",
@@ -192,7 +192,7 @@ def _escapes() -> re.Pattern[str]:
 
 
 def _bytes_of_one_character(mark: str) -> tuple[str, ...]:
-    """UTF-8, byte by byte, each behind a mark; last, a byte that is none: of Latin-1 then."""
+    """Patterns of a UTF-8 character with a mark before each byte; the last is any byte, read as Latin-1."""
     more = f"{mark}[89abAB]{_HEX}"
     return (
         f"{mark}[0-7]{_HEX}",
@@ -203,14 +203,14 @@ def _bytes_of_one_character(mark: str) -> tuple[str, ...]:
     )
 
 
-def _character(escape: str) -> str:
-    """What one escape stands for; itself where it stands for nothing."""
+def _decode_escape(escape: str) -> str:
+    """The character of an escape sequence; the sequence itself if it is invalid."""
     if escape[0] == "&" and escape[1] != "#":
         from html import unescape  # a table of two thousand names
 
         return unescape(escape)
     try:
-        if escape[0] == "&":  # not as browsers read it, who take some numbers for others and drop control characters
+        if escape[0] == "&":  # not as browsers do, which replace some code points and drop control characters
             return chr(int(escape[3:-1], 16) if escape[2] in "xX" else int(escape[2:-1]))
         if escape[:2] in ("\\u", "%u", "\\U"):
             units = [int(unit.strip("{}"), 16) for unit in re.split(r"[\\%][uU]", escape)[1:]]

@@ -1,4 +1,4 @@
-"""Texts from outside (a broker, a bus, an environment variable), made fit for a terminal, a log or an exception."""
+"""Untrusted texts (from a broker, a bus, the environment) made safe for a terminal, a log or an exception."""
 
 from __future__ import annotations
 
@@ -9,64 +9,64 @@ from itertools import islice
 from typing import Any
 
 # A UPN has at most 113 characters, a display name 256, a domain name 255.
-LONGEST_NAME = 256
-LONGEST_MESSAGE = 4000
-_MOST_ITEMS = 20
-_CUT = "…"
+MAX_NAME_CHARACTERS = 256
+MAX_MESSAGE_CHARACTERS = 4000
+_MAX_ITEMS = 20
+_ELLIPSIS = "…"
 
 
-def shown(text: str, longest: int = LONGEST_NAME) -> str:
-    """Make a text from outside fit to be shown.
+def shown(text: str, max_characters: int = MAX_NAME_CHARACTERS) -> str:
+    """Make an untrusted text safe for display.
 
     Args:
-        text: anything.
-        longest: how many characters of it are kept, default 256.
+        text: any text.
+        max_characters: the maximum number of characters to keep; default 256.
 
     Returns:
-        The text, cut behind that many, with a space for each character that is not printable: control characters, line
-        ends, and what turns the direction of writing or takes no room.
+        The text, shortened, with a space for each character that is not printable: control characters, line ends, and
+        those that have no width or change the writing direction.
     """
-    if len(text) > longest:
-        text = text[:longest] + _CUT
+    if len(text) > max_characters:
+        text = text[:max_characters] + _ELLIPSIS
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def shown_list(items: Iterable[str]) -> str:
-    """Make a list of texts from outside fit to be shown.
+    """Make a list of untrusted texts safe for display.
 
     Args:
         items: the texts.
 
     Returns:
-        The first twenty, each as ``shown`` gives it, with commas between.
+        The first twenty, each as returned by ``shown``, separated by commas.
     """
-    few = list(islice(items, _MOST_ITEMS + 1))
-    return ", ".join([*map(shown, few[:_MOST_ITEMS]), *(_CUT for _ in few[_MOST_ITEMS:])])
+    few = list(islice(items, _MAX_ITEMS + 1))
+    return ", ".join([*map(shown, few[:_MAX_ITEMS]), *(_ELLIPSIS for _ in few[_MAX_ITEMS:])])
 
 
 class _Brief(reprlib.Repr):
-    """``repr`` of texts and lists that may be as long as a broker likes."""
+    """``repr`` of texts and lists of any length, shortened."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.maxstring = LONGEST_NAME
-        self.maxother = LONGEST_MESSAGE
-        self.maxlist = self.maxtuple = self.maxdict = _MOST_ITEMS
+        self.maxstring = MAX_NAME_CHARACTERS
+        self.maxother = MAX_MESSAGE_CHARACTERS
+        self.maxlist = self.maxtuple = self.maxdict = _MAX_ITEMS
 
 
 brief = _Brief().repr
 
 
 def brief_fields(value: Any) -> str:
-    """Write the ``repr`` of a dataclass whose fields may be as long as a broker likes.
+    """Write the ``repr`` of a dataclass whose fields can have any length.
 
     Args:
         value: an instance of a dataclass.
 
     Returns:
-        What ``repr`` of a dataclass gives, its fields cut.
+        The usual ``repr`` of a dataclass, with its fields shortened.
     """
     shown_fields = ", ".join(
         f"{field.name}={brief(getattr(value, field.name))}" for field in fields(value) if field.repr

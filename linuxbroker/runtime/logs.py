@@ -68,7 +68,7 @@ def mask_pii(text: str) -> str:
     Returns:
         ``(pii)``; if personal data is enabled, the text, shortened and printable.
     """
-    return texts.shown(text, texts.LONGEST_MESSAGE) if _pii_enabled else _MASK
+    return texts.shown(text, texts.MAX_MESSAGE_CHARACTERS) if _pii_enabled else _MASK
 
 
 def emit(level: LogLevel, message: str) -> None:

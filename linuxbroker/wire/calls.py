@@ -1,4 +1,4 @@
-"""What a method of the interface is called with, what it gives, and what carries the call."""
+"""The parts of a call of the interface: its options, its context, its answer, and the caller that carries it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ReplyT = TypeVar("ReplyT", bound="Reply")
 
 @dataclass(frozen=True)
 class CallOptions:
-    """How one call is made.
+    """The options of one call.
 
     Attributes:
-        limit: seconds to wait for the reply, a repetition's included; None for no limit.
-        correlation_id: the call's correlation id, a lowercase UUID.
+        limit: seconds to wait for the reply, retries included; None for no limit.
+        correlation_id: the call's correlation ID, a lowercase UUID.
         username: the UPN of the account concerned, or the empty string.
-        sent_once: whether the call is sent once, whatever comes back: a password is. Default: a call of a method that
-            may be repeated is sent a second time if the bus or the broker exits during the first, and again while the
-            broker starts; any call is sent again if the broker had not put its object on the bus yet.
-        for_own_bus: whether the call is not sent over a bus of another user who is not root, unless the client allows
-            that: one with a password or a token to renew, and a sign-in.
-        on_send: called when the bus is reached and the call is written.
+        sent_once: whether the call is never retried, as one with a password is. Default: a call of a repeatable method
+            is retried once if the bus or the broker exits during it, and while the broker starts; any call is retried
+            if the broker has not yet exported its object on the bus.
+        for_own_bus: whether the call must not be sent over a bus of another user who is not root, unless the client
+            allows it: a call with a password or a token to renew, and a sign-in.
+        on_send: called when the call is written to the bus.
     """
 
     limit: float | None
@@ -42,13 +42,13 @@ class CallOptions:
 
 @dataclass(frozen=True)
 class CallContext:
-    """What is known of a call when it fails.
+    """What an error message needs to know about a call.
 
     Attributes:
         method: the method's name on the wire.
-        correlation_id: the call's correlation id.
+        correlation_id: the call's correlation ID.
         username: the UPN of the account concerned, or the empty string.
-        request: what was sent, if anything.
+        request: the request that was sent, if any.
     """
 
     method: str
@@ -58,25 +58,25 @@ class CallContext:
 
     @property
     def shown_username(self) -> str:
-        """The user name, fit to be shown."""
+        """The username, safe for display."""
         return texts.shown(redact(self.username))
 
     @cached_property
     def secrets(self) -> Secrets:
-        """The texts that were sent and must not be shown, whatever the broker says about them."""
-        return Secrets(() if self.request is None else secrets_in(self.request.out_of_sight()))
+        """The secrets in the request, which must not be shown even if the broker's error quotes them."""
+        return Secrets(() if self.request is None else secrets_in(self.request.secret_values()))
 
 
 @dataclass(frozen=True)
 class Answer(Generic[ReplyT]):
-    """A reply without a failure, and the call that it answers."""
+    """A reply without an error, and the call that it answers."""
 
     reply: ReplyT
     call: CallContext
 
 
 class Caller(Protocol):
-    """Carries the calls of the generated proxy."""
+    """Makes the calls of the generated proxy."""
 
     async def __call__(
         self, method: str, request: WireModel, reply_type: type[ReplyT], options: CallOptions, *, repeatable: bool
@@ -87,10 +87,10 @@ class Caller(Protocol):
             method: its name on the wire.
             request: its request.
             reply_type: the type of its reply.
-            options: how the call is made.
-            repeatable: whether the method may be called a second time when the first call got no reply.
+            options: the options of the call.
+            repeatable: whether the method is idempotent, so that a call without a reply can be retried.
 
         Returns:
-            The reply, which has no failure in it, and the call.
+            The reply, which contains no error, and the call.
         """
         ...

@@ -1,4 +1,4 @@
-"""The text of a JSON value, read strictly: half a surrogate pair, which no bus would carry, is refused."""
+"""Strict JSON parsing: lone surrogates, deep nesting and too many values are errors."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections.abc import Iterator
 import pydantic_core
 
 # The limit of pydantic_core.from_json.
-DEEPEST_READ = 200
-# The longest list of accounts that is read has 10,000, each of which can have 28 keys.
-MOST_VALUES = 300_000
-# What begins a value that is not the first in its object or array, and an object or array itself.
-_MARKS = ",{["
-_PIECE = 64 * 1024
+MAX_JSON_DEPTH = 200
+# A list of accounts may have 10,000 items, each of which can have 28 keys.
+MAX_JSON_VALUES = 300_000
+# Characters that begin an object, an array, or a value that is not the first of one.
+_VALUE_STARTS = ",{["
+_PIECE_CHARACTERS = 64 * 1024
 
 
 class TooDeepError(ValueError):
-    """Objects and arrays are nested more deeply than can be read."""
+    """Objects and arrays are nested too deeply."""
 
 
 class TooManyValuesError(ValueError):
-    """There are more values than are read."""
+    """The text contains too many values."""
 
 
 def read_json(text: str, *, allow_inf_nan: bool = True) -> object:
-    """Read the text of a JSON value.
+    """Parse a JSON text.
 
     Args:
         text: the text.
-        allow_inf_nan: whether ``NaN`` and ``Infinity`` are numbers, as JavaScript has them and JSON has not.
+        allow_inf_nan: whether to accept ``NaN`` and ``Infinity``, which are not JSON.
 
     Returns:
-        The value, as ``json.loads`` gives it.
+        The value, as from ``json.loads``.
 
     Raises:
-        TooManyValuesError: it holds more than 300,000 values; nothing was made of them.
-        TooDeepError: it is nested more deeply than can be read: 200 levels can.
-        ValueError: it is not JSON, or holds half a surrogate pair, which can't be sent.
+        TooManyValuesError: it contains more than 300,000 values; none was created.
+        TooDeepError: it is nested more than 200 levels deep.
+        ValueError: it is not JSON, or contains a lone surrogate, which D-Bus cannot carry.
     """
-    if _has_more_values(text, MOST_VALUES):
+    if _exceeds_values(text, MAX_JSON_VALUES):
         raise TooManyValuesError
     try:
         value: object = pydantic_core.from_json(text, allow_inf_nan=allow_inf_nan)
@@ -49,31 +49,31 @@ def read_json(text: str, *, allow_inf_nan: bool = True) -> object:
     return value
 
 
-def _has_more_values(text: str, most: int) -> bool:
-    """Whether a JSON text holds more values than that; each object and array that is not empty counts twice.
+def _exceeds_values(text: str, max_values: int) -> bool:
+    """Whether a JSON text contains more than ``max_values`` values; objects and arrays that are not empty count twice.
 
-    What is counted is in the text, as the values would take up to thirty times its size.
+    Counts in the text, as the values would take up to thirty times its size.
     """
-    if len(text) <= most or sum(map(text.count, _MARKS)) <= most:
+    if len(text) <= max_values or sum(map(text.count, _VALUE_STARTS)) <= max_values:
         return False
-    marks = quotes = 0
+    values = quotes = 0
     in_string = False
     for piece in _pieces(text):
-        # What stands in strings begins nothing: they are every second part.
+        # Every second part is a string, in which nothing is counted.
         parts = piece.replace("\\\\", "").replace('\\"', "").split('"')
-        marks += sum(part.count(mark) for part in parts[in_string::2] for mark in _MARKS)
+        values += sum(part.count(start_character) for part in parts[in_string::2] for start_character in _VALUE_STARTS)
         quotes += len(parts) - 1
-        if marks > most or quotes > 4 * (most + 1):  # two for each key and each text
+        if values > max_values or quotes > 4 * (max_values + 1):  # two for each key and each string
             return True
         in_string ^= len(parts) % 2 == 0
     return False
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """A text in pieces, none of which ends within an escape: no copy of all of it is made."""
+    """Split a text into pieces, none of which ends within an escape sequence, without copying all of it."""
     start = 0
     while start < len(text):
-        end = start + _PIECE
+        end = start + _PIECE_CHARACTERS
         piece = text[start:end]
         if (len(piece) - len(piece.rstrip("\\"))) % 2:
             end += 1

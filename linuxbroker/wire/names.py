@@ -1,4 +1,4 @@
-"""What is the broker called on the bus? Source: PROTOCOL.md, "Transport"."""
+"""The broker's names on the bus. Source: PROTOCOL.md, "Transport"."""
 
 BROKER_BUS_NAME = "com.microsoft.identity.broker1"
 BROKER_OBJECT_PATH = "/com/microsoft/identity/broker1"

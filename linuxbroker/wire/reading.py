@@ -1,4 +1,4 @@
-"""How does the text of a reply become a reply model? What does not fit is refused, and none of it is quoted."""
+"""Replies parsed from JSON text into reply models; errors never quote their values."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from pydantic import ValidationError
 
-from linuxbroker.wire.json_text import DEEPEST_READ, MOST_VALUES, TooDeepError, TooManyValuesError, read_json
+from linuxbroker.wire.json_text import MAX_JSON_DEPTH, MAX_JSON_VALUES, TooDeepError, TooManyValuesError, read_json
 
 if TYPE_CHECKING:
     from linuxbroker.wire.models import Reply
 
 ReplyT = TypeVar("ReplyT", bound="Reply")
-_MOST_PLACES_NAMED = 5
-_Nest: TypeAlias = "dict[str, object] | list[object]"
+_MAX_PLACES = 5
+_Container: TypeAlias = "dict[str, object] | list[object]"
 
 
 class MalformedReplyError(Exception):
-    """A reply can't be read. The text names places in it, never values."""
+    """A reply is invalid. The text names keys, never values."""
 
 
 class EmptyReplyError(MalformedReplyError):
-    """A reply is the empty text: Himmelblau's way to fail up to 3.1 (PROTOCOL.md, "Errors")."""
+    """A reply is the empty text, which Himmelblau up to 3.1 returns for any error (PROTOCOL.md, "Errors")."""
 
 
-def read_reply(reply_type: type[ReplyT], text: str, max_depth: int = DEEPEST_READ) -> ReplyT:
-    """Read the JSON text of a reply.
+def read_reply(reply_type: type[ReplyT], text: str, max_depth: int = MAX_JSON_DEPTH) -> ReplyT:
+    """Parse the JSON text of a reply.
 
     Args:
         reply_type: the reply model of the method.
-        text: what the broker answered.
-        max_depth: how deeply its objects and arrays may be nested, itself included.
+        text: the text that the broker returned.
+        max_depth: the maximum depth of nested objects and arrays, the reply included; default 200.
 
     Returns:
-        The validated reply; it may hold an error of the broker's.
+        The validated reply, which can contain an error of the broker.
 
     Raises:
         EmptyReplyError: the text is empty.
-        MalformedReplyError: the text is not a JSON object, is nested too deeply, holds too many values, or a key has an
-            invalid value.
+        MalformedReplyError: the text is not a JSON object, is nested too deeply or has too many values, or a key has
+            an invalid value.
     """
     if not text.strip() and reply_type.content_matters:
-        raise EmptyReplyError("it is empty")
+        raise EmptyReplyError("empty reply")
     document, reason = _read_object(text, max_depth)
     if document is None:
         if reply_type.content_matters:
@@ -51,18 +51,18 @@ def read_reply(reply_type: type[ReplyT], text: str, max_depth: int = DEEPEST_REA
     try:
         return reply_type.model_validate(document)
     except ValidationError as error:
-        failed = _error_alone(reply_type, document)
+        failed = _error_only(reply_type, document)
         if failed is not None:
             return failed
         places = [".".join(map(str, detail["loc"])) + f" ({detail['type']})" for detail in error.errors()]
-        reason = "invalid values for keys: " + ", ".join(places[:_MOST_PLACES_NAMED])
+        reason = "invalid values for keys: " + ", ".join(places[:_MAX_PLACES])
     except RecursionError:
-        reason = "it is nested too deeply"
+        reason = "nested too deeply"
     raise MalformedReplyError(reason)
 
 
-def _error_alone(reply_type: type[ReplyT], document: Mapping[str, Any]) -> ReplyT | None:
-    """The reply's error, where that is sound: it wins over the rest, sound or not (PROTOCOL.md, "Errors")."""
+def _error_only(reply_type: type[ReplyT], document: Mapping[str, Any]) -> ReplyT | None:
+    """The reply with its error alone, if that is valid: it takes precedence over the rest (PROTOCOL.md, "Errors")."""
     nested = document.get("brokerTokenResponse")
     kept = {key: document[key] for key in ("error", "telemetry") if key in document}
     if isinstance(nested, Mapping):
@@ -78,30 +78,35 @@ def _error_alone(reply_type: type[ReplyT], document: Mapping[str, Any]) -> Reply
 
 
 def _read_object(text: str, max_depth: int) -> tuple[dict[str, Any] | None, str]:
-    too_deep = f"it is nested more than {max_depth} deep (max_reply_depth)"
+    too_deep = f"nested more than {max_depth} levels deep (max_reply_depth)"
     try:
         document = read_json(text, allow_inf_nan=False)
     except TooManyValuesError:
-        return None, f"it holds more than {MOST_VALUES:,} values"
+        return None, f"more than {MAX_JSON_VALUES:,} values"
     except TooDeepError:
         return None, too_deep
     except ValueError:
-        return None, "it is not JSON"
+        return None, "not JSON"
     if not isinstance(document, dict):
-        return None, "it is not a JSON object"
-    # A text with few enough brackets can't be nested too deeply: counting them is quicker than looking.
-    if text.count("{") + text.count("[") > max_depth and _depth_exceeds([cast("_Nest", document)], max_depth):
+        return None, "not a JSON object"
+    # Counting brackets is faster than walking the values, and enough if there are few.
+    if text.count("{") + text.count("[") > max_depth and _depth_exceeds([cast("_Container", document)], max_depth):
         return None, too_deep
     return cast("dict[str, Any]", document), ""
 
 
-def _depth_exceeds(level: Sequence[_Nest], depth: int) -> bool:
+def _depth_exceeds(level: Sequence[_Container], depth: int) -> bool:
     for _ in range(depth):
-        level = [cast("_Nest", item) for nest in level for item in _items(nest) if isinstance(item, (dict, list))]
+        level = [
+            cast("_Container", item)
+            for container in level
+            for item in _items(container)
+            if isinstance(item, (dict, list))
+        ]
         if not level:
             return False
     return True
 
 
-def _items(nest: _Nest) -> Iterable[object]:
-    return nest.values() if isinstance(nest, dict) else nest
+def _items(container: _Container) -> Iterable[object]:
+    return container.values() if isinstance(container, dict) else container

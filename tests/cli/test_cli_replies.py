@@ -45,14 +45,14 @@ def test_a_reply_that_is_written_in_another_way_is_read(fake: RunningFake, reply
     [
         *((_listed(passwordExpiry=number), "passwordExpiry") for number in NO_NUMBERS),
         ('{"accounts": "all"}', "accounts"),
-        ('{"accounts": [], "unknown": NaN}', "it is not JSON"),
-        ('{"accounts": [], "unknown": "\\ud800"}', "it is not JSON"),
-        ('{"accounts": [}', "it is not JSON"),
-        ("]" + "[" * 300, "it is not JSON"),
+        ('{"accounts": [], "unknown": NaN}', "not JSON"),
+        ('{"accounts": [], "unknown": "\\ud800"}', "not JSON"),
+        ('{"accounts": [}', "not JSON"),
+        ("]" + "[" * 300, "not JSON"),
         ("[" * 300, "deep"),
         ("[" * 5000 + "]" * 5000, "deep"),
         ('{"accounts":' * 300 + "1" + "}" * 300, "deep"),
-        ("[]", "it is not a JSON object"),
+        ("[]", "not a JSON object"),
     ],
 )
 def test_a_reply_that_can_not_be_read_is_told_with_the_place(fake: RunningFake, reply: str, why: str) -> None:

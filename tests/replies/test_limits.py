@@ -126,7 +126,9 @@ async def test_a_reply_is_refused_when_it_is_nested_more_deeply_than_is_allowed(
             assert await client.get_linux_broker_version() == "9.9.9"
             for depth in (limit + 1, 1_000, 100_000):
                 fake_broker.plant("raw_reply", method=VERSION, reply=_nested(depth, opening, closing), times=1)
-                with pytest.raises(BrokerProtocolError, match=rf"nested more than {limit} deep \(max_reply_depth\)"):
+                with pytest.raises(
+                    BrokerProtocolError, match=rf"nested more than {limit} levels deep \(max_reply_depth\)"
+                ):
                     await client.get_linux_broker_version()
             assert await client.get_linux_broker_version() == "3.0.2"
 
@@ -212,7 +214,7 @@ def _peak_of(read: Callable[[], object]) -> int:
 @pytest.mark.parametrize("text", TOO_MANY.values(), ids=TOO_MANY)
 def test_a_reply_of_more_values_than_any_brokers_is_refused_within_four_times_its_size(text: str) -> None:
     def read() -> None:
-        with pytest.raises(MalformedReplyError, match="it holds more than 300,000 values"):
+        with pytest.raises(MalformedReplyError, match="more than 300,000 values"):
             read_reply(GetAccountsReply, text)
 
     assert sys.getsizeof(text) + _peak_of(read) < 4 * sys.getsizeof(text)

@@ -127,7 +127,7 @@ def check(text: str, longest: int) -> None:
 
 
 def check_error(error: BaseException) -> None:
-    check(str(error), texts.LONGEST_MESSAGE + 1)
+    check(str(error), texts.MAX_MESSAGE_CHARACTERS + 1)
     for attribute in vars(error).values():
         for text in attribute if isinstance(attribute, (list, tuple)) else [attribute]:
             if isinstance(text, str):

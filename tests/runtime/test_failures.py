@@ -86,7 +86,7 @@ def test_a_bus_that_is_gone_since_the_import_is_told_as_a_failure_of_d_bus(run: 
     [
         ("status", {"status": 3, "context": "planted"}, "planted"),
         ("dbus_error", {"context": "planted"}, "org.freedesktop.DBus.Error.Failed (planted)"),
-        ("raw_reply", {"reply": "nonsense"}, "it is not JSON"),
+        ("raw_reply", {"reply": "nonsense"}, "not JSON"),
     ],
 )
 def test_accounts_that_cannot_be_listed_are_none_and_the_log_says_why(

@@ -1,6 +1,6 @@
-"""What goes over the wire, as types: one request and one reply for each method of the interface.
+"""Wire types: one request and one reply for each method of the interface.
 
-Each name is imported when it is first used: building the types takes longer than the rest of the library.
+Each name is imported when it is first used, as building the types takes longer than the rest of the library.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An account, as the broker gives it and gets it back."""
+"""The account in replies and requests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from linuxbroker.wire.models.base import Secret, WireModel
 
 
 class Account(WireModel):
-    """An account as the broker gave it, every key included, so that it can go back as it came.
+    """An account as returned by the broker, with every key, so that it can be sent back unchanged.
 
-    One user can have several: one for each tenant (``realm``) in which they are known.
+    One user can have several: one for each tenant (``realm``) that has the user.
     Source: PROTOCOL.md, "Accounts".
     """
 
@@ -34,7 +34,7 @@ class Account(WireModel):
     @field_validator("*", mode="before")
     @classmethod
     def _null_is_absent(cls, value: Any, info: Any) -> Any:
-        """A null for a text stands for the empty text: brokers differ in which keys they leave out."""
+        """Replace null by the default: brokers differ in which keys they leave out."""
         if value is None and info.field_name in cls.model_fields:
             return cls.model_fields[info.field_name].get_default()
         return value
@@ -45,12 +45,12 @@ class Account(WireModel):
         return self.home_account_id.partition(".")[2]
 
     def in_environment(self, environment: str) -> Account:
-        """The same account under another name of its cloud's login host.
+        """Copy the account with another name of its cloud's login host.
 
         Args:
-            environment: the host to show.
+            environment: the host.
 
         Returns:
-            A copy; every other key is as it was.
+            A copy with all other keys unchanged.
         """
         return self.model_copy(update={"environment": environment})

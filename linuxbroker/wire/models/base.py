@@ -1,4 +1,4 @@
-"""What do all wire types have in common? Frozen, camelCase on the wire, unknown keys kept, secrets out of sight."""
+"""The base class of all wire types: frozen, camelCase on the wire, unknown keys kept, secrets hidden."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydantic.alias_generators import to_camel
 from linuxbroker.redaction import texts
 from linuxbroker.redaction.secrets import HiddenText
 
-_building = threading.RLock()
+_build_lock = threading.RLock()
 
 
 def _renew_after_fork() -> None:
-    """In a child nobody builds: the thread that did so is in the parent."""
-    global _building
-    _building = threading.RLock()
+    """Replace the lock in a child process: the thread that held it exists only in the parent."""
+    global _build_lock
+    _build_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -29,8 +29,7 @@ if hasattr(os, "register_at_fork"):
 class WireModel(BaseModel):
     """A JSON object of the protocol.
 
-    Keys that this library does not know are kept and written back. ``repr`` and ``str`` show neither those nor any
-    field declared with ``Secret``.
+    Unknown keys are kept and written back. ``repr`` and ``str`` hide them, and fields declared with ``Secret``.
     """
 
     model_config = ConfigDict(
@@ -45,40 +44,39 @@ class WireModel(BaseModel):
 
     @classmethod
     def model_rebuild(cls, **options: Any) -> bool | None:
-        """Build the type's validator and serializer, which its first use does, in one thread at a time.
+        """Build the type's validator and serializer at its first use, in one thread at a time.
 
-        pydantic before 2.13 has no lock of its own: one thread could take away what another has just built.
+        pydantic before 2.13 does not lock: one thread could remove what another has just built.
 
         Args:
             options: as for ``pydantic.BaseModel.model_rebuild``.
 
         Returns:
-            What pydantic returns: None if they were built already.
+            What pydantic returns: None if they were already built.
         """
-        with _building:
+        with _build_lock:
             return super().model_rebuild(**options)
 
     def to_json(self) -> str:
-        """Write the object as it goes over the wire.
+        """Serialize the object for the wire.
 
         Returns:
-            JSON text; a field that was never set and has no default of the wire's own is left out. Its ``repr`` does
-            not show it.
+            JSON text, which its ``repr`` hides; fields that were not set and have no default on the wire are left out.
         """
         return HiddenText(self.model_dump_json(by_alias=True))
 
-    def out_of_sight(self) -> Iterator[object]:
-        """Give what ``repr`` does not show: fields declared with ``Secret``, and keys that this library does not know.
+    def secret_values(self) -> Iterator[object]:
+        """List the values that ``repr`` hides: fields declared with ``Secret``, and unknown keys.
 
         Returns:
-            The values, those of inner wire types included.
+            The values, including those of nested wire types.
         """
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if not field.repr:
                 yield value
             elif isinstance(value, WireModel):
-                yield from value.out_of_sight()
+                yield from value.secret_values()
         yield from (self.model_extra or {}).values()
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -91,7 +89,7 @@ class WireModel(BaseModel):
 
 
 def Secret(default: Any = ..., **options: Any) -> Any:  # noqa: N802 - reads as a field declaration
-    """Declare a field that never shows in ``repr``: a token, a cookie, a password.
+    """Declare a field that ``repr`` hides: a token, a cookie, a password.
 
     Args:
         default: as for ``pydantic.Field``.

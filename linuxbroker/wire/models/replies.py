@@ -1,6 +1,6 @@
-"""What does a broker answer? The reply of each method, with what differs between brokers evened out in the validators.
+"""The reply of each method; validators normalize what differs between brokers.
 
-Nothing above this file asks which broker answered.
+No other module depends on which broker replied.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from linuxbroker.wire.models.account import Account
 from linuxbroker.wire.models.base import Secret, WireModel
 from linuxbroker.wire.models.error_body import BrokerErrorBody
 
-_MOST_ITEMS = 10_000
-# An old Himmelblau wrote the names in place of the numbers (PROTOCOL.md, "Tokens").
+_MAX_ITEMS = 10_000
+# Old versions of Himmelblau write names instead of numbers (PROTOCOL.md, "Tokens").
 _TOKEN_TYPE_NAMES = {"bearer": 0, "pop": 1}
-# What can stand in an HTTP header as a value, and alone: visible ASCII (RFC 9110, 5.5), as JWTs and opaque tokens are.
+# A complete value of an HTTP header: visible ASCII (RFC 9110, 5.5), as JWTs and opaque tokens are.
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]*")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
 _COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")  # RFC 6265, 4.1.1
 
 
-# What the schemas say of keys that the validators below even out: as the wire has them, not as the model does.
+# Schemas of keys that the validators below normalize: as on the wire, not as in the model.
 _NULL = {"type": "null"}
 _NumberOrName = WithJsonSchema({"anyOf": [{"type": "integer"}, {"enum": ["Bearer", "bearer", "PoP", "pop"]}, _NULL]})
 _NumberOrDigits = WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]*$"}, _NULL]})
@@ -43,11 +43,11 @@ _TextOrList = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "i
 
 
 def _matching(alphabet: re.Pattern[str]) -> AfterValidator:
-    """Refuse a text with other characters: it would end the header that it is put into, or change it."""
+    """Reject a text with other characters: it could end or change the HTTP header that it is put into."""
 
     def check(value: str) -> str:
         if not alphabet.fullmatch(value):
-            raise PydanticCustomError("no_header_value", "it can't stand in an HTTP header")
+            raise PydanticCustomError("no_header_value", "not valid in an HTTP header")
         return value
 
     return AfterValidator(check)
@@ -56,32 +56,32 @@ def _matching(alphabet: re.Pattern[str]) -> AfterValidator:
 _HeaderValue = Annotated[str, _matching(_HEADER_VALUE)]
 
 
-def _few(value: Any) -> Any:
-    """Refuse a list that is longer than any broker's: each item that is wrong would take memory of its own."""
+def _limit_items(value: Any) -> Any:
+    """Reject a list with more than 10,000 items: each invalid one would take memory for its error."""
     items = cast("Sequence[object]", value) if isinstance(value, list) else ()
-    if len(items) > _MOST_ITEMS:
-        raise ValueError(f"more than {_MOST_ITEMS:,} items")
+    if len(items) > _MAX_ITEMS:
+        raise ValueError(f"more than {_MAX_ITEMS:,} items")
     return cast("object", value)
 
 
 def _account_or_none(value: object, read: Callable[[object], Account | None]) -> Account | None:
-    """An account that makes no sense costs only itself, not the token, the cookie or the accounts beside it."""
+    """Read an account; None if it is invalid, so that the token, cookie or other accounts beside it are kept."""
     try:
         return read(value)
     except ValidationError:
         return None
 
 
-def _refusal_inside(value: object) -> BrokerErrorBody | None:
-    """The first refusal in a JSON value, however deep: an error, or a success that is not true.
+def _find_failure(value: object) -> BrokerErrorBody | None:
+    """The first failure in a JSON value, at any depth: an error, or a success that is not true.
 
-    Not by recursion, as the depth is the broker's, and each item is looked at once.
+    Without recursion, as the depth is not limited; each item is visited once.
     """
-    waiting = deque([value])
-    while waiting:
-        item = waiting.popleft()
+    queue = deque([value])
+    while queue:
+        item = queue.popleft()
         if isinstance(item, list):
-            waiting.extend(inner for inner in cast("list[object]", item) if _has_items(inner))
+            queue.extend(inner for inner in cast("list[object]", item) if _has_items(inner))
         elif isinstance(item, Mapping):
             for key, inner in cast("Mapping[str, object]", item).items():
                 name = key.casefold()
@@ -90,7 +90,7 @@ def _refusal_inside(value: object) -> BrokerErrorBody | None:
                 if name == "success" and inner not in (None, True):
                     return BrokerErrorBody()
                 if _has_items(inner):
-                    waiting.append(inner)
+                    queue.append(inner)
     return None
 
 
@@ -105,40 +105,40 @@ def _error_body(value: object) -> BrokerErrorBody:
         return BrokerErrorBody(context=value if isinstance(value, str) else "")
 
 
-def _no_boolean(value: Any) -> Any:
-    """Refuse what would else read as 0 or 1."""
+def _reject_boolean(value: Any) -> Any:
+    """Reject a boolean, which would otherwise become 0 or 1."""
     if isinstance(value, bool):
-        raise ValueError("a boolean is no number")
+        raise ValueError("a boolean is not a number")
     return value
 
 
 class Reply(WireModel):
-    """What every reply can hold: an error at the top level, and telemetry."""
+    """The keys of every reply: an error at the top level, and telemetry."""
 
     content_matters: ClassVar[bool] = True
-    """Whether a reply that is not a JSON object at all is a fault; false where nobody relies on the content."""
+    """Whether a reply must be a JSON object; false if its content is not used."""
 
     error: BrokerErrorBody | None = None
     telemetry: Mapping[str, Any] = Field(default_factory=dict, repr=False)
 
     @field_validator("telemetry", mode="before")
     @classmethod
-    def _object_or_nothing(cls, value: Any) -> Any:
+    def _object_or_empty(cls, value: Any) -> Any:
         return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
     @property
     def failure(self) -> BrokerErrorBody | None:
-        """The error of the reply, wherever it stands in it, or None."""
+        """The error of the reply, at any level, or None."""
         return self.error
 
     @property
     def sub_error(self) -> str:
-        """The sub-error that goes with ``failure``, or the empty string."""
+        """The sub-error of ``failure``, or the empty string."""
         return ""
 
     @property
     def lacks(self) -> str:
-        """What a reply without an error must contain and does not, for a message; the empty string if all is there."""
+        """The name of required content that a reply without an error lacks; empty if it lacks nothing."""
         return ""
 
 
@@ -160,7 +160,7 @@ class BrokerTokenResponse(WireModel):
 
     @field_validator("account", mode="wrap")
     @classmethod
-    def _odd_account_is_none(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Account | None:
+    def _invalid_account_is_none(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Account | None:
         return _account_or_none(value, read)
 
     @field_validator(
@@ -172,21 +172,21 @@ class BrokerTokenResponse(WireModel):
 
     @field_validator("access_token_type", mode="before")
     @classmethod
-    def _number_for_name(cls, value: Any) -> Any:
+    def _token_type_from_name(cls, value: Any) -> Any:
         if value is None:
             return 0
-        _no_boolean(value)
+        _reject_boolean(value)
         return _TOKEN_TYPE_NAMES.get(value.casefold(), value) if isinstance(value, str) else value
 
     @field_validator("expires_on", "extended_expires_on", mode="before")
     @classmethod
     def _empty_is_absent(cls, value: Any) -> Any:
-        return None if value == "" else _no_boolean(value)
+        return None if value == "" else _reject_boolean(value)
 
     @field_validator("granted_scopes", mode="before")
     @classmethod
-    def _list_for_text(cls, value: Any) -> Any:
-        return _few(value.split(maxsplit=_MOST_ITEMS) if isinstance(value, str) else value)
+    def _split_scopes(cls, value: Any) -> Any:
+        return _limit_items(value.split(maxsplit=_MAX_ITEMS) if isinstance(value, str) else value)
 
 
 class AcquireTokenReply(Reply):
@@ -196,13 +196,13 @@ class AcquireTokenReply(Reply):
 
     @property
     def failure(self) -> BrokerErrorBody | None:
-        """The error at either level; it wins over a token that is there as well (PROTOCOL.md, "Tokens")."""
+        """The error at either level; it takes precedence over a token (PROTOCOL.md, "Tokens")."""
         nested = self.broker_token_response.error if self.broker_token_response else None
         return self.error or nested
 
     @property
     def sub_error(self) -> str:
-        """The ``subError`` beside the error, which broker 2.0.1 calls ``stsSubError``."""
+        """The ``subError``, which broker 2.0.1 calls ``stsSubError``."""
         response = self.broker_token_response
         return (response.sub_error or response.sts_sub_error) if response else ""
 
@@ -219,9 +219,9 @@ class GetAccountsReply(Reply):
 
     @field_validator("accounts", mode="wrap")
     @classmethod
-    def _sound_accounts(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Sequence[Account] | None:
-        """Leave out the accounts that make no sense, as the others do; refuse a list of nothing else."""
-        items = _few(value)
+    def _valid_accounts(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Sequence[Account] | None:
+        """Leave out invalid accounts, as Microsoft's runtime does; reject a list that contains no valid one."""
+        items = _limit_items(value)
         if not isinstance(items, list):
             return cast("Sequence[Account] | None", read(items))
         listed = [_account_or_none(item, Account.model_validate) for item in cast("list[object]", items)]
@@ -235,35 +235,35 @@ class GetAccountsReply(Reply):
 
 
 class RemoveAccountReply(Reply):
-    """The reply of ``removeAccount``: an object without an error at any level is success, and nothing else is."""
+    """The reply of ``removeAccount``: success is an object without an error at any level."""
 
     success: Any = None
 
     @property
     def failure(self) -> BrokerErrorBody | None:
-        """The error wherever it stands; one without a text where the reply says ``"success": false``."""
-        return self.error or _refusal_inside({**(self.model_extra or {}), "success": self.success})
+        """The error at any level; one without a context if ``success`` is false."""
+        return self.error or _find_failure({**(self.model_extra or {}), "success": self.success})
 
 
 class CancelInteractiveFlowReply(Reply):
-    """The reply of ``cancelInteractiveFlow``, whose content nobody relies on."""
+    """The reply of ``cancelInteractiveFlow``; its content is not used."""
 
     content_matters = False
 
 
 class CookieItem(WireModel):
-    """One cookie: the name of the HTTP header that it goes into, and what the header holds."""
+    """One cookie: the name and the value of the HTTP header that carries it."""
 
     cookie_name: Annotated[str, _matching(_HEADER_NAME)]
     cookie_content: Annotated[str, _matching(_COOKIE_VALUE)] = Secret()
 
 
 class AcquirePrtSsoCookieReply(Reply):
-    """The reply of ``acquirePrtSsoCookie``; the flat shape of older brokers is read as a list of one."""
+    """The reply of ``acquirePrtSsoCookie``; the flat form of older brokers becomes a list of one item."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "description": "Newer brokers give cookieItems, older ones and Himmelblau cookieName and cookieContent.",
+            "description": "Newer brokers return cookieItems, older ones and Himmelblau cookieName and cookieContent.",
             "anyOf": [
                 {"required": ["cookieItems"]},
                 {
@@ -280,17 +280,17 @@ class AcquirePrtSsoCookieReply(Reply):
 
     @field_validator("account", mode="wrap")
     @classmethod
-    def _odd_account_is_none(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Account | None:
+    def _invalid_account_is_none(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Account | None:
         return _account_or_none(value, read)
 
     @field_validator("cookie_items", mode="before")
     @classmethod
-    def _few_cookies(cls, value: Any) -> Any:
-        return _few(value)
+    def _limit_cookies(cls, value: Any) -> Any:
+        return _limit_items(value)
 
     @model_validator(mode="before")
     @classmethod
-    def _list_for_flat(cls, value: Any) -> Any:
+    def _wrap_flat_cookie(cls, value: Any) -> Any:
         if not isinstance(value, Mapping) or "cookieItems" in value or "cookieName" not in value:
             return cast("object", value)
         reply = dict(cast("Mapping[str, Any]", value))

@@ -1,4 +1,4 @@
-"""What does a client ask? The request of each method, key by key as Microsoft's runtime writes it."""
+"""The request of each method, with the keys that Microsoft's runtime writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from linuxbroker.wire.models.error_body import BrokerErrorBody
 
 
 class AuthorizationType(enum.IntEnum):
-    """How a token is asked for. Source: PROTOCOL.md, "authorizationType"."""
+    """How a token is requested. Source: PROTOCOL.md, "authorizationType"."""
 
     NONE = 0
     CACHED_REFRESH_TOKEN = 1
@@ -34,10 +34,10 @@ class AuthorizationType(enum.IntEnum):
 
 
 class _SparseModel(WireModel):
-    """A wire type whose optional keys are left out, not null, where they were not set."""
+    """A wire type whose optional keys are left out if they are not set."""
 
     @model_serializer(mode="wrap")
-    def _only_what_was_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = write(self)
         for name, key in _optional_keys(type(self)):
             if name not in self.model_fields_set:
@@ -47,13 +47,13 @@ class _SparseModel(WireModel):
 
 @cache
 def _optional_keys(model: type[_SparseModel]) -> Sequence[tuple[str, str]]:
-    """The fields that may be left out, each with its key on the wire."""
+    """The optional fields, each with its key on the wire."""
     fields = model.model_fields.items()
     return [(name, field.alias or name) for name, field in fields if not field.is_required() and field.default is None]
 
 
 class PopParams(_SparseModel):
-    """What a proof-of-possession token is bound to. Source: PROTOCOL.md, "popParams"."""
+    """The request or key that a proof-of-possession token is bound to. Source: PROTOCOL.md, "popParams"."""
 
     authentication_scheme: str | None = None
     client_claims: str | None = Secret(None)
@@ -72,9 +72,9 @@ class ParentWindow(WireModel):
 
 
 class AuthParameters(_SparseModel):
-    """What a token is asked for with. Source: PROTOCOL.md, "authParameters".
+    """The parameters of a token request. Source: PROTOCOL.md, "authParameters".
 
-    ``account`` and ``pop_params`` are null on the wire when given as None, and left out when not given.
+    ``account`` and ``pop_params`` are null on the wire if set to None, and left out if not set.
     """
 
     access_token_to_renew: str = Secret("")
@@ -149,6 +149,6 @@ class CancelInteractiveFlowRequest(WireModel):
 
 
 class GetLinuxBrokerVersionRequest(WireModel):
-    """The request of ``getLinuxBrokerVersion``; carries the caller's own version."""
+    """The request of ``getLinuxBrokerVersion``, with the caller's version."""
 
     msal_cpp_version: str

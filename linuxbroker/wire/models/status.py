@@ -1,4 +1,4 @@
-"""The words of a failure: statuses, tags and Entra's codes."""
+"""The codes of a failure: statuses, tags, and Entra's error codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 
 class Status(enum.IntEnum):
-    """The outcome of a failed call. Source: PROTOCOL.md, "Errors"; complete and in the wire's order."""
+    """The status of a failed call; all values of the protocol. Source: PROTOCOL.md, "Errors"."""
 
     UNEXPECTED = 0
     RESERVED = 1
@@ -46,13 +46,13 @@ _TAG_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def tag_name(tag: int) -> str:
-    """Spell a tag the way Microsoft's logs print it.
+    """Decode a tag to the text that Microsoft's logs print.
 
     Args:
-        tag: the number from an error object: five characters of six bits, the first in the highest.
+        tag: the number from an error object: five characters of six bits, the first in the highest bits.
 
     Returns:
-        Such as ``965ya`` for 595719680; the empty string for 0 and for a number that spells no tag.
+        Such as ``965ya`` for 595719680; empty for 0 and for a number that is not a tag.
         Source: PROTOCOL.md, "Errors".
     """
     digits = [tag >> shift & 0x3F for shift in (24, 18, 12, 6, 0)]
@@ -62,7 +62,7 @@ def tag_name(tag: int) -> str:
 
 
 _AADSTS = re.compile(r"AADSTS\d{4,9}")
-# How Microsoft's brokers from 2.0.2 on quote Entra (PROTOCOL.md, "Errors").
+# Entra's codes as quoted by Microsoft's brokers from 2.0.2 on (PROTOCOL.md, "Errors").
 _OAUTH_ERROR = re.compile(r"\bcode: ?'([A-Za-z0-9_.-]{1,100})'", re.IGNORECASE)
 _SUB_ERROR = re.compile(r"\bsub_?error: ?'([A-Za-z0-9_.-]{1,100})'", re.IGNORECASE)
 
@@ -74,7 +74,7 @@ def aadsts_codes(text: str) -> tuple[str, ...]:
         text: such as an error's context.
 
     Returns:
-        Each code once, such as ``AADSTS50078``, in the order in which they stand there.
+        Each code once, such as ``AADSTS50078``, in order of appearance.
     """
     return tuple(dict.fromkeys(_AADSTS.findall(text)))
 
