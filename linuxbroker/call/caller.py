@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from linuxbroker.call import failures
 from linuxbroker.call.transport import BrokerTransport
 from linuxbroker.wire.calls import Answer, CallContext, CallOptions
-from linuxbroker.wire.json_text import DEEPEST_READ
+from linuxbroker.wire.json_text import MAX_JSON_DEPTH
 from linuxbroker.wire.reading import read_reply
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class BrokerCaller:
         max_reply_depth: how deeply a reply's JSON may be nested.
     """
 
-    def __init__(self, transport: BrokerTransport, max_reply_depth: int = DEEPEST_READ) -> None:
+    def __init__(self, transport: BrokerTransport, max_reply_depth: int = MAX_JSON_DEPTH) -> None:
         self._transport = transport
         self._max_reply_depth = max_reply_depth
 

@@ -1,1 +1,1 @@
-"""What a token request and a token are made of."""
+"""The parts of a token request and of a token."""

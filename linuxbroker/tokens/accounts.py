@@ -1,4 +1,4 @@
-"""The choice of an account among the broker's records."""
+"""Selection of an account among the broker's records."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from linuxbroker.wire import models
 
 # The tenant of personal Microsoft accounts.
 PERSONAL_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
-# The authorities that personal accounts sign in to, too.
+# The authorities that also accept personal accounts.
 _FOR_PERSONAL = frozenset({"common", "consumers"})
 
 
 def pick_account(
     accounts: Sequence[models.Account], username: str, tenant: str | None = None, *, authority_tenant: str = "common"
 ) -> models.Account | None:
-    """Choose the record that a UPN means.
+    """Select the record of a UPN.
 
     Args:
-        accounts: what the broker listed.
+        accounts: the accounts that the broker listed.
         username: the UPN, as for ``named``.
-        tenant: the tenant id that the record must be in; None to prefer the home tenant's.
-        authority_tenant: what the client's authority names; unless that is ``common`` or ``consumers``, a work account
-            comes before a personal one of the same name.
+        tenant: the tenant ID of the record; None to prefer the home tenant's record.
+        authority_tenant: the tenant in the client's authority; default ``common``. Unless it is ``common`` or
+            ``consumers``, a work account takes precedence over a personal one of the same name.
 
     Returns:
-        With a tenant, that tenant's record or None. Without, the home tenant's, else the first, else None.
+        With a tenant, its record or None; without, the home tenant's record, else the first, else None.
         Source: PROTOCOL.md, "Accounts".
     """
     matching = named(accounts, username)
@@ -36,14 +36,14 @@ def pick_account(
 
 
 def named(accounts: Sequence[models.Account], username: str) -> list[models.Account]:
-    """List the records that a UPN stands for.
+    """List the records with a UPN.
 
     Args:
-        accounts: what the broker listed.
-        username: the UPN, in any case.
+        accounts: the accounts that the broker listed.
+        username: the UPN; case is ignored.
 
     Returns:
-        The records of that name; where the name is spelled exactly so for some users, those of these users alone.
+        The matching records; if some match in case too, only those of their users.
         Source: PROTOCOL.md, AR-06.
     """
     matching = [account for account in accounts if folded(account.username) == folded(username)]
@@ -52,32 +52,32 @@ def named(accounts: Sequence[models.Account], username: str) -> list[models.Acco
 
 
 def folded(text: str) -> str:
-    """Spell a UPN or an id without regard to case, for comparing it with others that were spelled so.
+    """Fold the case of a UPN or an ID, to compare it with another folded one.
 
     Args:
-        text: the UPN or id.
+        text: the UPN or ID.
 
     Returns:
-        The text with a small letter for each capital that is the only one of that letter: no letter becomes two, as ß
-        would, and none another one's, as the Kelvin sign would.
+        The text in lower case. Letters that have no reversible lower case are kept, such as the Kelvin sign, and none
+        becomes two, as ß would with ``str.casefold``.
     """
-    return text.lower() if text.isascii() else "".join(map(_small, text))
+    return text.lower() if text.isascii() else "".join(map(_fold_letter, text))
 
 
-def _small(letter: str) -> str:
+def _fold_letter(letter: str) -> str:
     small = letter.lower()
     return small if small.upper() == letter else letter
 
 
 def without_personal(accounts: Sequence[models.Account], authority_tenant: str) -> list[models.Account]:
-    """Leave personal accounts out where an authority is for work accounts, unless there are no others.
+    """Remove personal accounts if the authority is for work accounts, unless there are no others.
 
     Args:
-        accounts: records of one name.
+        accounts: records with one UPN.
         authority_tenant: as for ``pick_account``.
 
     Returns:
-        Those that a name stands for.
+        The remaining records.
     """
     if authority_tenant.lower() in _FOR_PERSONAL:
         return list(accounts)
@@ -85,10 +85,10 @@ def without_personal(accounts: Sequence[models.Account], authority_tenant: str) 
 
 
 def users_of(accounts: Iterable[models.Account]) -> list[str]:
-    """List the users whom records are of: one user can have several records.
+    """List the users of records; one user can have several records.
 
     Args:
-        accounts: what the broker listed.
+        accounts: the accounts that the broker listed.
 
     Returns:
         Their UPNs, one for each home account, in order.
@@ -98,24 +98,24 @@ def users_of(accounts: Iterable[models.Account]) -> list[str]:
 
 
 def home_record(accounts: Sequence[models.Account]) -> models.Account:
-    """Choose among the records of one user.
+    """Select among the records of one user.
 
     Args:
-        accounts: the records, at least one; a guest's name in another tenant can be another one.
+        accounts: the records, at least one; a guest can have another UPN in another tenant.
 
     Returns:
-        The home tenant's, else the first.
+        The home tenant's record, else the first.
     """
     return next(filter(is_home, accounts), accounts[0])
 
 
 def is_home(account: models.Account) -> bool:
-    """Tell whether a record is the one of its user's home tenant.
+    """Whether a record is in its user's home tenant.
 
     Args:
         account: the record.
 
     Returns:
-        Whether it is.
+        True if its tenant is the home tenant.
     """
     return folded(account.realm) == folded(account.home_tenant) != ""

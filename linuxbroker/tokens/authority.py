@@ -1,4 +1,4 @@
-"""Which login host is an authority's, and which names are aliases of one host?"""
+"""Authorities: their login host and tenant, and the aliases of login hosts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 # A cloud's login hosts, the preferred one first. Source: Entra's instance discovery document, as MSAL carries it, and
-# PROTOCOL.md, "Accounts", for what the runtime shows in place of login.windows.net.
+# PROTOCOL.md, "Accounts", for the host that the runtime shows instead of login.windows.net.
 _CLOUDS: tuple[tuple[str, ...], ...] = (
     ("login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"),
     ("login.partner.microsoftonline.cn", "login.chinacloudapi.cn"),
@@ -18,42 +18,42 @@ _CLOUDS: tuple[tuple[str, ...], ...] = (
     ("login.sovcloud-identity.sg",),
 )
 _COMMERCIAL = "login.microsoftonline.com"
-# The authorities that stand for "whichever tenant the account is in".
+# The authorities that mean the tenant of the account.
 _ANY_TENANT = frozenset({"common", "organizations"})
 _TENANT_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# A domain name of two labels or more, the last of which does not begin with a digit, as those of IP addresses do.
+# A domain name of at least two labels; the last one does not begin with a digit, unlike in an IP address.
 _LABEL = r"(?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?:[A-Za-z0-9]{_LABEL}\.)+[A-Za-z]{_LABEL}")
-_LONGEST_DOMAIN = 253
+_MAX_DOMAIN_CHARACTERS = 253
 _PREFERRED = {alias: cloud[0] for cloud in _CLOUDS for alias in cloud}
 
 
 def preferred_host(environment: str) -> str:
-    """Give the name that a login host is shown under.
+    """Get the preferred alias of a login host.
 
     Args:
         environment: a login host, such as an account's ``environment``.
 
     Returns:
-        Its cloud's preferred host, or the same host where no alias is known.
+        Its cloud's preferred host; the same host if it is unknown.
     """
     return _cloud_host(environment) or environment
 
 
 def is_known_host(host: str) -> bool:
-    """Tell whether a host is known to be a cloud's login host.
+    """Whether a host is a cloud's login host.
 
     Args:
         host: such as ``login.microsoftonline.com``, in any case.
 
     Returns:
-        Whether it is.
+        True if the host is known.
     """
     return _cloud_host(host) != ""
 
 
 def host_of(authority: str) -> str:
-    """Give an authority's login host.
+    """Get an authority's login host.
 
     Args:
         authority: such as ``https://login.microsoftonline.com/common``.
@@ -65,7 +65,7 @@ def host_of(authority: str) -> str:
 
 
 def tenant_of(authority: str) -> str:
-    """Give what an authority names behind its host.
+    """Get the tenant in an authority: its path.
 
     Args:
         authority: such as ``https://login.microsoftonline.com/common``.
@@ -77,36 +77,36 @@ def tenant_of(authority: str) -> str:
 
 
 def sovereign_host(environment: str) -> str:
-    """Give the login host of an account's cloud, where that is not the commercial one.
+    """Get the login host of an account's cloud if that is a sovereign cloud.
 
     Args:
-        environment: an account's ``environment``. Himmelblau names the commercial cloud whatever the account's is.
+        environment: an account's ``environment``; from Himmelblau always the commercial cloud's.
 
     Returns:
-        Such as ``login.microsoftonline.us``; empty for the commercial cloud, and for a host that is not known.
+        Such as ``login.microsoftonline.us``; empty for the commercial cloud and for an unknown host.
     """
     host = _cloud_host(environment)
     return "" if host == _COMMERCIAL else host
 
 
 def is_commercial(authority: str) -> bool:
-    """Tell whether an authority is of Azure's commercial cloud.
+    """Whether an authority is in Azure's commercial cloud.
 
     Args:
         authority: such as ``https://login.microsoftonline.com/common``.
 
     Returns:
-        Whether it is.
+        True for the commercial cloud.
     """
     return _cloud_host(host_of(authority)) == _COMMERCIAL
 
 
 def known_host(environment: str, otherwise: str) -> str:
-    """Give a login host that is known to be one.
+    """Get a known login host.
 
     Args:
-        environment: what a reply says, such as an account's ``environment``.
-        otherwise: what stands in its place where that is no cloud's.
+        environment: a host from a reply, such as an account's ``environment``.
+        otherwise: the host to return if it is unknown.
 
     Returns:
         The preferred host of the environment's cloud, or ``otherwise``.
@@ -115,33 +115,33 @@ def known_host(environment: str, otherwise: str) -> str:
 
 
 def is_tenant(text: str) -> bool:
-    """Tell whether a text names one tenant, and nothing else.
+    """Whether a text is the ID or the domain name of one tenant.
 
     Args:
         text: such as an account's ``realm``.
 
     Returns:
-        Whether it is a tenant id or a domain name; not for ``common`` and the like.
+        True for a tenant ID or a domain name; False for others, such as ``common``.
     """
-    return bool(_TENANT_ID.fullmatch(text)) or (len(text) <= _LONGEST_DOMAIN and bool(_DOMAIN.fullmatch(text)))
+    return bool(_TENANT_ID.fullmatch(text)) or (len(text) <= _MAX_DOMAIN_CHARACTERS and bool(_DOMAIN.fullmatch(text)))
 
 
 def authority_for_realm(authority: str, realm: str) -> str:
-    """Point an authority that names no tenant at an account's own, as Microsoft's runtime does.
+    """Replace ``common`` or ``organizations`` in an authority by an account's tenant, as Microsoft's runtime does.
 
     Args:
         authority: such as ``https://login.microsoftonline.com/common``.
-        realm: the account's tenant id; empty to leave the authority as it is.
+        realm: the account's tenant ID; empty to keep the authority.
 
     Returns:
-        Such as ``https://login.microsoftonline.com/<realm>``; the same authority where it names a tenant, and where the
-        realm is neither an id nor a domain.
+        Such as ``https://login.microsoftonline.com/<realm>``; the same authority if it contains a tenant, or if the
+        realm is neither a tenant ID nor a domain name.
         Source: PROTOCOL.md, "authParameters".
     """
-    names_none = tenant_of(authority).casefold() in _ANY_TENANT
-    return f"https://{host_of(authority)}/{realm}" if names_none and is_tenant(realm) else authority
+    is_any_tenant = tenant_of(authority).casefold() in _ANY_TENANT
+    return f"https://{host_of(authority)}/{realm}" if is_any_tenant and is_tenant(realm) else authority
 
 
 def _cloud_host(host: str) -> str:
-    """The preferred login host of a host's cloud; empty where none is known."""
+    """The preferred login host of a host's cloud; empty if the host is unknown."""
     return _PREFERRED.get(host.lower(), "") if host.isascii() else ""

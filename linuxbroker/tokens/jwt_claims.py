@@ -1,4 +1,4 @@
-"""What does a JWT say of itself? Its claims, read without checking the signature: they inform, they prove nothing."""
+"""The claims of a JWT, decoded without verifying its signature: they prove nothing."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from linuxbroker.wire.json_text import read_json
 
 
 def peek(token: str) -> dict[str, Any]:
-    """Read the claims of a JWT.
+    """Decode the claims of a JWT.
 
     Args:
         token: any token.
 
     Returns:
-        The claims; empty where the token is not a JWT.
+        The claims; empty if the token is not a JWT.
     """
     parts = token.split(".")
     return decode_segment(parts[1]) if len(parts) == 3 else {}
 
 
 def decode_segment(segment: str) -> dict[str, Any]:
-    """Read a JSON object in base64url, padded or not, such as a JWT's payload or ``clientInfo``.
+    """Decode a JSON object in base64url, padded or not, such as a JWT's payload or ``clientInfo``.
 
     Args:
         segment: the text.
 
     Returns:
-        The object; empty where the text is not one.
+        The object; empty if the text is invalid.
     """
     try:
         decoded = read_json(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)).decode())
@@ -40,13 +40,13 @@ def decode_segment(segment: str) -> dict[str, Any]:
 
 
 def expiry(token: str) -> float | None:
-    """Find when a token says that it expires.
+    """Get the expiry time that a token contains.
 
     Args:
-        token: an access token, or a signed HTTP request with one inside (claim ``at``).
+        token: an access token, or a signed HTTP request that contains one (claim ``at``).
 
     Returns:
-        Seconds since the epoch, or None where it does not say.
+        Seconds since the epoch; None if it contains no expiry time.
     """
     claims: Mapping[str, Any] = peek(token)
     inner = claims.get("at")

@@ -1,4 +1,4 @@
-"""Is a token the one that was asked for? Its account, its tenant and its kind, against the request."""
+"""Comparison of a token's account, tenant and type with the request."""
 
 from __future__ import annotations
 
@@ -12,98 +12,98 @@ from linuxbroker.tokens.accounts import PERSONAL_TENANT, folded
 from linuxbroker.wire import models
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# Claims that name the user; which of them a token has depends on its version and on the application.
+# Claims with the user's name; which of them a token contains depends on its version and on the application.
 _NAMES = ("preferred_username", "upn", "unique_name")
 
 
 def other_account(
-    response: models.BrokerTokenResponse, asked: models.AuthParameters, claims: Mapping[str, Any]
+    response: models.BrokerTokenResponse, request: models.AuthParameters, claims: Mapping[str, Any]
 ) -> str | None:
-    """Find out whether a token is for another account than it was asked for.
+    """Find the account of a token if it is not the requested one.
 
     Args:
-        response: the reply, whose client info and account tell, as far as they are there.
-        asked: the request. An interactive one that names no account lets the user choose.
-        claims: those of the reply's ID token.
+        response: the reply, whose client info and account are compared if present.
+        request: the request. In an interactive one without an account the user chooses.
+        claims: the claims of the reply's ID token.
 
     Returns:
-        The other account's name, or what else is known of it; None where nothing speaks against the one asked for.
+        The other account's name, or a placeholder if it is unknown; None if nothing differs from the request.
         Source: PROTOCOL.md, "Whose token it is".
     """
-    told = response.account
+    account = response.account
     names = [name for key in _NAMES if (name := _text(claims, key))]
-    names += [told.username] if told and told.username else []
-    shown = names[0] if names else "another account"
-    if asked.account is None:
-        chosen_by_name = bool(asked.username) and not _is_interactive(asked)
-        differs = chosen_by_name and bool(names) and folded(asked.username or "") not in map(folded, names)
-        return shown if differs else None
-    ids = [_home_ids(asked.account), *_told_ids(response)]
+    names += [account.username] if account and account.username else []
+    other_name = names[0] if names else "another account"
+    if request.account is None:
+        chosen_by_name = bool(request.username) and not _is_interactive(request)
+        differs = chosen_by_name and bool(names) and folded(request.username or "") not in map(folded, names)
+        return other_name if differs else None
+    ids = [_home_ids(request.account), *_reply_ids(response)]
     if any(_differ(ours, theirs) for other in ids[1:] for ours, theirs in zip(ids[0], other, strict=True)):
-        return shown
-    return shown if _differ(_object_id(asked.account, _text(claims, "tid")), _text(claims, "oid")) else None
+        return other_name
+    return other_name if _differ(_object_id(request.account, _text(claims, "tid")), _text(claims, "oid")) else None
 
 
 def other_tenant(
-    response: models.BrokerTokenResponse, asked: models.AuthParameters, claims: Mapping[str, Any]
+    response: models.BrokerTokenResponse, request: models.AuthParameters, claims: Mapping[str, Any]
 ) -> str | None:
-    """Find out whether a token is for another tenant than it was asked for.
+    """Find the tenant of a token if it is not the requested one.
 
     Args:
         response: the reply.
-        asked: the request.
-        claims: those of the reply's ID token.
+        request: the request.
+        claims: the claims of the reply's ID token.
 
     Returns:
-        The other tenant's id; None where the request leaves the tenant open, or the reply does not tell it.
+        The other tenant's ID; None if it is the same, the request specifies none, or the reply does not contain it.
         Source: PROTOCOL.md, "Whose token it is".
     """
-    wanted = _tenant_id(urlsplit(asked.authority).path.strip("/").partition("/")[0], asked.account)
+    requested = _tenant_id(urlsplit(request.authority).path.strip("/").partition("/")[0], request.account)
     found = (
         _text(claims, "tid")
         or _text(jwt_claims.peek(response.access_token), "tid")
         or (response.account.realm if response.account else "")
     )
-    return found if wanted and _ID.fullmatch(folded(found)) and _differ(wanted, found) else None
+    return found if requested and _ID.fullmatch(folded(found)) and _differ(requested, found) else None
 
 
-def names_other_account(told: models.Account | None, asked: models.Account) -> bool:
-    """Find out whether a reply names another account than it was asked for.
+def names_other_account(replied: models.Account | None, requested: models.Account) -> bool:
+    """Whether the account in a reply is another one than in the request.
 
     Args:
-        told: the account in the reply, if any.
-        asked: that of the request.
+        replied: the account in the reply, if any.
+        requested: the account in the request.
 
     Returns:
-        Whether it does: one with another home account id.
+        True if their home account IDs differ.
     """
-    pairs = zip(_home_ids(told), _home_ids(asked), strict=True) if told else ()
+    pairs = zip(_home_ids(replied), _home_ids(requested), strict=True) if replied else ()
     return any(_differ(one, other) for one, other in pairs)
 
 
-def is_other_kind(token_type: int, asked: models.AuthParameters) -> bool:
-    """Find out whether a token is of another kind than it was asked for.
+def is_other_kind(token_type: int, request: models.AuthParameters) -> bool:
+    """Whether a token has another type than requested.
 
     Args:
         token_type: the reply's ``accessTokenType``: 0 bearer, 1 proof of possession.
-        asked: the request. A token that is bound to a key alone (``kid``) may say that it is of either.
+        request: the request. For a token bound to a key alone (``kid``), both types are valid.
 
     Returns:
-        Whether it is. Source: PROTOCOL.md, "popParams".
+        True if the type differs. Source: PROTOCOL.md, "popParams".
     """
-    pop = asked.pop_params
+    pop = request.pop_params
     if pop is None:
         return token_type == 1
     return pop.uri_host is not None and token_type == 0
 
 
-def _is_interactive(asked: models.AuthParameters) -> bool:
-    return asked.authorization_type is models.AuthorizationType.INTERACTIVE
+def _is_interactive(request: models.AuthParameters) -> bool:
+    return request.authorization_type is models.AuthorizationType.INTERACTIVE
 
 
 def _tenant_id(tenant: str, account: models.Account | None) -> str:
-    """The id of the tenant that an authority names; empty where it names none, or a domain whose id nobody tells."""
-    # Applications that take personal accounts get them from another tenant than that of the accounts.
+    """The ID of the tenant in an authority; empty if it contains none, or a domain with an unknown ID."""
+    # Tokens for personal accounts can come from another tenant than the accounts'.
     if PERSONAL_TENANT in (folded(tenant), folded(account.home_tenant) if account else ""):
         return ""
     if _ID.fullmatch(folded(tenant)):
@@ -114,7 +114,7 @@ def _tenant_id(tenant: str, account: models.Account | None) -> str:
 
 
 def _object_id(account: models.Account, tenant: str) -> str:
-    """A user's id in a tenant, which is another one in each; empty where the account does not tell it."""
+    """A user's object ID in a tenant, different in each tenant; empty if the account does not contain it."""
     user, home = _home_ids(account)
     if folded(tenant) == folded(account.realm) and account.local_account_id:
         return account.local_account_id
@@ -126,7 +126,7 @@ def _home_ids(account: models.Account) -> tuple[str, str]:
     return user, tenant
 
 
-def _told_ids(response: models.BrokerTokenResponse) -> Iterator[tuple[str, str]]:
+def _reply_ids(response: models.BrokerTokenResponse) -> Iterator[tuple[str, str]]:
     home = jwt_claims.decode_segment(response.client_info)
     yield _text(home, "uid"), _text(home, "utid")
     if response.account is not None:

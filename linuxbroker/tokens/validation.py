@@ -1,4 +1,4 @@
-"""Which arguments can't be right? Checked here, before anything is sent, with what to give instead."""
+"""Checks of arguments before anything is sent; each error says what to pass instead."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.tokens import jwt_claims
 from linuxbroker.tokens.scopes import RESERVED_SCOPES
 from linuxbroker.wire import models
-from linuxbroker.wire.json_text import DEEPEST_READ, read_json
+from linuxbroker.wire.json_text import MAX_JSON_DEPTH, read_json
 
 PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
-# What Microsoft's runtime refuses, found by trying (PROTOCOL.md, "authParameters").
+# The parameters that Microsoft's runtime rejects, found by experiment (PROTOCOL.md, "authParameters").
 RESERVED_PARAMETERS = frozenset(
     {
         "assertion",
@@ -52,31 +52,30 @@ T = TypeVar("T")
 
 
 def text(name: str, value: object, *, empty: bool = False) -> str:
-    """Check a text that goes over the wire.
+    """Check a text that is sent over the wire.
 
     Args:
-        name: the argument's name, for the message.
-        value: what was given.
-        empty: whether it may be empty.
+        name: the argument's name, for the error message.
+        value: the argument.
+        empty: whether it may be empty; default no.
 
     Returns:
         The text.
 
     Raises:
-        InvalidArgumentError: it is no text, empty, over 1,048,576 characters, or holds a NUL or a lone surrogate.
+        InvalidArgumentError: it is not a text, is empty, has more than 1,048,576 characters, or contains a NUL
+            character or a lone surrogate.
     """
     if not isinstance(value, str):
         raise InvalidArgumentError(f"{name} must be a str, not {type(value).__name__}")
     if not value and not empty:
-        raise InvalidArgumentError(f"{name} is empty")
+        raise InvalidArgumentError(f"{name} must not be empty")
     if len(value) > MAX_TEXT_CHARACTERS:
-        raise InvalidArgumentError(
-            f"{name} has {len(value):,} characters; at most {MAX_TEXT_CHARACTERS:,} are sent to the broker"
-        )
+        raise InvalidArgumentError(f"{name} has {len(value):,} characters; the maximum is {MAX_TEXT_CHARACTERS:,}")
     if "\0" in value:
-        raise InvalidArgumentError(f"{name} holds a NUL character, which D-Bus can't carry")
+        raise InvalidArgumentError(f"{name} contains a NUL character, which D-Bus does not allow")
     if not _is_unicode(value):
-        raise InvalidArgumentError(f"{name} holds half a surrogate pair, which is not valid Unicode")
+        raise InvalidArgumentError(f"{name} contains a lone surrogate, which is not valid Unicode")
     return value
 
 
@@ -91,29 +90,29 @@ def _is_unicode(value: str) -> bool:
 
 
 def instance(name: str, value: object, kind: type[T]) -> T:
-    """Check that an argument is of a class of ours.
+    """Check that an argument is an instance of a public class.
 
     Args:
-        name: the argument's name, for the message.
-        value: what was given.
+        name: the argument's name, for the error message.
+        value: the argument.
         kind: the class.
 
     Returns:
         The value.
 
     Raises:
-        InvalidArgumentError: it is of another class.
+        InvalidArgumentError: it is an instance of another class.
     """
     if not isinstance(value, kind):
-        raise InvalidArgumentError(f"{name} must be of class linuxbroker.{kind.__name__}, not {type(value).__name__}")
+        raise InvalidArgumentError(f"{name} must be a linuxbroker.{kind.__name__}, not {type(value).__name__}")
     return value
 
 
 def account(value: object) -> models.Account:
-    """Check an account that goes back to the broker.
+    """Check an account that is sent to the broker.
 
     Raises:
-        InvalidArgumentError: it is no ``Account``, or was given keys that JSON can't carry.
+        InvalidArgumentError: it is not an ``Account``, or contains values that are not JSON.
     """
     checked = instance("account", value, models.Account)
     try:
@@ -122,11 +121,11 @@ def account(value: object) -> models.Account:
         pass
     else:
         return checked
-    raise InvalidArgumentError("account holds what JSON can't carry; pass one from get_accounts as it came")
+    raise InvalidArgumentError("account cannot be serialized; pass one from get_accounts unchanged")
 
 
 def client_id(value: object) -> str:
-    """Check an application's client id.
+    """Check an application's client ID.
 
     Raises:
         InvalidArgumentError: it is not a UUID.
@@ -134,13 +133,13 @@ def client_id(value: object) -> str:
     checked = text("client_id", value)
     if not _is_uuid(checked):
         raise InvalidArgumentError(
-            "client_id is not a UUID; take the app registration's 'Application (client) ID' from the Entra admin center"
+            "client_id must be a UUID: the 'Application (client) ID' of the app registration in the Entra admin center"
         )
     return checked
 
 
 def correlation_id(value: object | None) -> str:
-    """Check a correlation id, or make one.
+    """Check a correlation ID; None generates one.
 
     Raises:
         InvalidArgumentError: it is not a UUID.
@@ -149,7 +148,7 @@ def correlation_id(value: object | None) -> str:
         return str(uuid.uuid4())
     checked = text("correlation_id", str(value) if isinstance(value, uuid.UUID) else value)
     if not _is_uuid(checked):
-        raise InvalidArgumentError("correlation_id is not a UUID")
+        raise InvalidArgumentError("correlation_id must be a UUID")
     return checked.lower()
 
 
@@ -158,14 +157,14 @@ def _is_uuid(value: str) -> bool:
 
 
 def https_url(name: str, value: object) -> str:
-    """Check a URL that must be https with a host.
+    """Check an https URL.
 
     Raises:
-        InvalidArgumentError: it is not.
+        InvalidArgumentError: it is not an https URL with a host and without user info.
     """
     checked = text(name, value)
     if not _is_https_url(checked):
-        raise InvalidArgumentError(f"{name} is not an https URL with a host, and no user name in it")
+        raise InvalidArgumentError(f"{name} must be an https URL with a host and without user info")
     return checked
 
 
@@ -180,7 +179,7 @@ def _is_https_url(value: str) -> bool:
 
 
 def authority(value: object) -> str:
-    """Check an authority; a trailing slash is dropped.
+    """Check an authority; trailing slashes are removed.
 
     Raises:
         InvalidArgumentError: it is not ``https://HOST/TENANT``.
@@ -189,16 +188,17 @@ def authority(value: object) -> str:
     parts = urlsplit(checked)
     if parts.query or parts.fragment or not parts.path.strip("/"):
         raise InvalidArgumentError(
-            "authority must be https://HOST/TENANT and no more, such as https://login.microsoftonline.com/organizations"
+            "authority must be https://HOST/TENANT, such as https://login.microsoftonline.com/organizations"
         )
     return checked
 
 
 def scopes(value: object) -> list[str]:
-    """Check the scopes that a token is asked for.
+    """Check the scopes to request.
 
     Raises:
-        InvalidArgumentError: none, a reserved one, one with a space in it, or a text in place of a list of texts.
+        InvalidArgumentError: the argument is not a list of texts or is empty, or a scope is reserved or contains white
+            space.
     """
     if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, set, frozenset)):
         raise InvalidArgumentError('scopes must be a list of str, such as ["https://graph.microsoft.com/User.Read"]')
@@ -207,29 +207,29 @@ def scopes(value: object) -> list[str]:
         checked.sort()
     if not checked:
         raise InvalidArgumentError(
-            "scopes is empty; ask for at least one, such as https://graph.microsoft.com/.default"
+            "scopes must not be empty; pass at least one, such as https://graph.microsoft.com/.default"
         )
     if any(scope.split() != [scope] for scope in checked):
-        raise InvalidArgumentError("scopes holds an item with white space in it; give each scope as an item of its own")
+        raise InvalidArgumentError("scopes contains an item with white space; pass each scope as a separate item")
     if reserved := RESERVED_SCOPES.intersection(scope.casefold() for scope in checked):
         raise InvalidArgumentError(
-            f"scopes names {', '.join(sorted(reserved))}, which MSAL and the broker reserve; leave them out"
+            f"scopes must not contain {', '.join(sorted(reserved))}: reserved by MSAL and the broker"
         )
     return checked
 
 
 def claims_challenge(value: object | None, name: str = "claims_challenge") -> str:
-    """Check a claims challenge; None reads as no challenge.
+    """Check a claims challenge.
 
     Args:
-        value: what was given.
-        name: the argument's name, for the message.
+        value: the argument; None and the empty text mean no challenge.
+        name: the argument's name, for the error message; default ``claims_challenge``.
 
     Returns:
         The text, or the empty string.
 
     Raises:
-        InvalidArgumentError: it is not the text of a JSON object.
+        InvalidArgumentError: it is not a JSON object as text.
     """
     if value is None or value == "":
         return ""
@@ -241,21 +241,18 @@ def claims_challenge(value: object | None, name: str = "claims_challenge") -> st
     except InvalidArgumentError as error:
         reason = str(error)
     except ValueError:
-        reason = (
-            f"{name} is not the text of a JSON object; a challenge from a WWW-Authenticate header is base64 and must "
-            "be decoded first"
-        )
+        reason = f"{name} must be a JSON object as text; decode the base64 value of a WWW-Authenticate header first"
     if reason:
-        del value, checked  # tracebacks with local variables would show them
+        del value, checked  # keep them out of tracebacks with local variables
         raise InvalidArgumentError(reason)
     return checked
 
 
 def client_capabilities(value: object | None) -> tuple[str, ...]:
-    """Check what an application is capable of; None reads as nothing.
+    """Check client capabilities; None means none.
 
     Raises:
-        InvalidArgumentError: it is not a list of texts, or one of them is empty.
+        InvalidArgumentError: it is not a list of texts, or a text is empty.
     """
     if value is None:
         return ()
@@ -268,7 +265,7 @@ def prompt(value: object | None) -> str | None:
     """Check a prompt.
 
     Raises:
-        InvalidArgumentError: it is not one of the four.
+        InvalidArgumentError: it is not one of ``PROMPTS``.
     """
     if value is not None and value not in PROMPTS:
         raise InvalidArgumentError(f"prompt must be one of {', '.join(PROMPTS)}, or None")
@@ -279,7 +276,7 @@ def query_parameters(value: object | None) -> dict[str, str]:
     """Check extra query parameters for the sign-in request.
 
     Raises:
-        InvalidArgumentError: not a mapping of texts to texts, or a key that the broker reserves.
+        InvalidArgumentError: it is not a mapping of texts to texts, or a key is reserved by the broker.
     """
     if value is None:
         return {}
@@ -291,46 +288,46 @@ def query_parameters(value: object | None) -> dict[str, str]:
     }
     if reserved := RESERVED_PARAMETERS.intersection(key.casefold() for key in checked):
         raise InvalidArgumentError(
-            f"extra_query_parameters names {', '.join(sorted(reserved))}, which the broker reserves"
+            f"extra_query_parameters must not contain {', '.join(sorted(reserved))}: reserved by the broker"
         )
     return checked
 
 
 def reply_limit(value: object) -> int:
-    """Check the largest reply that is read, in bytes.
+    """Check the maximum size of a reply, in bytes.
 
     Raises:
-        InvalidArgumentError: it is not a whole number above 0.
+        InvalidArgumentError: it is not an integer of at least 1.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise InvalidArgumentError("max_reply_bytes must be a whole number of bytes, at least 1")
+        raise InvalidArgumentError("max_reply_bytes must be an integer number of bytes, at least 1")
     return value
 
 
 def reply_depth(value: object) -> int:
-    """Check how deeply a reply may be nested.
+    """Check the maximum nesting depth of a reply.
 
     Raises:
-        InvalidArgumentError: it is not a whole number from 1 to what the JSON reader can do.
+        InvalidArgumentError: it is not an integer from 1 to ``MAX_JSON_DEPTH``.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= DEEPEST_READ:
-        raise InvalidArgumentError(f"max_reply_depth must be a whole number from 1 to {DEEPEST_READ}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_JSON_DEPTH:
+        raise InvalidArgumentError(f"max_reply_depth must be an integer from 1 to {MAX_JSON_DEPTH}")
     return value
 
 
 def time_limit(name: str, value: object | None) -> None:
-    """Check a time limit in seconds; None is no limit.
+    """Check a time limit in seconds; None means no limit.
 
     Raises:
-        InvalidArgumentError: it is not a number, or below 0.
+        InvalidArgumentError: it is not a number, or negative.
     """
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0 or _is_beyond_floats(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0 or _exceeds_float(value):
         raise InvalidArgumentError(f"{name} must be a number of seconds, at least 0, or None for no limit")
 
 
-def _is_beyond_floats(value: float) -> bool:
+def _exceeds_float(value: float) -> bool:
     try:
         float(value)
     except OverflowError:
@@ -339,21 +336,21 @@ def _is_beyond_floats(value: float) -> bool:
 
 
 def ssh_key_id(query: Mapping[str, str]) -> str:
-    """Find the key that an SSH certificate is for.
+    """Get the ID of the key that an SSH certificate is requested for.
 
     Args:
         query: the extra query parameters.
 
     Returns:
-        The ``kid`` of ``req_cnf``, JSON or base64url of it, as the runtime reads it; else ``key_id``.
+        The ``kid`` of ``req_cnf``, which is JSON or base64url of it, as in Microsoft's runtime; otherwise ``key_id``.
 
     Raises:
-        InvalidArgumentError: neither names a key.
+        InvalidArgumentError: neither contains a key ID.
     """
     key_id = _confirmed_key_id(query.get("req_cnf", "")) or query.get("key_id")
     if not key_id:
         raise InvalidArgumentError(
-            "an SSH certificate needs the id of its public key: 'kid' in extra_query_parameters['req_cnf'], or 'key_id'"
+            "extra_query_parameters must contain the ID of the SSH public key: 'kid' in 'req_cnf', or 'key_id'"
         )
     return key_id
 
@@ -367,25 +364,25 @@ def _confirmed_key_id(confirmation: str) -> str | None:
 
 
 def http_method(value: object) -> str:
-    """Check an HTTP method; it is given back in capitals.
+    """Check an HTTP method; it is returned in upper case.
 
     Raises:
-        InvalidArgumentError: it is not one.
+        InvalidArgumentError: it is not an HTTP method.
     """
     checked = text("http_method", value)
     if not _HTTP_METHOD.fullmatch(checked):
-        raise InvalidArgumentError("http_method is not an HTTP method, such as GET")
+        raise InvalidArgumentError("http_method must be an HTTP method, such as GET")
     return checked.upper()
 
 
 def window_handle(value: object | None) -> int:
-    """Check a window handle; None reads as 0, no window.
+    """Check a window handle; None means 0, no window.
 
     Raises:
-        InvalidArgumentError: it is not a whole number from 0 to 2**63 - 1.
+        InvalidArgumentError: it is not an integer from 0 to 2**63 - 1.
     """
     if value is None:
         return 0
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise InvalidArgumentError("parent_window_handle must be a window's number, or None")
+        raise InvalidArgumentError("parent_window_handle must be an X11 window ID (an integer), or None")
     return value

@@ -349,7 +349,7 @@ async def test_a_silent_call_without_account_is_checked_before_the_accounts_are_
 
 async def test_the_message_does_not_quote_a_password(broker: RunningFake) -> None:
     async with BrokerClient(CLIENT_ID, bus_address=broker.address) as client:
-        with pytest.raises(InvalidArgumentError, match="password holds a NUL") as caught:
+        with pytest.raises(InvalidArgumentError, match="password contains a NUL") as caught:
             await client.acquire_token_by_username_password(UPN, "hunter2\0", SCOPES)
     assert "hunter2" not in str(caught.value)
 

@@ -612,7 +612,7 @@ def test_bad_arguments_are_refused_at_once() -> None:
     not_an_account: Any = ADA
     with pytest.raises(InvalidArgumentError, match="client must be"):
         BrokerAuth(not_a_client, SCOPES)
-    with pytest.raises(InvalidArgumentError, match="scopes is empty"):
+    with pytest.raises(InvalidArgumentError, match="scopes must not be empty"):
         BrokerAuth(client, [])
     with pytest.raises(InvalidArgumentError, match="account must be"):
         BrokerAuth(client, SCOPES, not_an_account)

@@ -10,7 +10,7 @@ from tests.runtime.conftest import Run
 ADA_ID = "00000000-0000-0000-0000-0000000000a1"
 CONTRACT = "Status_ApiContractViolation"
 HOW_AN_AUTHORITY_LOOKS = (
-    "authority must be https://HOST/TENANT and no more, such as https://login.microsoftonline.com/organizations"
+    "authority must be https://HOST/TENANT, such as https://login.microsoftonline.com/organizations"
 )
 # What each function that asks for a token makes of the parameters that a test has set. Those that take an account get
 # one whose reading the broker answers first.
@@ -121,7 +121,7 @@ def test_without_a_client_id_nothing_can_be_asked_for(run: Run, fake_broker: Run
 def test_the_user_is_not_asked_without_a_redirect_uri(run: Run, fake_broker: RunningFake) -> None:
     seen = run(f"{ASK}print(json.dumps(ask(parameters(redirect_uri=''))))")
     asking = [CONTRACT, 590899094, "Called AcquireTokenInteractively but no redirect URI was provided", 0, "false"]
-    assert seen.json == [[CONTRACT, 0, "redirect_uri is empty", 0, "false"]] * 2 + [asking] * 3
+    assert seen.json == [[CONTRACT, 0, "redirect_uri must not be empty", 0, "false"]] * 2 + [asking] * 3
     assert [call.member for call in fake_broker.calls] == ["Ping", "getAccounts"]
 
 
@@ -173,5 +173,5 @@ def test_a_client_id_that_is_no_uuid(run: Run, fake_broker: RunningFake, client_
     )
     for outcome, context in seen.json:
         assert outcome == CONTRACT
-        assert context.startswith("client_id is not a UUID; take the app registration's 'Application (client) ID'")
+        assert context.startswith("client_id must be a UUID: the 'Application (client) ID'")
     assert [call.member for call in fake_broker.calls] == ["Ping"]
