@@ -1,4 +1,4 @@
-"""What is in the public namespace? Everything here, imported when it is first used."""
+"""Asyncio client for the Linux identity broker. Each public name is imported when it is first used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where are the files of ``interfaces/``? In the package once installed, beside it in a source tree."""
+"""The files of ``interfaces/``: inside the installed package, or beside it in a source tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ XML_NAME = "com.microsoft.identity.broker1.xml"
 
 
 def interfaces_folder() -> Path:
-    """Find the folder that holds the interface XML, PROTOCOL.md and the JSON Schemas.
+    """Find the folder of the interface XML, PROTOCOL.md and the JSON Schemas.
 
     Returns:
         Its path.
@@ -21,7 +21,7 @@ def interfaces_folder() -> Path:
     for folder in (_PACKAGE / "interfaces", _PACKAGE.parent / "interfaces"):
         if (folder / XML_NAME).is_file():
             return folder
-    raise FileNotFoundError(f"{XML_NAME} is not with the installed package; install linuxbroker again")
+    raise FileNotFoundError(f"{XML_NAME} is missing from the installed package; reinstall linuxbroker")
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Is the broker there? Its bus name's coming and going, told by the bus without starting the broker."""
+"""The presence of the broker: changes of its bus name's owner, watched without starting the broker."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ class Presence(enum.Enum):
 
 
 async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> AsyncGenerator[Presence, None]:
-    """Follow the broker's bus name.
+    """Watch the broker's bus name.
 
     Args:
-        transport: whose bus to watch on.
+        transport: the transport whose bus to watch.
         timeouts: the time limits for the calls to the bus.
 
     Yields:
-        The state now, then each change; the end of the bus yields ``OFFLINE`` before it raises.
+        The current state, then each change; ``OFFLINE`` before raising if the connection to the bus ends.
 
     Raises:
-        BusError: the bus can't be reached, or ended. Source: PROTOCOL.md, "Transport".
+        BusError: the bus is unavailable, or the connection ended. Source: PROTOCOL.md, "Transport".
         UntrustedError: nothing was sent, as the bus is not trusted.
     """
     connection = await transport.connection()
     events: asyncio.Queue[Presence | BusError] = asyncio.Queue()
 
     def on_signal(message: Message) -> None:
-        told_by_bus = message.sender in (BUS_NAME, "")  # without a sender: a proxy in front of the bus
+        is_from_bus = message.sender in (BUS_NAME, "")  # without a sender: a proxy in front of the bus
         is_change = (message.interface, message.member) == (BUS_NAME, "NameOwnerChanged")
-        if told_by_bus and is_change and message.signature == "sss" and message.body[0] == BROKER_BUS_NAME:
+        if is_from_bus and is_change and message.signature == "sss" and message.body[0] == BROKER_BUS_NAME:
             events.put_nowait(Presence.ONLINE if message.body[2] else Presence.OFFLINE)
 
-    ignore_signals = connection.on_signal(on_signal)
-    ignore_close = connection.on_close(events.put_nowait)
-    matching = asyncio.Event()
+    remove_signal_handler = connection.on_signal(on_signal)
+    remove_close_handler = connection.on_close(events.put_nowait)
+    match_added = asyncio.Event()
     try:
-        await connection.call_bus("AddMatch", "s", _MATCH_RULE, limit=timeouts.call, on_send=matching.set)
+        await connection.call_bus("AddMatch", "s", _MATCH_RULE, limit=timeouts.call, on_send=match_added.set)
         (owned,) = await connection.call_bus("NameHasOwner", "s", BROKER_BUS_NAME, limit=timeouts.call)
         last = Presence.ONLINE if owned else Presence.OFFLINE
         yield last
@@ -65,7 +65,7 @@ async def watch_presence(transport: BrokerTransport, timeouts: Timeouts) -> Asyn
                 last = event
                 yield event
     finally:
-        ignore_signals()
-        ignore_close()
-        if matching.is_set() and connection.is_open:
+        remove_signal_handler()
+        remove_close_handler()
+        if match_added.is_set() and connection.is_open:
             connection.send(bus_call("RemoveMatch", "s", _MATCH_RULE))

@@ -1,4 +1,4 @@
-"""Which requests are one call? Equal ones that are in flight at the same time, each caller with its own way out."""
+"""Equal requests in flight at the same time, sent as one call; each caller can be cancelled separately."""
 
 from __future__ import annotations
 
@@ -13,27 +13,29 @@ T = TypeVar("T")
 
 
 class SharedCalls(Generic[T]):
-    """Calls in flight, to be joined. Nothing is kept of a call that has ended."""
+    """Calls in flight that can be joined; a call is dropped when it ends."""
 
     def __init__(self) -> None:
-        # What those wait for who joined: the outcome, or None where whoever made the call gave it up.
-        self._of_loop: dict[asyncio.AbstractEventLoop, dict[Hashable, asyncio.Future[T | BrokerError | None]]] = {}
+        # The futures that joined callers wait for: the outcome, or None if the first caller was cancelled.
+        self._calls_by_loop: dict[
+            asyncio.AbstractEventLoop, dict[Hashable, asyncio.Future[T | BrokerError | None]]
+        ] = {}
 
     async def run(self, key: Hashable, operation: Callable[[], Awaitable[T]]) -> T:
-        """Join the call in flight under a key, or make it.
+        """Join the call in flight for a key, or start one.
 
-        A caller who joined and is cancelled leaves the call alone. When the one who made it is cancelled, the next
-        makes it again.
+        If a joined caller is cancelled, the call continues. If the first caller is cancelled, the next one starts the
+        call again.
 
         Args:
-            key: what makes two requests the same.
+            key: equal for equal requests.
             operation: makes the call.
 
         Returns:
-            What it gives; the same object for everyone who waits.
+            Its result; the same object for all callers.
 
         Raises:
-            BrokerError: it failed; an exception of its own for everyone who waits.
+            BrokerError: it failed; a separate exception for each caller.
         """
         loop = asyncio.get_running_loop()
         while (call := self._calls_of(loop).get(key)) is not None:
@@ -42,27 +44,27 @@ class SharedCalls(Generic[T]):
                 raise copy.deepcopy(outcome)
             if outcome is not None:
                 return outcome
-        call = self._of_loop.setdefault(loop, {})[key] = loop.create_future()
-        made: T | BrokerError | None = None
+        call = self._calls_by_loop.setdefault(loop, {})[key] = loop.create_future()
+        outcome_of_call: T | BrokerError | None = None
         try:
-            made = result = await operation()
+            outcome_of_call = result = await operation()
         except BrokerError as error:
-            made = copy.deepcopy(error)
+            outcome_of_call = copy.deepcopy(error)
             raise
         finally:
             self._forget(loop, key)
             if not loop.is_closed():
-                call.set_result(made)
+                call.set_result(outcome_of_call)
         return result
 
     def _calls_of(self, loop: asyncio.AbstractEventLoop) -> dict[Hashable, asyncio.Future[T | BrokerError | None]]:
-        if loop not in self._of_loop:
-            for closed in [known for known in tuple(self._of_loop) if known.is_closed()]:
-                self._of_loop.pop(closed, None)
-        return self._of_loop.get(loop, {})
+        if loop not in self._calls_by_loop:
+            for closed in [known for known in tuple(self._calls_by_loop) if known.is_closed()]:
+                self._calls_by_loop.pop(closed, None)
+        return self._calls_by_loop.get(loop, {})
 
     def _forget(self, loop: asyncio.AbstractEventLoop, key: Hashable) -> None:
-        calls = self._of_loop.get(loop, {})
+        calls = self._calls_by_loop.get(loop, {})
         calls.pop(key, None)
         if not calls:
-            self._of_loop.pop(loop, None)
+            self._calls_by_loop.pop(loop, None)

@@ -1,4 +1,4 @@
-"""How does a call of the broker's interface reach the broker? Names, arguments and options on a shared connection."""
+"""Calls of the broker's interface over a shared connection: time limits, retries, and the trust policy."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("linuxbroker.trust")
 
 _TRUST_OFF = TrustOptions()
-# Nothing tells when a broker that is starting has started: it is asked again after pauses that grow up to the last.
-_FIRST_PAUSE_SECONDS = 0.05
-_LAST_PAUSE_SECONDS = 1.0
+# A starting broker sends no signal when it is ready, so it is called again after pauses that grow up to the maximum.
+_MIN_PAUSE_SECONDS = 0.05
+_MAX_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class Timeouts:
 
     Attributes:
         connect: connecting to the bus.
-        call: any call that waits for no person.
-        interactive: a sign-in, which waits for a person.
-        ping: how long ``is_available`` waits for an answer.
-        cancel: how long the broker has to hear of a cancelled sign-in, and then to end it.
-        start_up: how long a broker that says that it is starting is asked again, where the call may be repeated.
+        call: each non-interactive call, retries included.
+        interactive: a sign-in, in which the broker waits for the user.
+        ping: the call of ``is_available``.
+        cancel: cancelling a sign-in; applied twice, to the request to cancel and to the end of the sign-in.
+        start_up: calling a broker again that reports that it is starting, if the call is repeatable.
 
     Raises:
-        InvalidArgumentError: one is not a number, or below 0.
+        InvalidArgumentError: a limit is not a number, or is negative.
     """
 
     connect: float | None = 5.0
@@ -75,8 +75,8 @@ class BrokerTransport:
     Args:
         bus_address: a D-Bus address; None for the session bus.
         timeouts: the time limits.
-        max_reply_bytes: a longer reply is refused.
-        trust: what is done about a bus, or an owner of the broker's name, that is not to be trusted.
+        max_reply_bytes: the maximum size of a reply in bytes; a longer one is an error.
+        trust: the policy for a bus or an owner of the broker's name that is not trusted; default off.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class BrokerTransport:
         self._timeouts = timeouts
         self._max_reply_bytes = max_reply_bytes
         self._trust = trust
-        self._guard = None if trust.policy == "off" else _guard(trust)
+        self._guard = None if trust.policy == "off" else _make_guard(trust)
         self._warned_of_bus = ""
 
     async def call(
@@ -101,30 +101,29 @@ class BrokerTransport:
 
         Args:
             member: the method.
-            write_arguments: gives its arguments, all texts, when they can be sent; for a call that is sent a second
-                time, once more.
-            options: how to call it.
-            repeatable: whether it may be sent a second time if the bus or the broker exits during the first call.
+            write_arguments: returns its arguments, all strings, when they can be sent; called again for a retry.
+            options: the options of the call.
+            repeatable: whether it is retried if the bus or the broker exits during the call; default no.
 
         Returns:
-            The reply, a text that no ``repr`` shows.
+            The reply, a text whose ``repr`` hides it.
 
         Raises:
-            BusError: no reply was to be had.
-            UntrustedError: it was not sent, as who would get it is not trusted.
-            MalformedReplyError: the reply is not a text.
+            BusError: there is no reply.
+            UntrustedError: it was not sent, as the bus or the broker is not trusted.
+            MalformedReplyError: the reply is not a string.
         """
         reply = await self._send(_broker_call(member), options, repeatable, write_arguments, self._max_reply_bytes)
         if reply.signature != "s":
-            raise MalformedReplyError("it is not a text")
+            raise MalformedReplyError("not a string")
         return HiddenText(reply.body[0])
 
     async def ping(self) -> None:
-        """Ask the broker for a sign of life, which starts it if it is not running.
+        """Ping the broker, which starts it if it is not running.
 
         Raises:
-            BusError: there was none.
-            UntrustedError: it was not asked, as the trust policy is strict.
+            BusError: there is no reply.
+            UntrustedError: it was not called, as the trust policy is strict.
         """
         message = Message(
             MessageKind.CALL,
@@ -136,10 +135,10 @@ class BrokerTransport:
         await self._send(message, CallOptions(limit=self._timeouts.ping), repeatable=True)
 
     async def owner(self) -> str:
-        """Ask the bus who owns the broker's name.
+        """Query the owner of the broker's name.
 
         Returns:
-            The owner's unique name; empty if there is none, or the bus does not tell.
+            The owner's unique name; empty if there is none, or the bus does not report it.
         """
         try:
             connection = await self.connection()
@@ -149,17 +148,17 @@ class BrokerTransport:
         return str(owner)
 
     async def connection(self, *, for_own_bus: bool = False) -> Connection:
-        """Give the open connection to the bus, once it was looked at whose bus that is.
+        """Get the open connection to the bus, after checking whose bus it is.
 
         Args:
-            for_own_bus: as ``CallOptions`` has it.
+            for_own_bus: as in ``CallOptions``; default no.
 
         Returns:
             The connection.
 
         Raises:
-            BusError: the bus can't be reached.
-            UntrustedError: the bus is neither the caller's nor root's, and nothing, or not this, is sent over it then.
+            BusError: the bus is unavailable.
+            UntrustedError: the bus belongs to another user who is not root, and the policy or the call forbids it.
         """
         connection = await self.bus().connection(self, limit=self._timeouts.connect)
         failure = None if self._trust.allow_bus_of_other_user else untrusted_bus_error(connection.peer_uid)
@@ -173,11 +172,11 @@ class BrokerTransport:
         return connection
 
     def bus(self) -> SharedBus:
-        """Give the running loop's shared bus, with nothing sent over it yet."""
+        """Get the running loop's shared bus, without connecting it."""
         return shared_bus(self._bus_address, pass_descriptors=self._guard is not None)
 
     def close(self) -> None:
-        """Give the running loop's connection back; it is closed when nobody else uses it."""
+        """Release the running loop's connection; it is closed with its last user."""
         self.bus().release(self)
 
     async def _send(
@@ -188,9 +187,9 @@ class BrokerTransport:
         write_body: Callable[[], Sequence[str]] | None = None,
         max_reply_bytes: int | None = None,
     ) -> Message:
-        """Send a call, again where that does no harm; its time limit is for the reply, however often it is sent."""
+        """Send a call, and retry it if that is safe; the time limit includes all retries."""
         clock = asyncio.get_running_loop().time
-        waited, pause, lost = 0.0, _FIRST_PAUSE_SECONDS, None
+        waited, pause, lost = 0.0, _MIN_PAUSE_SECONDS, None
         while True:
             connection = await self.connection(for_own_bus=options.for_own_bus)
             began, message = clock(), to_name
@@ -209,36 +208,32 @@ class BrokerTransport:
             except CallTimeoutError as error:
                 failure: BusError = CallTimeoutError(to_name.member, options.limit or error.limit)
             except RemoteError as error:
-                # The bus says so of a unique name whose connection has ended.
-                left = message is not to_name and _is_absent(error)
+                # The bus reports this of a unique name whose connection has ended.
+                owner_left = message is not to_name and _is_absent(error)
                 text = f"the owner of {to_name.destination} disconnected from the bus"
-                failure = DisconnectedError(text) if left else error
+                failure = DisconnectedError(text) if owner_left else error
             except BusError as error:
                 failure = error
             waited += clock() - began
-            if options.sent_once or not (repeatable or _was_not_taken(failure)):
+            if options.sent_once or not (repeatable or _had_no_effect(failure)):
                 raise failure
             if isinstance(failure, RemoteError) and causes.is_starting(failure):
-                if waited + pause > _least(self._timeouts.start_up, options.limit):
+                if waited + pause > _min_limit(self._timeouts.start_up, options.limit):
                     raise failure
                 await asyncio.sleep(pause)
-                waited, pause = waited + pause, min(2 * pause, _LAST_PAUSE_SECONDS)
+                waited, pause = waited + pause, min(2 * pause, _MAX_PAUSE_SECONDS)
             elif lost is None and _was_lost(failure):
                 lost = failure
-            elif (
-                isinstance(lost, RemoteError)
-                and isinstance(failure, RemoteError)
-                and causes.cause_of_remote(failure) is causes.ABSENT
-            ):
-                raise lost  # it was there a moment ago, and nothing has started it again
+            elif isinstance(lost, RemoteError) and _is_absent(failure):
+                raise lost  # the broker exited, and the bus did not restart it
             else:
                 if isinstance(lost, RemoteError) and isinstance(failure, RemoteError):
                     failure.is_repetition = True
                 raise failure
 
 
-def _guard(trust: TrustOptions) -> Guard:
-    from linuxbroker.call.trust.guard import Guard  # most clients have none: it is not imported for them
+def _make_guard(trust: TrustOptions) -> Guard:
+    from linuxbroker.call.trust.guard import Guard  # not imported for the many clients without one
 
     return Guard(strict=trust.policy == "strict", programs=trust.programs)
 
@@ -256,20 +251,21 @@ def _broker_call(member: str) -> Message:
 
 
 def _is_absent(failure: BusError) -> bool:
+    """Whether nothing owns the name that the call was sent to."""
     return isinstance(failure, RemoteError) and causes.cause_of_remote(failure) is causes.ABSENT
 
 
-def _was_not_taken(failure: BusError) -> bool:
-    """Whether the broker has not put its object on the bus yet: nothing was done with the call, whatever it is."""
+def _had_no_effect(failure: BusError) -> bool:
+    """Whether the broker has not yet exported its object on the bus, so that the call had no effect."""
     return isinstance(failure, RemoteError) and causes.is_object_missing(failure)
 
 
 def _was_lost(failure: BusError) -> bool:
-    """Whether the bus or the broker went away under the call, and this process did not want it so."""
+    """Whether the bus or the broker exited during the call, and this process did not close the connection."""
     if isinstance(failure, RemoteError):
         return causes.cause_of_remote(failure) is causes.EXITED
     return isinstance(failure, DisconnectedError) and not isinstance(failure, ClosedHereError)
 
 
-def _least(*limits: float | None) -> float:
+def _min_limit(*limits: float | None) -> float:
     return min((limit for limit in limits if limit is not None), default=float("inf"))

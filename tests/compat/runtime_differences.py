@@ -100,8 +100,8 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: outcome",
             (
                 "success",
-                "ApiContractViolation: client_id is not a UUID; take the app registration's 'Application "
-                "(client) ID' from the Entra admin center",
+                "ApiContractViolation: client_id must be a UUID: the 'Application (client) ID' of the "
+                "app registration in the Entra admin center",
             ),
             REFUSED_HERE,
         ),
@@ -110,15 +110,15 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "2: outcome",
             (
                 "success",
-                "ApiContractViolation: client_id is not a UUID; take the app registration's 'Application "
-                "(client) ID' from the Entra admin center",
+                "ApiContractViolation: client_id must be a UUID: the 'Application (client) ID' of the "
+                "app registration in the Entra admin center",
             ),
             REFUSED_HERE,
         ),
     ),
     "no redirect URI": (
         ("1: requests", ("getAccounts acquireTokenSilently", ""), REFUSED_HERE),
-        ("1: error.context", ("The request lacks redirectUri.|", "redirect_uri is empty"), REFUSED_HERE),
+        ("1: error.context", ("The request lacks redirectUri.|", "redirect_uri must not be empty"), REFUSED_HERE),
         ("1: error.tag", (529117665, 0), REFUSED_HERE),
         ("1: telemetry.broker_app_used", ("true", "false"), REFUSED_HERE),
     ),
@@ -127,8 +127,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "2: error.context",
             (
                 "Could not resolve hostname",
-                "authority must be https://HOST/TENANT and no more, such as "
-                "https://login.microsoftonline.com/organizations",
+                "authority must be https://HOST/TENANT, such as https://login.microsoftonline.com/organizations",
             ),
             REFUSED_HERE,
         ),
@@ -148,7 +147,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
         ("1: requests", ("getAccounts acquireTokenSilently", ""), REFUSED_HERE),
         (
             "1: error.context",
-            ("PoP is not available", "url is not an https URL with a host, and no user name in it"),
+            ("PoP is not available", "url must be an https URL with a host and without user info"),
             REFUSED_HERE,
         ),
         ("1: error.status", ("Unexpected", "ApiContractViolation"), REFUSED_HERE),
@@ -164,7 +163,10 @@ AGREED: dict[str, tuple[Difference, ...]] = {
         ("1: requests", ("getAccounts acquireTokenSilently", ""), REFUSED_HERE),
         (
             "1: outcome",
-            ("success", "ApiContractViolation: extra_query_parameters names domain_hint, which the broker reserves"),
+            (
+                "success",
+                "ApiContractViolation: extra_query_parameters must not contain domain_hint: reserved by the broker",
+            ),
             REFUSED_HERE,
         ),
     ),
@@ -259,7 +261,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "Cannot get reply message '(pii)'.",
-                _invalid_reply("it is not a text"),
+                _invalid_reply("not a string"),
             ),
             SAYS_WHY,
         ),
@@ -355,7 +357,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "responseJson is empty",
-                _invalid_reply("it is not JSON"),
+                _invalid_reply("not JSON"),
             ),
             SAYS_WHY,
         ),
@@ -365,7 +367,7 @@ AGREED: dict[str, tuple[Difference, ...]] = {
             "1: error.context",
             (
                 "responseJson is empty",
-                _invalid_reply("it is not a JSON object"),
+                _invalid_reply("not a JSON object"),
             ),
             SAYS_WHY,
         ),
