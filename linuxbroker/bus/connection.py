@@ -291,7 +291,7 @@ class Connection:
         expected = _BUS_REPLY_SIGNATURES.get(member, reply.signature)
         if reply.signature != expected:
             raise BadMessageError(
-                f"invalid reply of the bus to {member}: signature {reply.signature!r} instead of {expected!r}"
+                f"invalid reply from the bus to {member}: signature {reply.signature!r} instead of {expected!r}"
             )
         return tuple(reply.body)
 
@@ -505,7 +505,7 @@ def check_unique_name(name: str) -> str:
         BadMessageError: it is not a unique name.
     """
     if len(name) > _MAX_NAME_LENGTH or not _UNIQUE_NAME.fullmatch(name):
-        raise BadMessageError("invalid reply of the bus: not a unique connection name")
+        raise BadMessageError("invalid reply from the bus: not a unique connection name")
     return name
 
 

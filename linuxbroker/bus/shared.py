@@ -70,7 +70,7 @@ class SharedBus:
 
     def __init__(self, address: str | None, pass_descriptors: bool) -> None:
         self._address = address
-        self._wants_descriptors = pass_descriptors
+        self._pass_descriptors = pass_descriptors
         self._loop = weakref.ref(asyncio.get_running_loop())
         self._users: set[weakref.ref[object]] = set()
         self._connection: Connection | None = None
@@ -189,7 +189,7 @@ class SharedBus:
             self._address,
             limit=None,
             max_message_bytes=_MAX_MESSAGE_BYTES,
-            pass_descriptors=self._wants_descriptors,
+            pass_descriptors=self._pass_descriptors,
         )
         self._opening = asyncio.ensure_future(attempt)
         self._opening.add_done_callback(self._on_open_done)

@@ -65,7 +65,7 @@ def _oddly(odd: str) -> Any:
 async def test_a_bus_that_says_hello_oddly_is_none(bus: Bus, odd: str) -> None:
     bus.tells("Hello", _oddly(odd))
     async with BrokerClient(CLIENT_ID, bus_address=bus.address, timeouts=LIMITS) as client:
-        with pytest.raises(NoSessionBusError, match="invalid reply of the bus"):
+        with pytest.raises(NoSessionBusError, match="invalid reply from the bus"):
             await client.get_accounts()
         assert not await client.is_available()
 
@@ -94,7 +94,7 @@ async def test_an_odd_answer_to_any_method_is_an_error_of_the_bus(bus: Bus, memb
         if odd in RIGHT.get(member, set()) or (member == "GetNameOwner" and "text" in odd and "two" not in odd):
             assert await connection.call_bus(member) == ODD[odd][1]
         else:
-            with pytest.raises(BadMessageError, match=f"invalid reply of the bus to {member}"):
+            with pytest.raises(BadMessageError, match=f"invalid reply from the bus to {member}"):
                 await connection.call_bus(member)
 
 

@@ -70,7 +70,7 @@ async def test_a_request_after_the_call_has_ended_is_a_call_of_its_own(
     for _ in range(3):
         await client.acquire_token_silent(GRAPH, accounts[0])
     assert len(fake_broker.calls) == 3
-    assert client._shared_tokens._of_loop == {}
+    assert client._shared_tokens._calls_by_loop == {}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ async def test_a_cancel_at_once_leaves_nothing(
     await asyncio.sleep(0)
     only.cancel()
     await asyncio.wait({only})
-    assert client._shared_tokens._of_loop == {}
+    assert client._shared_tokens._calls_by_loop == {}
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert _pending_calls(client) == 0
 
@@ -256,6 +256,6 @@ def test_a_loop_that_was_closed_under_a_call_is_forgotten_by_the_next(fake_broke
     async def once() -> int:
         async with client:
             await client.acquire_token_silent(GRAPH)
-            return len(client._shared_tokens._of_loop)
+            return len(client._shared_tokens._calls_by_loop)
 
     assert asyncio.run(once()) == 0
