@@ -239,7 +239,7 @@ class Connection:
             self._loop.create_future(),
         )
         fd_receiver = self._descriptors if descriptors is not None else None
-        timer = None if limit is None else self._loop.call_later(limit, _expire, call.reply, message.member, limit)
+        timer = None if limit is None else self._loop.call_later(limit, _expire, call.reply, limit)
         try:
             if fd_receiver is not None:
                 fd_receiver.allow()
@@ -561,6 +561,6 @@ def _close_unless_in_use(sock: socket.socket, loop: weakref.ref[asyncio.Abstract
         sock.close()
 
 
-def _expire(future: asyncio.Future[Message], member: str, limit: float) -> None:
+def _expire(future: asyncio.Future[Message], limit: float) -> None:
     if not future.done():
-        future.set_exception(CallTimeoutError(member, limit))
+        future.set_exception(CallTimeoutError(limit))

@@ -56,12 +56,11 @@ class CallTimeoutError(BusError):
     """No reply to a call within its time limit.
 
     Args:
-        member: the method that was called.
         limit: the limit in seconds.
     """
 
-    def __init__(self, member: str, limit: float) -> None:
-        super().__init__(f"no reply to {member} within {limit:g} s")
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"no reply within {limit:g} s")
         self.limit = limit
 
 

@@ -89,7 +89,7 @@ class SharedBus:
         """Get the open connection; open one if there is none.
 
         Args:
-            user: the object that uses it; it stays open until every user is passed to ``release``.
+            user: the object that uses it; the connection stays open until every user is released.
             limit: seconds for connecting, if required; None for no limit.
 
         Returns:

@@ -206,7 +206,7 @@ class BrokerTransport:
                     only_from="" if message is to_name else message.destination,
                 )
             except CallTimeoutError as error:
-                failure: BusError = CallTimeoutError(to_name.member, options.limit or error.limit)
+                failure: BusError = CallTimeoutError(options.limit or error.limit)
             except RemoteError as error:
                 # The bus reports this of a unique name whose connection has ended.
                 owner_left = message is not to_name and _is_absent(error)

@@ -136,8 +136,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Args:
         text: any text.
-        secrets: texts that must not be shown, such as the password that was sent: neither unchanged nor as encoded in
-            JSON, HTML, URLs or base64, once or several times, each character separately.
+        secrets: texts that must not be shown, such as the password that was sent: unchanged, or encoded in JSON, HTML,
+            URLs or base64, once or several times, even if each character is encoded differently.
 
     Returns:
         The text, at most 2,000 characters, with possible secrets replaced by ``(hidden)`` and control characters by

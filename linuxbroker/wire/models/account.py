@@ -12,7 +12,7 @@ from linuxbroker.wire.models.base import Secret, WireModel
 class Account(WireModel):
     """An account as returned by the broker, with every key, so that it can be sent back unchanged.
 
-    One user can have several: one for each tenant (``realm``) that has the user.
+    One user can have several: one for each tenant (``realm``) that the user belongs to.
     Source: PROTOCOL.md, "Accounts".
     """
 
