@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from linuxbroker.call.trust.policy import TRUST_POLICIES, TrustPolicy
 from linuxbroker.tokens.authority import is_tenant
+from linuxbroker.wire.names import PROMPTS
 
 CLIENT_ID_VARIABLE = "LINUXBROKER_CLIENT_ID"
 DEFAULT_PERSONA = "microsoft-3.0.2"
@@ -17,7 +18,6 @@ RUN_USAGE = "linuxbroker run [--force] [--trust POLICY] [-m MODULE | SCRIPT] [AR
 # For commands that need no app registration: a valid UUID that no application has.
 _NO_CLIENT_ID = "00000000-0000-0000-0000-000000000001"
 _COMMANDS_WITHOUT_CLIENT_ID = ("demo", "version", "monitor")
-_PROMPTS = ("select_account", "login", "consent", "none")
 _EXIT_CODES = """\
 exit codes:
   0  success
@@ -261,7 +261,7 @@ def _add_token(parser: _Parser) -> None:
         "--no-interactive", dest="interactive", action="store_const", const=False, help="never start a sign-in"
     )
     parser.add_argument("--claims", metavar="JSON", help="claims challenge from the resource, decoded")
-    parser.add_argument("--prompt", choices=_PROMPTS, help="what Entra shows in an interactive sign-in")
+    parser.add_argument("--prompt", choices=PROMPTS, help="what Entra shows in an interactive sign-in")
     parser.add_argument("--login-hint", type=_not_empty, metavar="UPN", help="UPN to prefill in an interactive sign-in")
     parser.add_argument("--pop-method", metavar="METHOD", help="HTTP method of the request to bind the token to")
     parser.add_argument("--pop-url", metavar="URL", help="https URL of the request to bind the token to")

@@ -15,8 +15,8 @@ from linuxbroker.tokens import jwt_claims
 from linuxbroker.tokens.scopes import RESERVED_SCOPES
 from linuxbroker.wire import models
 from linuxbroker.wire.json_text import MAX_JSON_DEPTH, read_json
+from linuxbroker.wire.names import PROMPTS
 
-PROMPTS = ("select_account", "login", "consent", "none")
 MAX_TEXT_CHARACTERS = 1024 * 1024
 # The parameters that Microsoft's runtime rejects, found by experiment (PROTOCOL.md, "authParameters").
 RESERVED_PARAMETERS = frozenset(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from linuxbroker.tokens.validation import PROMPTS
+from linuxbroker.wire.names import PROMPTS
 from tests.constants import CLIENT_ID, SCOPE
 
 COMMANDS = ("demo", "accounts", "token", "cookie", "sign-request", "sign-out", "version", "monitor")

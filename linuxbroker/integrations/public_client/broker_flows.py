@@ -26,13 +26,13 @@ from linuxbroker.tokens import validation
 from linuxbroker.tokens.accounts import folded, named, pick_account, without_personal
 from linuxbroker.tokens.pop import PopAuthScheme
 from linuxbroker.wire.models import Account
+from linuxbroker.wire.names import PROMPTS
 
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_WIRE_PROMPTS = ("select_account", "login", "consent")
 _WRONG_ACCOUNT = {
     "error": results.BROKER_ERROR,
     "error_description": 'prompt="none" will not work for login_hint="non-default-user"',
@@ -159,11 +159,11 @@ class BrokerFlows:
                 return dict(_WRONG_ACCOUNT)
             if prompt == "none" or not (is_wrong or results.is_recoverable(silent)):
                 return dict(silent)
-        if prompt and prompt not in _WIRE_PROMPTS:
+        if prompt and prompt not in PROMPTS:
             logger.warning("ignoring unsupported prompt=%s", prompt)
         before_sign_in()
         sign_in = self._client.acquire_token_interactive(
-            prompt=prompt if prompt in _WIRE_PROMPTS else None,
+            prompt=prompt if prompt in PROMPTS else None,
             login_hint=login_hint,
             parent_window_handle=parent_window_handle,
             **request.arguments(),
