@@ -7,7 +7,6 @@ from one with a running event loop. A call continues if its handle is not kept.
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from linuxbroker.runtime.results import (
     MSALRuntimeReadAccountResult,
     MSALRuntimeSignOutResult,
 )
+from linuxbroker.tokens.authority import is_uuid
 
 __all__ = [
     "CallbackData",
@@ -69,7 +69,6 @@ __all__ = [
 _PING_SECONDS = 25.0
 # The value of Microsoft's runtime on Linux, where a console has no window.
 _ANY_WINDOW = 1
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 async def _ping() -> None:
@@ -404,4 +403,4 @@ def _parameters(auth_params: object) -> AuthParameters:
 def _correlation_id(given: object) -> str:
     """The application's correlation ID, or a new one if that is not a UUID."""
     text = check_type("correlationId", given, str)
-    return text.lower() if _UUID.fullmatch(text) else str(uuid.uuid4())
+    return text.lower() if is_uuid(text) else str(uuid.uuid4())

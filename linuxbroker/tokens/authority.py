@@ -20,7 +20,7 @@ _CLOUDS: tuple[tuple[str, ...], ...] = (
 _COMMERCIAL = "login.microsoftonline.com"
 # The authorities that mean the tenant of the account.
 _ANY_TENANT = frozenset({"common", "organizations"})
-_TENANT_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # A domain name of at least two labels; the last one does not begin with a digit, unlike in an IP address.
 _LABEL = r"(?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?:[A-Za-z0-9]{_LABEL}\.)+[A-Za-z]{_LABEL}")
@@ -114,6 +114,15 @@ def known_host(environment: str, otherwise: str) -> str:
     return _cloud_host(environment) or otherwise
 
 
+def is_uuid(text: str) -> bool:
+    """Whether a text is a UUID with hyphens, as IDs of tenants, users, applications and calls are.
+
+    Args:
+        text: any text.
+    """
+    return bool(_UUID.fullmatch(text))
+
+
 def is_tenant(text: str) -> bool:
     """Whether a text is the ID or the domain name of one tenant.
 
@@ -123,7 +132,7 @@ def is_tenant(text: str) -> bool:
     Returns:
         True for a tenant ID or a domain name; False for others, such as ``common``.
     """
-    return bool(_TENANT_ID.fullmatch(text)) or (len(text) <= _MAX_DOMAIN_CHARACTERS and bool(_DOMAIN.fullmatch(text)))
+    return is_uuid(text) or (len(text) <= _MAX_DOMAIN_CHARACTERS and bool(_DOMAIN.fullmatch(text)))
 
 
 def authority_for_realm(authority: str, realm: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from linuxbroker.tokens import jwt_claims
 from linuxbroker.tokens.accounts import PERSONAL_TENANT, folded
+from linuxbroker.tokens.authority import is_uuid
 from linuxbroker.wire import models
 
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Claims with the user's name; which of them a token contains depends on its version and on the application.
 _NAMES = ("preferred_username", "upn", "unique_name")
 
@@ -64,7 +63,7 @@ def other_tenant(
         or _text(jwt_claims.peek(response.access_token), "tid")
         or (response.account.realm if response.account else "")
     )
-    return found if requested and _ID.fullmatch(folded(found)) and _differ(requested, found) else None
+    return found if requested and is_uuid(found) and _differ(requested, found) else None
 
 
 def names_other_account(replied: models.Account | None, requested: models.Account) -> bool:
@@ -106,7 +105,7 @@ def _tenant_id(tenant: str, account: models.Account | None) -> str:
     # Tokens for personal accounts can come from another tenant than the accounts'.
     if PERSONAL_TENANT in (folded(tenant), folded(account.home_tenant) if account else ""):
         return ""
-    if _ID.fullmatch(folded(tenant)):
+    if is_uuid(tenant):
         return tenant
     if account is None or folded(account.realm) != folded(account.home_tenant):
         return ""

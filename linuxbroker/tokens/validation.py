@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from linuxbroker.errors import InvalidArgumentError
 from linuxbroker.tokens import jwt_claims
+from linuxbroker.tokens.authority import is_uuid
 from linuxbroker.tokens.scopes import RESERVED_SCOPES
 from linuxbroker.wire import models
 from linuxbroker.wire.json_text import MAX_JSON_DEPTH, read_json
@@ -131,7 +132,7 @@ def client_id(value: object) -> str:
         InvalidArgumentError: it is not a UUID.
     """
     checked = text("client_id", value)
-    if not _is_uuid(checked):
+    if not is_uuid(checked):
         raise InvalidArgumentError(
             "client_id must be a UUID: the 'Application (client) ID' of the app registration in the Entra admin center"
         )
@@ -147,13 +148,9 @@ def correlation_id(value: object | None) -> str:
     if value is None:
         return str(uuid.uuid4())
     checked = text("correlation_id", str(value) if isinstance(value, uuid.UUID) else value)
-    if not _is_uuid(checked):
+    if not is_uuid(checked):
         raise InvalidArgumentError("correlation_id must be a UUID")
     return checked.lower()
-
-
-def _is_uuid(value: str) -> bool:
-    return re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value) is not None
 
 
 def https_url(name: str, value: object) -> str:
