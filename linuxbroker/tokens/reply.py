@@ -33,13 +33,13 @@ def token_type_of(response: models.BrokerTokenResponse) -> str | None:
 
 
 def expiry_of(response: models.BrokerTokenResponse) -> datetime | None:
-    """Find out when a token expires: its own ``exp``, else what the reply says.
+    """Get the expiry time of a token: its own ``exp``, else the one in the reply.
 
     Args:
         response: the token part of the reply.
 
     Returns:
-        The time, in UTC; None if nothing says it, or no calendar has that time. Source: PROTOCOL.md, "Tokens".
+        The time, in UTC; None if there is none, or it is out of range. Source: PROTOCOL.md, "Tokens".
     """
     seconds = jwt_claims.expiry(response.access_token) or _stated_expiry(response)
     if seconds is None or seconds <= 0:
@@ -111,7 +111,7 @@ def _with_preferred_host(account: models.Account | None, login_host: str) -> mod
 
 
 def account_from_claims(claims: Mapping[str, Any], client_info: str) -> models.Account | None:
-    """Make the account that an ID token is for: some brokers return no other.
+    """Make an account from the claims of an ID token, as some brokers return no account.
 
     Args:
         claims: the claims of the ID token.

@@ -24,16 +24,16 @@ _SKU = f"linuxbroker|{__version__},|,|,|,|"
 
 @dataclass(frozen=True)
 class TokenOptions:
-    """What an application gave besides scopes, unchecked. ``repr`` shows nothing that can be a secret.
+    """The arguments of a token request besides scopes, unchecked. ``repr`` hides those that can be secret.
 
     Attributes:
-        claims_challenge: the text of a JSON object.
-        client_capabilities: replace the client's; they go into the claims beside the challenge's own.
+        claims_challenge: a JSON object, as text.
+        client_capabilities: override the client's; merged into the claims.
         auth_scheme: for a proof-of-possession token.
-        access_token_to_renew: the token that the resource refused.
+        access_token_to_renew: the token that the resource rejected.
         extra_query_parameters: for the request to Entra.
         onboarding_blob: the application's telemetry.
-        password: of a user who signs in with it.
+        password: the password of the user who signs in.
     """
 
     claims_challenge: str | None = field(default=None, repr=False)
@@ -55,17 +55,17 @@ def token_request(
     client_capabilities: Sequence[str],
     authority: str,
 ) -> AuthParameters:
-    """Check the arguments of a token request, and make the request of them.
+    """Check the arguments of a token request, and make the request.
 
     Args:
-        kind: the way the token is got.
+        kind: how the token is requested.
         scopes: the scopes to request.
-        options: what else the application gave.
-        client_id, redirect_uri, client_capabilities: the client's, checked.
-        authority: of the request, checked.
+        options: the other arguments.
+        client_id, redirect_uri, client_capabilities: those of the client, checked.
+        authority: the authority of the request, checked.
 
     Returns:
-        The request, in which nothing says yet who signs in (``for_account``, ``for_user``).
+        The request, without a user; ``for_account`` and ``for_user`` add one.
 
     Raises:
         InvalidArgumentError: an argument is invalid.
@@ -74,7 +74,7 @@ def token_request(
     scheme = options.auth_scheme
     pop_params = None if scheme is None else validation.instance("auth_scheme", scheme, PopAuthScheme).to_wire()
     if "req_cnf" in query or query.get("token_type") == "ssh-cert":
-        # The runtime names the key here and keeps the public key to itself (PROTOCOL.md, "authParameters").
+        # The runtime sends the key's ID here, and not the public key (PROTOCOL.md, "authParameters").
         pop_params = models.PopParams(kid=validation.ssh_key_id(query))
         query.pop("req_cnf", None)
     secrets: dict[str, Any] = {
@@ -96,18 +96,19 @@ def token_request(
 
 
 def for_account(request: AuthParameters, account: Account, *, keep_authority: bool = False) -> AuthParameters:
-    """Say whose token is requested.
+    """Add an account to a request.
 
     Args:
-        request: for anyone.
+        request: a request without a user.
         account: the account, from the broker's list.
-        keep_authority: whether the request's authority stays; default: one that names no tenant gets the account's.
+        keep_authority: whether to keep the request's authority; default: ``common`` and ``organizations`` are replaced
+            by the account's tenant.
 
     Returns:
         The request for that account. Source: PROTOCOL.md, SF-01, IF-01 and QP-05.
 
     Raises:
-        InvalidArgumentError: the account is of another cloud than the authority.
+        InvalidArgumentError: the account is in another cloud than the authority.
     """
     sovereign = sovereign_host(account.environment)
     if sovereign and is_commercial(request.authority):
@@ -128,8 +129,8 @@ def for_user(request: AuthParameters, username: str) -> AuthParameters:
     """Make a request a sign-in, without an account.
 
     Args:
-        request: for anyone.
-        username: the UPN, or the empty string for whoever signs in.
+        request: a request without a user.
+        username: the UPN, or the empty string for any user.
 
     Returns:
         The request. Source: PROTOCOL.md, AP-09.
@@ -138,7 +139,7 @@ def for_user(request: AuthParameters, username: str) -> AuthParameters:
 
 
 def _claims(options: TokenOptions, client_capabilities: Sequence[str]) -> str:
-    """The claims of a request. A challenge alone goes as it is, without a copy: ten thousand may wait with it."""
+    """The claims of a request. A challenge alone is not copied: ten thousand requests may wait with it."""
     if options.client_capabilities is not None:
         client_capabilities = validation.client_capabilities(options.client_capabilities)
     if not client_capabilities:
