@@ -186,13 +186,14 @@ def _plus_to_space(text: str) -> str:
 
 
 def _occurrences(text: str, wanted: str, *, is_base64: bool = False) -> Iterator[tuple[int, int]]:
-    start, end = text.find(wanted), 0
-    while start >= 0:
-        floor, end = end, start + len(wanted)
+    """Find where a text contains another one, overlapping places included."""
+    found, end = text.find(wanted), 0
+    while found >= 0:
+        start, floor, end = found, end, found + len(wanted)
         if is_base64:
             start, end = base64_run(text, start, end, floor)
         yield start, end
-        start = text.find(wanted, end)
+        found = text.find(wanted, end if is_base64 else found + 1)
 
 
 def _merge(places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

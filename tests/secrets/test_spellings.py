@@ -13,7 +13,7 @@ from time import thread_time
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from linuxbroker import BrokerClient, BrokerError
@@ -173,6 +173,7 @@ secrets_of_any_kind = st.one_of(
     place=st.sampled_from(list(PLACES)),
     inside=st.integers(0, 300),
 )
+@example(secret="999999", beside="p<ä>ss=w&rd's/9", writer="as it is", place="twice, side by side", inside=0)
 def test_nothing_of_a_secret_is_shown_wherever_it_stands(
     secret: str, beside: str, writer: str, place: str, inside: int
 ) -> None:
