@@ -1,4 +1,4 @@
-"""What follows from the interface XML, the models and the vectors? Writes it down; --check only compares.
+"""Writes what follows from the interface XML, the models and the vectors; --check only compares.
 
 Writes linuxbroker/wire/proxy.py, schemas/, and the column of PROTOCOL.md that names each row's vectors.
 
