@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any, TypeVar, cast
 
 from dbus_next._private.constants import HeaderField
@@ -182,7 +181,7 @@ def _decode(frame: bytes) -> Message:
     )
     if shape and read.kind is MessageKind.RETURN and read.signature == "s" and read.reply_serial == reply_serial:
         if len(_reply_fields) >= _MAX_HEADERS:
-            del _reply_fields[next(iter(_reply_fields))]
+            _reply_fields.clear()  # at once: other threads read here, too
         _reply_fields[shape] = {
             "kind": read.kind,
             "sender": read.sender,
@@ -235,7 +234,7 @@ def _header_field(value: object, absent: _FieldT) -> _FieldT:
 
 def _limit_peer_signatures(known: int) -> None:
     """Record the signatures added to the cache since it had ``known`` entries, and remove the oldest ones."""
-    _peer_signatures.extend(islice(reversed(_signature_cache), len(_signature_cache) - known))
+    _peer_signatures.extend(list(_signature_cache)[known:])
     while len(_peer_signatures) > _MAX_PEER_SIGNATURES:
         _signature_cache.pop(_peer_signatures.popleft(), None)
 

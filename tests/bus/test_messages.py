@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -156,3 +157,16 @@ def test_a_message_that_is_cut_short_is_no_message() -> None:
     for length in range(len(frame)):
         with pytest.raises(BadMessageError):
             decode(frame[:length])
+
+
+def test_loops_on_several_threads_read_at_the_same_time() -> None:
+    frames = [
+        encode(Message(MessageKind.RETURN, reply_serial=7, destination=f":1.{n}", signature="s", body=("x",)), 1)
+        for n in range(300)
+    ]
+
+    def read(order: int) -> int:
+        return sum(decode(frame).body == ("x",) for frame in frames[::order] * 10)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(read, (1, -1, 1, -1))) == [3000] * 4
