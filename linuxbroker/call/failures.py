@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from linuxbroker import errors
-from linuxbroker.bus import BusError, CallTimeoutError, RemoteError
+from linuxbroker.bus import BusError, RemoteError
 from linuxbroker.call import causes, surroundings
 from linuxbroker.call.causes import Cause
 from linuxbroker.call.trust.policy import UntrustedError
@@ -45,8 +45,6 @@ def from_cause(error: BusError | UntrustedError | MalformedReplyError, call: Cal
     if isinstance(error, EmptyReplyError) and (silence := causes.SILENCES.get(call.method)):
         return _response(silence, call, empty_reply=True)
     cause = causes.cause_of_exception(error)
-    if isinstance(error, CallTimeoutError):
-        return _unreachable(cause, call, f"no reply within {error.limit:g} s")
     if not isinstance(error, UntrustedError):
         return _unreachable(cause, call, str(error))
     failure = _unreachable(replace(cause, advice=error.advice), call, str(error))
