@@ -1,4 +1,4 @@
-"""Where does a test get a storage service from? Azurite, over https on loopback, which takes Entra's tokens only."""
+"""Azurite as a storage service for tests: https on loopback, accepts Entra tokens only."""
 
 from __future__ import annotations
 

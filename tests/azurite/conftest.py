@@ -1,4 +1,4 @@
-"""What do the tests with a storage service start from? One Azurite for all, or a skip that says what is missing.
+"""Fixtures of the tests with a storage service: one Azurite for all, or a skip that says what is missing.
 
 With ``LINUXBROKER_REQUIRE_AZURITE=1`` in the environment, as ``.ci/run`` has it, what is missing is a failure.
 """

@@ -1,4 +1,4 @@
-"""Does a real service take the broker's tokens from a real client of the Azure SDK, and nothing else?"""
+"""Broker tokens sent to a storage service by a client of the Azure SDK: accepted if valid, refused otherwise."""
 
 from __future__ import annotations
 

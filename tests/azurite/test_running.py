@@ -1,4 +1,4 @@
-"""Does Azurite end with the test, whatever happens, and say what is missing?"""
+"""Start and end of Azurite: it ends with its test, and an error says what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the Azure SDK's own broker credential, unmodified, get storage's tokens through the stand-in for the runtime?"""
+"""The Azure SDK's own broker credential, unmodified, gets storage tokens through the replacement runtime."""
 
 from __future__ import annotations
 

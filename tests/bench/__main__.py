@@ -1,4 +1,4 @@
-"""How fast is it, and how much does it take? Prints a table of ratios and writes them as JSON.
+"""The benchmark of speed and memory: prints a table of ratios and writes them as JSON.
 
 Each ratio is measured in one run, the two sides in turn, against the same service: a minimal one of its own
 (service.py), because the fake broker takes longer for a token than the calls that are compared. Where the fake broker

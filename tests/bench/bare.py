@@ -1,4 +1,4 @@
-"""How fast is dbus-next by itself? Calls of the broker with texts that are ready, and nothing done with the reply."""
+"""Calls of the broker through dbus-next alone: texts that are ready, and nothing done with the reply."""
 
 from __future__ import annotations
 

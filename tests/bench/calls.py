@@ -1,4 +1,4 @@
-"""What does one call cost? Silent tokens through the client, in turn with bare dbus-next calls of the same bytes."""
+"""The cost of one call: silent tokens through the client, in turn with bare dbus-next calls of the same bytes."""
 
 from __future__ import annotations
 

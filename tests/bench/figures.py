@@ -1,4 +1,4 @@
-"""What is a figure? A ratio of two things measured in one run, and how much of it is allowed."""
+"""The figures: ratios of two things measured in one run, their limits, and their output as a table and as JSON."""
 
 from __future__ import annotations
 

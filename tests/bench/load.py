@@ -1,4 +1,4 @@
-"""Does the client bear ten thousand large requests at once? Run in a process of its own, whose memory is measured.
+"""Ten thousand large requests at once, in a process of its own, whose memory is measured.
 
 python -m tests.bench.load ADDRESS COUNT ROUNDS < REQUEST
 """

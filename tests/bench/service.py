@@ -1,4 +1,4 @@
-"""What do both sides of a comparison talk to? The least service that can stand in for a broker, a process of its own.
+"""The minimal service that both sides of a comparison call in place of a broker, in a process of its own.
 
 It answers from bytes made at its start: the fake broker signs tokens and keeps a journal, which takes longer than the
 calls that are compared. It ends with its standard input.

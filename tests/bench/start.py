@@ -1,4 +1,4 @@
-"""What does it take to start? Imports, and the command line against a script of plain dbus-next.
+"""The cost of starting: imports, and the command line against a script of plain dbus-next.
 
 Run in a process of its own, which imports little: a process's memory counts from that of the one that started it.
 

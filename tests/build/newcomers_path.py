@@ -1,4 +1,4 @@
-"""Does the newcomer's path of CONFORMANCE.md lead to a passing vector? Walks it in an empty folder, with the wheel.
+"""Runs the newcomer's path of CONFORMANCE.md in an empty folder, with the wheel, up to a passing vector.
 
 python tests/build/newcomers_path.py FOLDER    the folder holds one wheel
 """

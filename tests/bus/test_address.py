@@ -1,4 +1,4 @@
-"""Is the bus found where every D-Bus library would find it?"""
+"""The address of the bus: environment variables, parsing, alternatives and errors, as in other D-Bus libraries."""
 
 import asyncio
 import os

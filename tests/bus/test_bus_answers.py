@@ -1,4 +1,4 @@
-"""Is an odd answer of the bus one of this library's errors, and is nobody else's answer taken for the bus's?"""
+"""Odd answers of the bus become errors of this library; answers of others are not taken for the bus's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does one connection hold up against a peer that is slow, leaves, or speaks nonsense? The peer is a hand-made bus."""
+"""One connection with a peer that is slow, leaves, or sends nonsense. The peer is a hand-made bus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the defects of dbus-next 0.2.3 out of the way? Each test of ours beside what plain dbus-next does in its place.
+"""The defects of dbus-next 0.2.3: what this library does, beside what plain dbus-next does in its place.
 
 The tests named ``test_plain_…`` show the defect; should one fail, the library has mended it.
 """

@@ -1,4 +1,4 @@
-"""Does no file descriptor stay that a peer passes, in whatever way, but those that a call asked for?"""
+"""File descriptors that a peer passes: all are closed but those that a call asked for."""
 
 from __future__ import annotations
 

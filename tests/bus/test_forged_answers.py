@@ -1,4 +1,4 @@
-"""Is what another process on a real bus sends in the bus's place taken for the bus's? Any can, on dbus-daemon.
+"""Messages of another process in the bus's place, on a real bus: any process can send them on dbus-daemon.
 
 The policy of the private bus is that of a session's, as dbus-daemon comes with it.
 """

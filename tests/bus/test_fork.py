@@ -1,4 +1,4 @@
-"""Does a forked child leave its parent's connections alone?"""
+"""A forked child has connections of its own and leaves its parent's alone."""
 
 from __future__ import annotations
 

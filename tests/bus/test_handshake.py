@@ -1,4 +1,4 @@
-"""Is a bus joined that refuses the process's own id, as every bus does that is seen from inside a user namespace?"""
+"""The handshake with a bus that refuses the process's own ID, as any bus does from inside a user namespace."""
 
 from __future__ import annotations
 

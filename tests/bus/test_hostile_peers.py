@@ -1,4 +1,4 @@
-"""Does a peer that means harm get no more of this process than it sends? Valid messages of every harmful shape."""
+"""Hostile peers: valid messages of every harmful shape, and the memory and time that they may cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a message taken in whatever valid form it comes, and is one that is not valid refused?"""
+"""Messages in every valid form, which are taken, and invalid ones, which are refused."""
 
 from __future__ import annotations
 

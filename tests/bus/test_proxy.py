@@ -1,4 +1,4 @@
-"""Does a call behind xdg-dbus-proxy, as in a Flatpak sandbox, end in what it should, and at once? The real program."""
+"""Calls behind xdg-dbus-proxy, as in a Flatpak sandbox, with the real program: replies and immediate errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does each subcommand print, and with which exit code does it end, against the fake broker on a real bus?"""
+"""Output and exit code of each subcommand, against the fake broker on a real bus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the command do with each of the brokers in the field?"""
+"""The command against each persona of the fake broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the command make of replies that are written in another way, or that make no sense?"""
+"""The command with replies that are written in an unusual way or make no sense."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the command line say when nothing can be sent? Help, usage errors, no bus, and what it imports."""
+"""The command line where nothing can be sent: help, usage errors, no bus, and what it imports."""
 
 from __future__ import annotations
 

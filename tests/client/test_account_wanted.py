@@ -1,4 +1,4 @@
-"""What becomes of a sign-in that names nobody, where the broker must be told the account?"""
+"""Sign-ins without an account at a broker that must be told one: the account that is chosen, and the errors."""
 
 from __future__ import annotations
 

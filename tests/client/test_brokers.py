@@ -1,4 +1,4 @@
-"""Does an application come to a token, a cookie or a plain word with each of the brokers in the field?"""
+"""Tokens, sign-outs and clear errors with each persona of the fake broker."""
 
 from __future__ import annotations
 

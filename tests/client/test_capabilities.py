@@ -1,4 +1,4 @@
-"""Does a client declare its capabilities with every token, beside a challenge's claims, and still share calls?"""
+"""Client capabilities: declared with every token, merged with a challenge's claims, and equal calls still shared."""
 
 from __future__ import annotations
 

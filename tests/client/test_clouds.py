@@ -1,4 +1,4 @@
-"""Does what belongs to one cloud go to that cloud?"""
+"""Hosts, authorities and accounts of the sovereign clouds: what belongs to one cloud goes to that cloud."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a client find, share, lose and regain the bus as it should?"""
+"""How a client finds, shares, loses and regains the bus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which user does a name mean, where names differ in case, or in letters that merely look alike?"""
+"""User names that differ in case or in letters that merely look alike, and the user that each means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does each operation of the client do its job, with each broker in the field?"""
+"""Each operation of the client, with each persona of the fake broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does every option of a token request reach the broker, whichever way the token is got?"""
+"""Every option of a token request reaches the broker, whichever way the token is acquired."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the client ask just as Microsoft's runtime does? Each recorded scenario, done through BrokerClient, key by key.
+"""Requests of the client compared with those of Microsoft's runtime, key by key, in each recorded scenario.
 
 Left out of the comparison: ids, times, the onboarding blob, our own SKU and version, and how often the runtime repeats
 a call.

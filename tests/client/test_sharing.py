@@ -1,4 +1,4 @@
-"""Do equal silent requests in flight at once share one call of the broker, and nothing else?"""
+"""Equal silent requests that are in flight at once share one call of the broker; other requests do not."""
 
 from __future__ import annotations
 

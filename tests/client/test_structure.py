@@ -1,4 +1,4 @@
-"""Are the layers of the library what they are said to be, and is importing it cheap?"""
+"""The layers of the library, what each imports, and the cost of importing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a token believed only where it is for whom, and what, it was asked?"""
+"""Tokens for another account, tenant or purpose than was asked for, which are errors."""
 
 from __future__ import annotations
 

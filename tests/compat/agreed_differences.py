@@ -1,4 +1,4 @@
-"""Where does an application see something else of this library than of MSAL, and why?
+"""The agreed differences between this library and MSAL as an application sees them, each with its reason.
 
 `AGREED` is the table. Each row settles its difference in one step of a scenario: it makes both outcomes the same in
 that respect, and says whether there was anything to do.

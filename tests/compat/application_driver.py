@@ -1,4 +1,4 @@
-"""What does an application see of ``msal.PublicClientApplication``, or of this library's? Prints it as JSON.
+"""Prints as JSON what an application gets from ``msal.PublicClientApplication``, or from this library's.
 
 Run as a program, ``application_driver.py msal`` or ``application_driver.py linuxbroker``, on a session bus. It reads an
 object with ``application``, the arguments of the constructor but for the client id, and ``steps``; ``kernel``, where it

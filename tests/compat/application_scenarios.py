@@ -1,4 +1,4 @@
-"""What does an application do that is tried on MSAL and on this library?"""
+"""The scenarios of an application that are run on MSAL and on this library."""
 
 from __future__ import annotations
 

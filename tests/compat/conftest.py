@@ -1,4 +1,4 @@
-"""What do the tests with Microsoft's runtime start from? A display and a new user, or a skip that says what is missing.
+"""Fixtures of the tests with Microsoft's runtime: a display and a new user, or a skip that says what is missing.
 
 With ``LINUXBROKER_REQUIRE_COMPAT=1`` in the environment, as ``.ci/run`` has it, what is missing is a failure.
 """

@@ -1,4 +1,4 @@
-"""What does a runtime cost? Imports it, gets silent tokens as it is told to, and says how long each took.
+"""The cost of a runtime: imports it, gets as many silent tokens as it is told to, and prints how long each took.
 
 Run as a program, with the module's name: prints the seconds that the import and a first token took, then for each
 number N that it reads, a JSON list of the seconds that each of N tokens took; at the end of its input, the peak of its

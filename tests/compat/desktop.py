@@ -1,4 +1,4 @@
-"""What does Microsoft's runtime need round it? A display and an unlocked keyring, ended by their pids."""
+"""The desktop that Microsoft's runtime needs: a display and an unlocked keyring, ended by their pids."""
 
 from __future__ import annotations
 

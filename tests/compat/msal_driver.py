@@ -1,4 +1,4 @@
-"""What does an app on MSAL Python see of the broker on this session bus? Prints the result of each step as JSON.
+"""An application on MSAL Python with the broker on this session bus: prints the result of each step as JSON.
 
 Run as a program in the environment of ``desktop.User``; MSAL's only need of the network, to read where a login host
 keeps its endpoints, is met by a stand-in for its HTTP client.

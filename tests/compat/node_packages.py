@@ -1,4 +1,4 @@
-"""Where do Node.js and Microsoft's packages for it come from? Run as a program, it installs what is missing.
+"""Node.js and Microsoft's packages for it. Run as a program, it installs what is missing.
 
 ``python -m tests.compat.node_packages`` is what tox does. MSAL needs Node.js 20 or newer: where the machine's is older,
 or has no npm, both come from a package of PyPI that ships them. Microsoft's packages go where the tests look for them,

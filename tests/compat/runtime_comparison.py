@@ -1,4 +1,4 @@
-"""Where do two runtimes differ in a scenario? Outcomes and requests, a step at a time, but for what always differs."""
+"""Comparison of two runtimes in a scenario: outcomes and requests, step by step, without what always differs."""
 
 from __future__ import annotations
 

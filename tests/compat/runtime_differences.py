@@ -1,4 +1,4 @@
-"""In what is the stand-in not like Microsoft's runtime? Every difference in the scenarios, and the reason for each.
+"""The differences between the replacement runtime and Microsoft's in the scenarios, each with its reason.
 
 ``test_runtimes_side_by_side.py`` fails on a difference that is not here, and on one here that is not there any more.
 """

@@ -1,8 +1,8 @@
-"""What does a runtime make of the broker on this session bus? Reads a scenario on stdin, prints the outcomes.
+"""Calls of a runtime to the broker on this session bus: reads a scenario on stdin, prints the outcomes.
 
 Run as a program, one process a scenario: ``pymsalruntime`` reads its environment when it is imported, and pings the
 broker once, there and then. The scenario is a JSON object with ``client_id``, ``authority``, ``steps`` and ``runtime``,
-the module to import: Microsoft's ``pymsalruntime``, or the stand-in for it. A step names its ``call``, a function of
+the module to import: Microsoft's ``pymsalruntime``, or the replacement for it. A step names its ``call``, a function of
 the module, and may have
 
 - ``scopes`` (else Graph's ``.default``), ``redirect_uri`` (else the one for native clients), ``authority``,

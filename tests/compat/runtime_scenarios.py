@@ -1,4 +1,4 @@
-"""What is asked of both runtimes? Scenarios as ``runtime_driver.py`` carries them out, and the broker they meet."""
+"""The scenarios for both runtimes, as ``runtime_driver.py`` carries them out, and the broker of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does an unmodified MSAL Python app sign its user in through the fake broker, on either runtime?"""
+"""An unmodified MSAL Python app signs its user in through the fake broker, on either runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does MSAL for Node.js, on Microsoft's runtime, send to a broker, and what does its application see?
+"""MSAL for Node.js on Microsoft's runtime: what it sends to a broker, and what its application gets.
 
 Where brokers differ, a test runs against each persona of the fake broker that it concerns; else against the default.
 """

@@ -1,4 +1,4 @@
-"""Can Microsoft's own runtime tell the fake broker from a broker? Its public API, against each Microsoft persona."""
+"""The public API of Microsoft's runtime, against each Microsoft persona of the fake broker."""
 
 from __future__ import annotations
 

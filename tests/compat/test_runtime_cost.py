@@ -1,4 +1,4 @@
-"""Does the stand-in cost less than Microsoft's runtime? Ratios of one run, in which both take turns at one broker."""
+"""The cost of the replacement runtime against Microsoft's: ratios of one run, in turn, with one broker."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def fake_broker_config() -> FakeConfig:
 def test_a_token_the_start_and_the_memory_cost_less(
     user: User, fake_broker: RunningFake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Made beforehand: to sign a token anew takes the fake broker longer than all the rest of a call on the stand-in.
+    # Made beforehand: to sign a token anew takes the fake broker longer than all the rest of a call on the replacement.
     fake_broker.plant("raw_reply", method="acquireTokenSilently", reply=reply(without=("grantedScopes",)))
     names = (MICROSOFTS, OURS)
     starts: dict[str, list[float]] = {name: [] for name in names}

@@ -1,4 +1,4 @@
-"""Has the stand-in the names, parameters and enum members of Microsoft's runtime, by its .pyi and by itself?"""
+"""Names, parameters and enum members of the replacement runtime against Microsoft's: its .pyi and the module itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def declared() -> ast.Module:
 
 @pytest.fixture(scope="module")
 def ours() -> ast.Module:
-    """Every module that the stand-in's names come from, as one."""
+    """Every module that the replacement's names come from, as one."""
     folder = Path(__file__).resolve().parents[2] / "linuxbroker" / "runtime"
     names = ("enums", "arguments", "results", "logs", "pymsalruntime")
     body = [node for name in names for node in ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")).body]

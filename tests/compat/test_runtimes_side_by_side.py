@@ -1,4 +1,4 @@
-"""Does the stand-in do what Microsoft's runtime does? The same calls through both, against the same fake broker."""
+"""The replacement runtime against Microsoft's: the same calls through both, against the same fake broker."""
 
 from __future__ import annotations
 

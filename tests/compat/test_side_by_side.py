@@ -1,4 +1,4 @@
-"""Does an application see the same of this library's ``PublicClientApplication`` as of MSAL's on Microsoft's runtime?
+"""This library's ``PublicClientApplication`` against MSAL's on Microsoft's runtime, as an application sees them.
 
 Each scenario is run through both, one after the other, against the same fake broker in the same state. The outcomes are
 equal but for times, ids and telemetry, and for what the table of agreed differences has. A scenario names the rows that

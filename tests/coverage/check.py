@@ -1,4 +1,4 @@
-"""Is enough of the library covered? Prints the share of lines and of branches; ends with 1 where either is too small.
+"""Prints the share of lines and of branches that is covered; exit code 1 where either is too small.
 
 Run it after ``coverage combine``, in the folder with the data.
 """

@@ -1,4 +1,4 @@
-"""How does dbus-broker run without systemd? A controller for it, with as much of dbus-daemon's command line as is used.
+"""A controller that runs dbus-broker without systemd, with the options of dbus-daemon's command line that are used.
 
 ``dbus-broker`` is told over a socket where to listen and which names can be activated, and asks there for a name's
 program to be started. Source: dbus-broker's manual page, and the manual of its controller interface (org.bus1.DBus).

@@ -1,4 +1,4 @@
-"""Does CONFORMANCE.md hold? Its commands are run as they stand there, but for the installation."""
+"""CONFORMANCE.md: its commands, run as they stand there but for the installation, its options and its references."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which brokers do the tests need besides the fake? One whose answers the test writes, and one that waits in line."""
+"""The brokers beside the fake one: one whose answers the test writes, and one that waits in line for the name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds after every fault? No descriptor more than before, and no word of asyncio's or on the root logger."""
+"""Checks after every fault: no more descriptors than before, nothing logged by asyncio or on the root logger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be asked of a broker? The operations of a client: what may be repeated, and what must not be."""
+"""The operations of a client: those that may be repeated, and those that must not be."""
 
 from __future__ import annotations
 

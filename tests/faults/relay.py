@@ -1,4 +1,4 @@
-"""Which bus misbehaves on demand? A socket in front of a real bus, which passes on as many bytes as the test says."""
+"""A bus that fails on demand: a socket in front of a real bus, which passes on as many bytes as the test says."""
 
 from __future__ import annotations
 

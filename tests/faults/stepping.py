@@ -1,4 +1,4 @@
-"""How is a task cancelled at each of its awaits? Every task of a loop is counted through its suspensions."""
+"""Cancellation of a task at each of its awaits: every task of a loop is counted through its suspensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Can an application cancel, end its loop, use threads or fork at any moment, and go on with the same client?"""
+"""Applications that cancel, end their loop, use threads or fork at any moment, and go on with the same client."""
 
 from __future__ import annotations
 

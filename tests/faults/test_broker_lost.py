@@ -1,4 +1,4 @@
-"""Does a broker that dies, hangs, is replaced or answers oddly cost no more than the call that it strikes?"""
+"""Brokers that die, hang, are replaced or answer oddly: only the call that is affected fails or is repeated."""
 
 from __future__ import annotations
 

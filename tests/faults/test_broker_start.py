@@ -1,4 +1,4 @@
-"""Does a broker that can't start, or takes its time, end in the right error or in the answer, and work afterwards?"""
+"""Brokers that can't start or take their time: the right error or the answer, and calls that work afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a client get over a bus that is not there, says nothing, closes in the middle, or is killed and comes back?"""
+"""A bus that is not there, says nothing, closes in the middle, or is killed and comes back."""
 
 from __future__ import annotations
 

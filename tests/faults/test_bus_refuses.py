@@ -1,4 +1,4 @@
-"""Is what the bus itself answers, or a proxy in front of it, told from what the broker answers?"""
+"""Answers of the bus itself, or of a proxy in front of it, told apart from the broker's."""
 
 from __future__ import annotations
 

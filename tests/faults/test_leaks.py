@@ -1,4 +1,4 @@
-"""Does anything stay behind of 10,000 clients? Descriptors, tasks, match rules and pending replies are counted.
+"""What 10,000 clients leave behind: descriptors, tasks, match rules and pending replies are counted.
 
 The descriptors by the kernel's list, the match rules and connections by the bus's own count. A warning is an error,
 and ``conftest.py`` looks for what asyncio says, and for the root logger.

@@ -1,4 +1,4 @@
-"""What happens when the reply parsers and the message reader get hostile input? ``tox -e fuzz``, with atheris.
+"""Hostile input for the reply parsers and the message reader, with atheris: ``tox -e fuzz``.
 
 Each target has a process of its own, one after the other: what an input costs, and what it leads to, is then one
 target's. A target fails where it raises what is not the library's own, takes long over an input, or needs much memory.

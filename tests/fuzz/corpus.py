@@ -1,4 +1,4 @@
-"""Which inputs does fuzzing start from? Good ones, bad ones, and those that found something, kept as text."""
+"""The inputs that fuzzing starts from: good ones, bad ones, and those that found something, kept as text."""
 
 from __future__ import annotations
 

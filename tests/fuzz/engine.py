@@ -1,4 +1,4 @@
-"""How does atheris feed one target? ``python -m tests.fuzz.engine TARGET``, then options and folders of libFuzzer.
+"""atheris on one target: ``python -m tests.fuzz.engine TARGET``, then options and folders of libFuzzer.
 
 The library's own code is instrumented, and the D-Bus library's, so that an input that gets further in them is kept and
 mutated again. An exception that leaves the target ends the process, after atheris has printed it.

@@ -1,6 +1,6 @@
-"""How is hostile input made of good input? Mutations of JSON, of texts and of messages, by a seeded generator.
+"""Hostile input made of good input: mutations of JSON, of texts and of messages, by a seeded generator.
 
-Those that know what a reply and a message are made of: bytes are flipped, cut and copied by libFuzzer.
+These mutations know the structure of replies and messages; flipping, cutting and copying bytes is left to libFuzzer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is fed with hostile input, and what counts as a failure? Each target takes one input, and raises if it fails."""
+"""The targets of hostile input: each takes one input, and raises where it counts as a failure."""
 
 from __future__ import annotations
 

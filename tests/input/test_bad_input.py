@@ -1,4 +1,4 @@
-"""Is an argument that can't be right refused, by name, before anything is sent?"""
+"""Arguments that can't be right are refused by name, before anything is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a credential's sign-in when the broker fails, or does not say who signed in?"""
+"""Sign-ins of the credential where the broker fails, or does not say who signed in."""
 
 from __future__ import annotations
 

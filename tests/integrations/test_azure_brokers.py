@@ -1,4 +1,4 @@
-"""Does the credential do its work on every broker in the field, and never for another person than the one chosen?"""
+"""The credential with each persona of the fake broker, always for the user who was chosen."""
 
 from __future__ import annotations
 

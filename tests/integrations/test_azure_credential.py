@@ -1,4 +1,4 @@
-"""Does the credential do for the Azure SDK what azure-identity-broker's does? With the real SDK, over a real bus."""
+"""The credential for the Azure SDK, which replaces azure-identity-broker's: the real SDK, over a real bus."""
 
 from __future__ import annotations
 

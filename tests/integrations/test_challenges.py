@@ -1,4 +1,4 @@
-"""Are a resource's challenges read as RFC 9110 has them, whatever a hostile one writes?"""
+"""A resource's challenges, read by the grammar of RFC 9110, hostile ones included."""
 
 from __future__ import annotations
 

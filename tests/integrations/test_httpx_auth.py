@@ -1,4 +1,4 @@
-"""Does httpx send a broker's tokens, to whom it should, and answer what a resource asks for?"""
+"""Broker tokens sent by httpx: to which hosts, over which connections, and the answers to a resource's challenges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which challenges of a resource does httpx's auth answer, and which does it leave alone, as they break the grammar?"""
+"""Challenges of a resource that the auth for httpx answers, and those that it ignores, as they break the grammar."""
 
 from __future__ import annotations
 

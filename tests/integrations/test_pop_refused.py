@@ -1,4 +1,4 @@
-"""Is nothing sent where a broker answers a request for a proof of possession with a bearer token, as Himmelblau?"""
+"""Nothing is sent where a broker answers a request for proof of possession with a bearer token, as Himmelblau does."""
 
 from __future__ import annotations
 

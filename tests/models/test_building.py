@@ -1,4 +1,4 @@
-"""Are wire types built when they are first used, whole, whoever uses them first?"""
+"""Wire types are built on first use, once and whole, even where many threads use them first at once."""
 
 from __future__ import annotations
 

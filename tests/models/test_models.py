@@ -1,4 +1,4 @@
-"""Do the wire types keep to the protocol: frozen, nothing lost, quirks evened out, and as the schemas describe them?"""
+"""The wire types: frozen, nothing lost, quirks normalized, and in accordance with the schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do requests say what the protocol has them say, where no recording of the runtime shows it?"""
+"""Requests against the protocol, where no recording of the runtime shows them."""
 
 from __future__ import annotations
 

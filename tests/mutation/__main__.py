@@ -1,4 +1,4 @@
-"""Which mistakes in models, errors and connection would no test notice? ``tox -e mutation``, with cosmic-ray.
+"""Mutation of models, errors and connection, to find mistakes that no test detects: ``tox -e mutation``, cosmic-ray.
 
 A copy of the tree is mutated, one place at a time, and the tests of the part are run on it. Survivors are printed, each
 with its change.

@@ -1,4 +1,4 @@
-"""Can the protocol be spoken from ``interfaces/`` alone? Clients in Node.js, Go and C, against the fake broker."""
+"""Clients in Node.js, Go and C, written from ``interfaces/`` alone, against the fake broker."""
 
 from __future__ import annotations
 

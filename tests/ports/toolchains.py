@@ -1,4 +1,4 @@
-"""How is a port built? With the tools of its language, in a folder of its own; or not, where those are missing."""
+"""Builds of the ports, with each language's tools, in a folder of their own; or a skip where those are missing."""
 
 from __future__ import annotations
 

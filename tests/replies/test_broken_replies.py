@@ -1,4 +1,4 @@
-"""Does a broken reply end in an error of ours or in a right result, in nothing else, and with no secret shown?"""
+"""Broken replies: each ends in an error of this library or in a right result, and no secret is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is what goes into an HTTP header refused where it would end the header, or change it?"""
+"""Values for HTTP headers that would end or change the header are refused."""
 
 from __future__ import annotations
 

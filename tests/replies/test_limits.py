@@ -1,4 +1,4 @@
-"""Is a reply that is too long, or nested too deeply, refused by itself, at the cost of nothing else?"""
+"""Replies that are too long or nested too deeply: each is refused alone, and other calls go on."""
 
 from __future__ import annotations
 

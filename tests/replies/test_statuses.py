@@ -1,4 +1,4 @@
-"""Does each failure of a broker, or its absence, become the right exception, with all that is known in it?"""
+"""Failures of a broker, and its absence: the exception for each, with all that is known in it."""
 
 from __future__ import annotations
 

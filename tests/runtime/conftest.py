@@ -1,4 +1,4 @@
-"""How do the tests run a program on the stand-in? In a process of its own, on the fake broker's bus or on another."""
+"""Runs a program on the replacement runtime, in a process of its own, on the fake broker's bus or on another."""
 
 from __future__ import annotations
 

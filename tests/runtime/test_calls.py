@@ -1,4 +1,4 @@
-"""What do the callbacks get, where do they run, and what do the logs hear?"""
+"""Calls of the replacement runtime: what callbacks get, the thread they run on, and what is logged."""
 
 from __future__ import annotations
 

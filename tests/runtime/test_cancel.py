@@ -1,4 +1,4 @@
-"""Is a call cancelled at every stage, and its callback called once?"""
+"""Calls of the replacement runtime cancelled at every stage: the callback is called once."""
 
 from __future__ import annotations
 

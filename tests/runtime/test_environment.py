@@ -1,4 +1,4 @@
-"""Does it run where there is nothing but the required dependencies, and no native library of a desktop's?"""
+"""The replacement runtime with the required dependencies alone, and no native library of a desktop."""
 
 from __future__ import annotations
 

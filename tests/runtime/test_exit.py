@@ -1,4 +1,4 @@
-"""Does a process that ends with calls in flight end, quietly?"""
+"""Processes that end with calls of the replacement runtime in flight: they end, with no output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the stand-in say what went wrong at the broker, on the bus, or in the application's own code?"""
+"""Failures at the broker, on the bus or in the application's own code, as the replacement runtime reports them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a forked child work, and does its parent go on?"""
+"""The replacement runtime in a forked child and in its parent: both go on working."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does ``import pymsalruntime`` give after ``install``, and under ``linuxbroker run``?"""
+"""``import pymsalruntime`` after ``install``, and under ``linuxbroker run``."""
 
 from __future__ import annotations
 

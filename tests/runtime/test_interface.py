@@ -1,4 +1,4 @@
-"""Is the stand-in there when a broker is, and does it take what Microsoft's runtime takes?"""
+"""Import of the replacement runtime with and without a broker, and arguments that it takes or refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does MSAL Python, unmodified, get the broker through the stand-in, and do without where its rules say so?"""
+"""MSAL Python, unmodified, on the replacement runtime, and its rules for going on without the broker."""
 
 from __future__ import annotations
 

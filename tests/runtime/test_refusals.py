@@ -1,4 +1,4 @@
-"""What does the stand-in refuse before the broker hears of it, and in the words of Microsoft's runtime?"""
+"""What the replacement runtime refuses before it asks the broker, in the words of Microsoft's runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose token comes, who is asked for it, and what does the broker hear of that?"""
+"""Sign-ins of the replacement runtime: whose token comes, who is asked, and what is sent to the broker."""
 
 from __future__ import annotations
 

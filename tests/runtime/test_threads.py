@@ -1,4 +1,4 @@
-"""Do many threads get on with one another, and with callbacks that raise or call again?"""
+"""The replacement runtime with many threads, and with callbacks that raise, call again or never return."""
 
 from __future__ import annotations
 

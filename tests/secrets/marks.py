@@ -1,4 +1,4 @@
-"""Which secrets are sent and received in these tests, how may a broker spell them, and where would they show?"""
+"""The marked secrets of these tests, the ways in which a broker may spell them, and where they would show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a process that uses the broker leave behind? Secrets come in on standard input; what was touched goes out.
+"""A process that uses the broker, and records what it touches: secrets come in on stdin, the record goes out.
 
 Every file that is opened for writing, every process that is started and every name that is bound is recorded, by
 Python's own audit events, from before the library is imported.

@@ -1,4 +1,4 @@
-"""Do frames of the library show a secret in a traceback with local variables? Each way in, whatever went wrong."""
+"""No frame of the library shows a secret in a traceback with local variables, whichever call failed."""
 
 from __future__ import annotations
 

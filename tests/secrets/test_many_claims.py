@@ -1,4 +1,4 @@
-"""Does a claims challenge of more values than are looked through stay hidden all the same?"""
+"""A claims challenge with more values than are searched for: none is shown where the broker quotes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a process that uses the broker leave secrets in its arguments, its environment or any file?"""
+"""A process that uses the broker leaves no secret in its arguments, its environment or any file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is no secret seen in logs, reprs, exceptions, tracebacks, warnings and output, whatever a call comes to?
+"""No secret in logs, reprs, exceptions, tracebacks, warnings and output, whatever a call leads to.
 
 Marked secrets go through every operation, with everything logged that anyone logs, asyncio's debug mode included.
 """

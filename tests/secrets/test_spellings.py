@@ -1,4 +1,4 @@
-"""Is a secret hidden however the broker spells it? As many writers have it, and each character in a way of its own."""
+"""Secrets are hidden however the broker spells them: as other writers do, or each character differently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who tells the trust policy whose the broker's name is, in these tests? A bus that answers and passes what it is told.
+"""A hand-made bus for the tests of trust, which answers, and passes descriptors, as the test says.
 
 Nothing is on it but the one client.
 """

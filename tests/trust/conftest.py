@@ -1,4 +1,4 @@
-"""What do the tests of trust share? A bus, and a folder of root's that anyone can look into."""
+"""Fixtures of the tests of trust: a bus, and a folder of root's that anyone can read."""
 
 from __future__ import annotations
 

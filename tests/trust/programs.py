@@ -1,4 +1,4 @@
-"""What owns the broker's name in these tests? The fake broker in processes whose executables are of any owner and mode.
+"""Owners of the broker's name: the fake broker in processes whose executables have any owner and mode.
 
 An executable is a copy of this Python's interpreter under another name: for all that the system tells, a program of its
 own.

@@ -1,4 +1,4 @@
-"""What does the check make of a bus that tells less, or nonsense? The bus is hand-made."""
+"""The trust check with a bus that tells less than usual, or nonsense. The bus is hand-made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which programs are trusted? Real processes, of executables of every kind, looked at as an owner of the name is."""
+"""The programs that are trusted: real processes with executables of every kind, checked as owners of the name."""
 
 from __future__ import annotations
 

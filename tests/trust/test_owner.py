@@ -1,4 +1,4 @@
-"""Does nothing go to a program that took the broker's name, and all of it to one that belongs to the system?"""
+"""The owner of the broker's name: nothing is sent to an impostor, everything to a program of the system."""
 
 from __future__ import annotations
 

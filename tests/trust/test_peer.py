@@ -1,4 +1,4 @@
-"""Is a bus of another user told from one's own, and kept from what is worth protecting?"""
+"""A bus of another user is recognized, and what is worth protecting is not sent over it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the process that is looked at the one that made the connection, where the bus passes its descriptor?
+"""The process that is checked is the one that connected, where the bus passes its process descriptor.
 
 The bus is hand-made; the processes and their descriptors are real.
 """

@@ -1,4 +1,4 @@
-"""Which programs are taken for a broker's? Those of a list, by their path and by links of root's that lead there."""
+"""The list of brokers' programs: paths, and links of root's that lead to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the stand-in for pymsalruntime trust whom it is told to?"""
+"""The trust options of the replacement for pymsalruntime: which programs it sends its calls to."""
 
 from __future__ import annotations
 

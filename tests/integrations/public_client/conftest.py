@@ -1,4 +1,4 @@
-"""On what machine do the applications of these tests run? On one that trusts what the test says, and nothing else."""
+"""The machine of these tests' applications: it trusts the certificates that the test names, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do MSAL's flows without a broker go? A login host on loopback, over https, that a test scripts."""
+"""The login host of MSAL's flows without a broker: on loopback, over https, scripted by a test."""
 
 from __future__ import annotations
 

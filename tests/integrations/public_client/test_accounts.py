@@ -1,4 +1,4 @@
-"""Whose accounts does an application see, and how are they told apart and signed out?"""
+"""The accounts that an application gets, how they are told apart, and how they are signed out."""
 
 from __future__ import annotations
 

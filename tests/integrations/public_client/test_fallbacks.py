@@ -1,4 +1,4 @@
-"""When does an application go on without a broker, and when does it not? The four documented rules."""
+"""The four documented rules of when an application goes on without a broker, and when it does not."""
 
 from __future__ import annotations
 

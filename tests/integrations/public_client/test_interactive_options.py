@@ -1,4 +1,4 @@
-"""Which of MSAL's options for a sign-in with the user reach the broker, and which can't?"""
+"""MSAL's options for an interactive sign-in: those that reach the broker, and those that can't."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is it the interface that people know from MSAL, and free to make?"""
+"""The interface is MSAL's, and making an application does no I/O."""
 
 from __future__ import annotations
 

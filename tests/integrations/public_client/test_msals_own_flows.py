@@ -1,4 +1,4 @@
-"""What does MSAL do itself for an application: where no broker is there, and for accounts that are not the broker's?"""
+"""What MSAL does itself: flows where there is no broker, and accounts that are not the broker's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does an application get tokens? In MSAL's order of steps, with MSAL's dicts, from the fake broker."""
+"""Tokens for an application: MSAL's order of steps and MSAL's dicts, from the fake broker."""
 
 from __future__ import annotations
 
