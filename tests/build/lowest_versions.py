@@ -1,4 +1,4 @@
-"""Prints the lowest version of each dependency that pyproject.toml allows, as constraints for pip.
+"""Prints the lowest version that pyproject.toml allows of each dependency that users install, as constraints for pip.
 
 Reads the metadata of the installed package: run it in an environment that has linuxbroker.
 """
@@ -10,6 +10,7 @@ import re
 
 # Such as "pyjwt[crypto]<3,>=2.9; extra == 'fake'".
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,-]+\])?(?P<bounds>[^;]*)")
+_OF_DEVELOPMENT = re.compile(r"extra == ['\"](dev|lint|test)['\"]")
 _LOWEST = re.compile(r"(?:>=|==)([\w.]+)")
 
 
@@ -20,10 +21,13 @@ def lowest_versions(requirements: list[str]) -> dict[str, str]:
         requirements: as in a package's metadata.
 
     Returns:
-        The version for each name; without the requirements that have no lower bound.
+        The version for each name; without the requirements that have no lower bound, and without those of this
+        project's own development.
     """
     versions: dict[str, str] = {}
     for requirement in requirements:
+        if _OF_DEVELOPMENT.search(requirement):
+            continue
         parts = _REQUIREMENT.match(requirement)
         lowest = parts and _LOWEST.search(parts["bounds"])
         if parts and lowest:
