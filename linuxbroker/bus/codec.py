@@ -126,13 +126,16 @@ def _encode(message: Message, serial: int, body: list[Any]) -> bytes:
         message.reply_expected,
         message.autostart,
     )
-    encoded_body = _Marshaller(message.signature, body).marshall()
+    marshaller = _Marshaller(message.signature, body)
+    encoded_body = marshaller.marshall()
+    marshaller.writers.clear()  # bound methods of its own: else only the garbage collector frees it, and its texts
     header = _call_headers.get(key)
     if header is None:
         whole = _library_message(message, serial, body)._marshall()
         header = bytes(whole[: len(whole) - len(encoded_body)])
-        if len(_call_headers) < _MAX_HEADERS:
-            _call_headers[key] = header
+        if len(_call_headers) >= _MAX_HEADERS:
+            _call_headers.clear()
+        _call_headers[key] = header
     return b"".join((header[:4], _LENGTH_AND_SERIAL.pack(len(encoded_body), serial), header[12:], encoded_body))
 
 

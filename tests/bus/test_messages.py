@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -170,3 +172,18 @@ def test_loops_on_several_threads_read_at_the_same_time() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(read, (1, -1, 1, -1))) == [3000] * 4
+
+
+def test_a_written_message_is_freed_without_the_garbage_collector() -> None:
+    message = Message(MessageKind.CALL, path="/", member="M", signature="s")
+    encode(message, 1, ["first"])
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            encode(message, 1, ["x" * 100_000])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert kept < 200_000
