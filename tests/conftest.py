@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 THOROUGH = {
     "bus/test_forged_answers.py": "forged answers",
     "bus/test_hostile_peers.py": "hostile peers",
+    "bus/test_messages.py": "mutated messages",
     "cli/test_cli_brokers.py": "the command with every broker",
     "cli/test_cli_replies.py": "the command with broken replies",
     "cli/test_interrupts.py": "Ctrl-C at any moment",
@@ -28,6 +29,7 @@ THOROUGH = {
     "conformance/test_runner.py": "the runner of vectors",
     "docs/test_conformance_page.py": "examples of the pages",
     "docs/test_examples.py": "examples of the pages",
+    "fake/test_driving.py": "the fake broker as a program",
     "faults": "faults",
     "fuzz": "mutated input",
     "integrations/public_client/test_fallbacks.py": "MSAL without a broker",
