@@ -40,6 +40,7 @@ THOROUGH = {
     "runtime/test_fork.py": "programs that fork",
     "runtime/test_msal.py": "programs on MSAL",
     "runtime/test_refusals.py": "programs that are refused",
+    "runtime/test_threads.py": "programs with threads",
     "trust/test_owner.py": "brokers that are replaced",
     "trust/test_stand_in.py": "trust of programs",
 }
