@@ -162,40 +162,33 @@ def _library_message(message: Message, serial: int, body: list[Any]) -> Any:
 
 def _decode(frame: bytes) -> Message:
     shape, reply_serial = _reply_shape(frame)
-    fields = _reply_fields.get(shape)
-    if fields is not None:
-        return _decode_reply(frame, fields, reply_serial)
+    known_fields = _reply_fields.get(shape)
+    if known_fields is not None:
+        return _decode_reply(frame, known_fields, reply_serial)
     unmarshaller = _FrameUnmarshaller(frame)
     message = unmarshaller.unmarshall()
     is_whole = unmarshaller.values_left >= 0
+    fields: dict[str, Any] = {
+        "kind": MessageKind(message.message_type.value),
+        "sender": _header_field(message.sender, ""),
+        "destination": _header_field(message.destination, ""),
+        "path": _header_field(message.path, ""),
+        "interface": _header_field(message.interface, ""),
+        "member": _header_field(message.member, ""),
+        "error_name": _header_field(message.error_name, ""),
+        "signature": message.signature if is_whole else "",
+        "reply_expected": not message.flags & MessageFlag.NO_REPLY_EXPECTED,
+    }
     read = Message(
-        kind=MessageKind(message.message_type.value),
         serial=message.serial,
         reply_serial=_header_field(message.reply_serial, 0),
-        sender=_header_field(message.sender, ""),
-        destination=_header_field(message.destination, ""),
-        path=_header_field(message.path, ""),
-        interface=_header_field(message.interface, ""),
-        member=_header_field(message.member, ""),
-        error_name=_header_field(message.error_name, ""),
-        signature=message.signature if is_whole else "",
         body=tuple(message.body) if is_whole else (),
-        reply_expected=not message.flags & MessageFlag.NO_REPLY_EXPECTED,
+        **fields,
     )
     if shape and read.kind is MessageKind.RETURN and read.signature == "s" and read.reply_serial == reply_serial:
         if len(_reply_fields) >= _MAX_HEADERS:
             _reply_fields.clear()  # at once: other threads read here, too
-        _reply_fields[shape] = {
-            "kind": read.kind,
-            "sender": read.sender,
-            "destination": read.destination,
-            "path": read.path,
-            "interface": read.interface,
-            "member": read.member,
-            "error_name": read.error_name,
-            "signature": read.signature,
-            "reply_expected": read.reply_expected,
-        }
+        _reply_fields[shape] = fields
     return read
 
 
